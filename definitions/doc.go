@@ -1,0 +1,2 @@
+// Package definitions is what users of Perdure write.
+package definitions

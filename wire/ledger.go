@@ -1,0 +1,142 @@
+package wire
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// The ledger is the record of steps that Postgres keeps and an attempt speaks with: it claims the
+// step, and then commits, fails or releases it. One call is one round trip.
+
+// ClaimRequest is what an attempt says of itself. Scheduled and Started are Temporal's times of the
+// activity (nanoseconds since 1970, UTC): the order of attempts, for attempt numbers restart at a reset.
+type ClaimRequest struct {
+	Run       string `json:"run"`
+	Step      string `json:"step"`
+	Scheduled int64  `json:"scheduled"`
+	Started   int64  `json:"started"`
+	// Type and Shape are the definition that this worker has.
+	Type  string `json:"type"`
+	Shape string `json:"shape"`
+	// Worker names host and process; Build is its build id.
+	Worker string `json:"worker"`
+	Build  string `json:"build"`
+}
+
+// ClaimOutcome says what a claim found.
+type ClaimOutcome string
+
+// The outcomes of a claim.
+const (
+	ClaimGranted    ClaimOutcome = "granted"     // the step is this attempt's: compute it
+	ClaimDone       ClaimOutcome = "done"        // this scheduling has committed: Result holds what
+	ClaimSuperseded ClaimOutcome = "superseded"  // a later attempt holds the step, or it was closed
+	ClaimWaiting    ClaimOutcome = "waiting"     // another live step writes one of its asset partitions: Holder
+	ClaimOtherShape ClaimOutcome = "other_shape" // the plan has the step in another shape
+	ClaimLost       ClaimOutcome = "lost"        // too many workers died under it: the step is recorded as failed
+	ClaimUnknown    ClaimOutcome = "unknown"     // no such step: its run was never planned here
+)
+
+// Claim is the answer to a ClaimRequest.
+type Claim struct {
+	Outcome ClaimOutcome `json:"outcome"`
+	// Token grows with every grant in the deployment; only its holder may commit.
+	Token int64 `json:"token,omitempty"`
+	// Attempt counts the failures of the user's function, from 1.
+	Attempt int `json:"attempt,omitempty"`
+	// Plan is the step as planned (plan.Step).
+	Plan json.RawMessage `json:"plan,omitempty"`
+	// Inputs are the materializations to load, one for each input asset that has one.
+	Inputs []InputVersion `json:"inputs,omitempty"`
+	// Result is what was committed, when done.
+	Result *StepResult `json:"result,omitempty"`
+	// Holder is the step that this one waits for.
+	Holder *Holder `json:"holder,omitempty"`
+	// Workers are those that died under the step, when lost.
+	Workers []string `json:"workers,omitempty"`
+	// Cause and Tags are the run's.
+	Cause string            `json:"cause,omitempty"`
+	Tags  map[string]string `json:"tags,omitempty"`
+}
+
+// Holder is the step that writes an asset partition.
+type Holder struct {
+	Run    string    `json:"run"`
+	Step   string    `json:"step"`
+	Asset  string    `json:"asset"`
+	Worker string    `json:"worker"`
+	Since  time.Time `json:"since"`
+}
+
+// InputVersion is the materialization of an input that a step loads.
+type InputVersion struct {
+	Asset     string `json:"asset"`
+	Partition string `json:"partition,omitempty"`
+	// Token names the stored value: the Slot's token it was published under.
+	Token       int64  `json:"token"`
+	DataVersion string `json:"data_version,omitempty"`
+	// Position is the materialization's place in the event log.
+	Position int64 `json:"position"`
+}
+
+// Fence is what every later call of an attempt shows: who it is, and the token it was granted.
+type Fence struct {
+	Run       string `json:"run"`
+	Step      string `json:"step"`
+	Scheduled int64  `json:"scheduled"`
+	Token     int64  `json:"token"`
+}
+
+// Commit records a step's outputs and ends it, all or nothing.
+type Commit struct {
+	Fence
+	Outputs []CommittedOutput `json:"outputs"`
+	Result  StepResult        `json:"result"`
+	Build   string            `json:"build"`
+	Worker  string            `json:"worker"`
+	// Attempt is the attempt of the user's function that succeeded.
+	Attempt int `json:"attempt"`
+}
+
+// CommittedOutput is one materialization.
+type CommittedOutput struct {
+	Asset     string `json:"asset"`
+	Partition string `json:"partition,omitempty"`
+	// SlotToken names the stored value; it is older than the fence's when an earlier attempt staged it.
+	SlotToken int64 `json:"slot_token"`
+	// Location is where the value lies, for people.
+	Location string      `json:"location"`
+	Metadata []Metadatum `json:"metadata,omitempty"`
+	// DataVersion, CodeVersion and Inputs are its provenance.
+	DataVersion string         `json:"data_version"`
+	CodeVersion string         `json:"code_version,omitempty"`
+	Inputs      []InputVersion `json:"inputs,omitempty"`
+}
+
+// Committed is the answer to a Commit. A commit that was done before is answered as it was then.
+type Committed struct {
+	// Refused says that the fence no longer holds: nothing was written.
+	Refused bool `json:"refused,omitempty"`
+	// Result is the recorded result.
+	Result StepResult `json:"result"`
+}
+
+// Failure records a failure of the user's function.
+type Failure struct {
+	Fence
+	Error ErrorInfo `json:"error"`
+	// Final ends the step as failed; otherwise it will be retried after Delay.
+	Final bool `json:"final"`
+	// Delay is until the next attempt, in nanoseconds.
+	Delay   time.Duration `json:"delay,omitempty"`
+	Attempt int           `json:"attempt"`
+	Worker  string        `json:"worker"`
+}
+
+// ErrorInfo is an error as it is recorded and shown.
+type ErrorInfo struct {
+	Message string `json:"message"`
+	// Stack is the Go stack of a panic; "" otherwise.
+	Stack    string      `json:"stack,omitempty"`
+	Metadata []Metadatum `json:"metadata,omitempty"`
+}

@@ -1,0 +1,78 @@
+package wire
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
+
+// Every id and queue name of Perdure is made in this file, and never parsed back.
+//
+// A name's parts are joined by ":". Inside a part, characters outside [A-Za-z0-9._~|-] become "_"
+// and a short hash of the whole part is added, so that two parts never meet in one name. No name
+// holds a "/": Temporal's HTTP API answers 404 for ids that do.
+
+// DefaultDeployment is the deployment whose names carry no prefix.
+const DefaultDeployment = "default"
+
+// SystemQueue is the task queue of `perdure daemon`; see [Queue] for a code location's.
+const SystemQueue = "perdure-system"
+
+const (
+	maxName    = 200 // bytes; Temporal on SQL keeps 255
+	hashLength = 8
+)
+
+// Name joins parts into an id of the deployment: "schedule:flights:nightly", and
+// "pr42:schedule:flights:nightly" in the deployment pr42.
+func Name(deployment string, parts ...string) string {
+	safe := make([]string, 0, len(parts)+1)
+	if deployment != "" && deployment != DefaultDeployment {
+		safe = append(safe, safePart(deployment))
+	}
+	for _, part := range parts {
+		safe = append(safe, safePart(part))
+	}
+	name := strings.Join(safe, ":")
+	if len(name) <= maxName {
+		return name
+	}
+	return name[:maxName-hashLength-1] + "~" + shortHash(name)
+}
+
+// Queue is the task queue of a location's workflows and steps.
+func Queue(deployment, location string) string { return Name(deployment, location) }
+
+// ControlQueue is the queue of a location's plan and record activities. queue is what [Queue] returned.
+func ControlQueue(queue string) string { return queue + ":control" }
+
+// NamedQueue is the queue of the steps that definitions.Queue(name) sends elsewhere; "" is queue itself.
+func NamedQueue(queue, name string) string {
+	if name == "" {
+		return queue
+	}
+	return queue + ":" + safePart(name)
+}
+
+func safePart(part string) string {
+	changed := false
+	safe := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("._~|-", r):
+			return r
+		case r == '_':
+			return r
+		}
+		changed = true
+		return '_'
+	}, part)
+	if changed {
+		return safe + "~" + shortHash(part)
+	}
+	return safe
+}
+
+func shortHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])[:hashLength]
+}

@@ -1,0 +1,81 @@
+package wire
+
+import (
+	"errors"
+	"strings"
+)
+
+// Problem is one thing that is wrong with a request: where, what kind, what, and how to mend it.
+type Problem struct {
+	// Path leads to the value in the request: "config.assets.route_delays.min_flights"; "" is the request itself.
+	Path string `json:"path"`
+	// Code is stable and for programs: one of the Code constants.
+	Code string `json:"code"`
+	// Message is for people and names the value.
+	Message string `json:"message"`
+	// Fix says what to do; "" when the message already does.
+	Fix string `json:"fix,omitempty"`
+}
+
+// The codes of problems.
+const (
+	CodeMissing      = "missing"       // a value that must be there is not
+	CodeUnknownField = "unknown_field" // a field that does not exist
+	CodeWrongType    = "wrong_type"    // a value of another JSON type
+	CodeInvalid      = "invalid"       // a value of the right type that makes no sense
+	CodeUnknown      = "unknown"       // a name that the definitions do not have
+	CodeSyntax       = "syntax"        // text that does not parse
+	CodeConflict     = "conflict"      // two values that exclude each other
+	CodeExists       = "exists"        // an id that is taken
+	CodeTooLarge     = "too_large"     // more than a limit allows
+)
+
+// String is the problem in one line.
+func (p Problem) String() string {
+	var b strings.Builder
+	if p.Path != "" {
+		b.WriteString(p.Path)
+		b.WriteString(": ")
+	}
+	b.WriteString(p.Message)
+	if p.Fix != "" {
+		b.WriteString(" (")
+		b.WriteString(p.Fix)
+		b.WriteString(")")
+	}
+	return b.String()
+}
+
+// Problems is every problem of one request. As an error its text joins them by "; ".
+type Problems []Problem
+
+// Error lists every problem in one line.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, problem := range p {
+		lines[i] = problem.String()
+	}
+	return strings.Join(lines, "; ")
+}
+
+// Err is the problems as an error, nil when there are none.
+func (p Problems) Err() error {
+	if len(p) == 0 {
+		return nil
+	}
+	return p
+}
+
+// ProblemsOf finds the problems in an error's chain; nil when it holds none.
+func ProblemsOf(err error) Problems {
+	var p Problems
+	if errors.As(err, &p) {
+		return p
+	}
+	return nil
+}
+
+// Refusal is the detail of an InvalidRequest failure: {"problems":[…]}.
+type Refusal struct {
+	Problems Problems `json:"problems"`
+}

@@ -1,0 +1,108 @@
+package wire
+
+import "encoding/json"
+
+// Version is the version of the wire types that this code writes; it reads this one and the one before.
+const Version = 1
+
+// RunRequest is the input of the workflow Run: what to materialize. Exactly one of Assets and Job is given.
+//
+//	temporal workflow start --type Run --task-queue flights --workflow-id r1 --input '{"assets":"route_delays+"}'
+type RunRequest struct {
+	// V is the version of this request; absent is the current one.
+	V int `json:"v,omitempty"`
+	// Assets selects assets: an expression of the selection language, or a list of keys.
+	Assets AssetSelection `json:"assets,omitzero"`
+	// Job names an asset job of the location, instead of Assets.
+	Job string `json:"job,omitempty"`
+	// Config is the run config: {"assets":{KEY:{…}},"resources":{NAME:{…}}}. What it leaves out has its default.
+	Config json.RawMessage `json:"config,omitempty"`
+	// Tags are added to the job's tags; keys and values of at most 63 letters, digits, ".", "_", "-".
+	Tags map[string]string `json:"tags,omitempty"`
+	// Priority is 1 to 5, 1 first, or "high" (1), "normal" (3), "low" (4), "backfill" (5); absent is normal.
+	Priority Priority `json:"priority,omitzero"`
+	// Title and Note are for people.
+	Title string `json:"title,omitempty"`
+	Note  string `json:"note,omitempty"`
+	// Cause is the id of the event that led to this run; absent, one is minted from the run's id.
+	Cause string `json:"cause,omitempty"`
+	// DryRun returns the plan and starts nothing.
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
+// RunResult is the result of the workflow Run, and the detail of its failure RunFailed.
+type RunResult struct {
+	RunID  string     `json:"run_id"`
+	Status RunStatus  `json:"status"`
+	Steps  StepCounts `json:"steps"`
+	// Materialized is what the run materialized, sorted, the first 1,000.
+	Materialized []string `json:"materialized"`
+	// Failures are the first failed steps, at most 20, in the order they failed.
+	Failures []StepFailureInfo `json:"failures,omitempty"`
+	// Plan is the answer to a dry run, in an order in which the steps could run.
+	Plan []PlannedStep `json:"plan,omitempty"`
+}
+
+// StepCounts counts a run's steps by how they ended.
+type StepCounts struct {
+	Succeeded int `json:"succeeded"`
+	Failed    int `json:"failed"`
+	// Skipped counts what an optional output that was not emitted left out, and what a failed step left behind.
+	Skipped  int `json:"skipped"`
+	Canceled int `json:"canceled,omitempty"`
+}
+
+// StepFailureInfo is a failed step and why.
+type StepFailureInfo struct {
+	Step    string `json:"step"`
+	Message string `json:"message"`
+}
+
+// PlannedStep is a step that a dry run would take.
+type PlannedStep struct {
+	Step string `json:"step"`
+	// Assets are what it materializes.
+	Assets []string `json:"assets"`
+	// After are the steps of the same run that it needs.
+	After []string `json:"after,omitempty"`
+	// Reason says why the step is in the plan.
+	Reason string `json:"reason"`
+}
+
+// StepInput is the input of a step's activity.
+type StepInput struct {
+	Run  string `json:"run"`
+	Step string `json:"step"`
+}
+
+// StepResult is the result of a step's activity: what it materialized, and which optional outputs it did not emit.
+type StepResult struct {
+	Materialized []string `json:"materialized,omitempty"`
+	NotEmitted   []string `json:"not_emitted,omitempty"`
+}
+
+// StepsQueryInput is the argument of the query "steps"; all of it is optional.
+type StepsQueryInput struct {
+	// Status keeps the steps in this status.
+	Status StepStatus `json:"status,omitempty"`
+}
+
+// StepsQueryResult is the answer of the query "steps".
+type StepsQueryResult struct {
+	RunID  string      `json:"run_id"`
+	Status RunStatus   `json:"status"`
+	Steps  []StepState `json:"steps"`
+}
+
+// StepState is a step as the workflow knows it.
+type StepState struct {
+	Step   string     `json:"step"`
+	Status StepStatus `json:"status"`
+	// WaitingFor are the steps it still needs, the first 20.
+	WaitingFor []string `json:"waiting_for,omitempty"`
+}
+
+// CancelStepInput is the argument of the update "cancel_step".
+type CancelStepInput struct {
+	Step string `json:"step"`
+}

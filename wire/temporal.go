@@ -1,0 +1,53 @@
+package wire
+
+// What Perdure is called on Temporal. People and services use these names; they do not change.
+
+// Workflow types.
+const RunWorkflow = "Run"
+
+// Activity types of the system. Steps have their asset's or op's key as type, which may not begin with SystemPrefix.
+const (
+	SystemPrefix      = "perdure."
+	PlanRunActivity   = "perdure.PlanRun"
+	RefuseActivity    = "perdure.Refuse"
+	CloseStepActivity = "perdure.CloseStep"
+	EndRunActivity    = "perdure.EndRun"
+)
+
+// Queries and updates of the workflow Run.
+const (
+	StepsQuery       = "steps"
+	CancelStepUpdate = "cancel_step"
+)
+
+// Types of application errors: what a program that reads a failure decides by.
+const (
+	// FailureInvalidRequest refuses a request: details are a Refusal. Nothing was begun.
+	FailureInvalidRequest = "InvalidRequest"
+	// FailureRunFailed ends a run in FAILURE: details are its RunResult.
+	FailureRunFailed = "RunFailed"
+	// FailureStepFailed ends a step whose failure is recorded.
+	FailureStepFailed = "StepFailed"
+	// FailureNotOnThisBuild hands a step back: this worker lacks its definition, or has it in another shape.
+	FailureNotOnThisBuild = "not_on_this_build"
+	// FailureWaitingForWriter means that another live step writes the same asset partition.
+	FailureWaitingForWriter = "waiting_for_writer"
+	// FailureStoreUnavailable means that Postgres or an asset's store cannot be reached.
+	FailureStoreUnavailable = "store_unavailable"
+	// FailureOfUser is a failure of the user's function that will be retried.
+	FailureOfUser = "user_failure"
+	// FailureSuperseded ends an attempt whose step was taken over or closed.
+	FailureSuperseded = "superseded"
+	// FailureDraining hands a step back because its worker stops.
+	FailureDraining = "worker_draining"
+)
+
+// Search attributes, all optional; `perdure migrate` tries to register them.
+const (
+	SearchJob       = "PerdureJob"
+	SearchStatus    = "PerdureStatus"
+	SearchCause     = "PerdureCause"
+	SearchAssets    = "PerdureAssets"
+	SearchPartition = "PerdurePartition"
+	SearchBackfill  = "PerdureBackfill"
+)
