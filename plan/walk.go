@@ -30,7 +30,8 @@ type WalkStep struct {
 	// Next are the steps that need this one, each once, ascending indexes into Walk.Steps.
 	Next []int `json:"next,omitempty"`
 	// Inputs are set only where a step could be skipped in a way that its needs alone do not tell: it is skipped
-	// when all sources of one input emitted nothing. Without them, one skipped need skips the step.
+	// when all sources of one input emitted nothing. An input without sources skips nothing: it always has a member
+	// from elsewhere. Without Inputs, one need that was skipped or left an output out skips the step.
 	Inputs [][]Source `json:"inputs,omitempty"`
 }
 
