@@ -1,0 +1,51 @@
+package definitions
+
+import (
+	"errors"
+	"reflect"
+)
+
+// IOManager stores and loads the values of assets. It is a resource like any other: see [StoredBy].
+// Its methods may be called at the same time for different slots.
+type IOManager interface {
+	// Accepts says why values of a type cannot be stored; nil when they can. It is asked when definitions are
+	// validated, so that a type which cannot be stored is found before anything runs. It must not need an open
+	// connection.
+	Accepts(reflect.Type) error
+	// Stage writes value so that nobody sees it yet: Perdure publishes it after checks and fence.
+	Stage(ctx Context, at Slot, value any) (Staged, error)
+	// Load fills into, a *T, with the value of a slot. Token is that of the materialization to load; it is 0 for
+	// an external asset of which Perdure knows no materialization.
+	Load(ctx Context, at Slot, into any) error
+}
+
+// Staged is a value that is written and not yet published.
+type Staged interface {
+	// Location says where the value lies once it is published: a URI, or whatever a person can find it by.
+	Location() string
+	// Publish makes the value visible. It may be called again after it succeeded.
+	Publish(Context) error
+	// Discard removes a value that will not be published; what is already gone is no error.
+	Discard(Context) error
+}
+
+// Resumer is an [IOManager] that can find again what an attempt staged before its worker died, so
+// that the step publishes it and does not compute again.
+type Resumer interface {
+	// Resume answers for a slot that Stage was called with, and the location it gave.
+	Resume(ctx Context, at Slot, location string) (Staged, error)
+}
+
+// Slot is where one value of one asset goes. Token grows with each attempt at it, across retries,
+// resets and runs: a store that can compare refuses a smaller one, one that cannot puts it into the name.
+type Slot struct {
+	// Asset is the key, its parts joined by "/".
+	Asset string
+	// Partition is the partition's key; "" for an asset without partitions.
+	Partition string
+	// Token names the attempt that stored the value.
+	Token int64
+}
+
+// ErrNotStored is wrapped by Load when nothing lies in the slot.
+var ErrNotStored = errors.New("no stored value")

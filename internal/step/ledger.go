@@ -1,0 +1,35 @@
+package step
+
+import (
+	"context"
+
+	"github.com/perdure-io/perdure/wire"
+)
+
+// Ledger is where attempts claim and record. An implementation marks what it cannot reach with
+// ErrUnavailable; every other error is final.
+type Ledger interface {
+	Claim(context.Context, wire.ClaimRequest) (wire.Claim, error)
+	CheckToken(context.Context, wire.Fence) (holds bool, err error)
+	Commit(context.Context, wire.Commit) (wire.Committed, error)
+	// Fail records a failure of the user's function; refused when the fence no longer holds.
+	Fail(context.Context, wire.Failure) (refused bool, err error)
+	// Release gives a claim back without a failure: the worker drains, or someone paused the activity.
+	Release(ctx context.Context, fence wire.Fence, reason string) error
+}
+
+// Heartbeat tells whoever watches the attempt that it lives, and carries what it has staged to the
+// next attempt.
+type Heartbeat interface {
+	// Beat is called about every second; staged is nil until outputs are staged.
+	Beat(staged *StagedOutputs)
+	// Previous is what the last attempt of the same scheduling had staged when it was lost; nil when nothing.
+	Previous() *StagedOutputs
+}
+
+// StagedOutputs is what a heartbeat carries: all that a commit needs but the fence.
+type StagedOutputs struct {
+	Outputs []wire.CommittedOutput `json:"outputs"`
+	Result  wire.StepResult        `json:"result"`
+	Attempt int                    `json:"attempt"`
+}

@@ -1,0 +1,281 @@
+package step
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/perdure-io/perdure/plan"
+	"github.com/perdure-io/perdure/wire"
+)
+
+const (
+	beatInterval = time.Second
+	// trustClaim is how long a claim is believed without asking: Temporal gives a step to another attempt
+	// only after a heartbeat timeout, which is longer.
+	trustClaim = 5 * time.Second
+	// abandonAfter is how long a function that ignores its context is waited for.
+	abandonAfter = 10 * time.Second
+	// The pauses between tries while the ledger is away.
+	firstPause = time.Second
+	maxPause   = 10 * time.Second
+)
+
+// Runner runs attempts at steps.
+type Runner struct {
+	Ledger Ledger
+	Log    *slog.Logger
+	// Worker names host and process, Build the build id, in the records.
+	Worker, Build string
+	// Patience is how long a commit waits in place for a ledger that is away.
+	Patience time.Duration
+	// Random is from [0, 1), for jitter.
+	Random func() float64
+}
+
+// Identity says which attempt this is. Scheduled and Started are the activity's times.
+type Identity struct {
+	Run, Step          string
+	Scheduled, Started time.Time
+}
+
+// Run makes one attempt: it returns what the step materialized, now or in an earlier attempt, or one
+// of the package's errors.
+func (r *Runner) Run(ctx context.Context, code *Code, id Identity, heartbeat Heartbeat) (wire.StepResult, error) {
+	e := &execution{runner: r, code: code, id: id, heartbeat: heartbeat}
+	done, err := e.claim(ctx)
+	if err != nil || done != nil {
+		return resultOf(done), err
+	}
+	stop := e.keepBeating(ctx)
+	defer stop()
+	return e.run(ctx)
+}
+
+func resultOf(result *wire.StepResult) wire.StepResult {
+	if result == nil {
+		return wire.StepResult{}
+	}
+	return *result
+}
+
+// execution is the state of one attempt.
+type execution struct {
+	runner    *Runner
+	code      *Code
+	id        Identity
+	heartbeat Heartbeat
+
+	attempt   *Attempt
+	fence     wire.Fence
+	claimedAt time.Time
+	progress  progress
+}
+
+// claim asks for the step. A non-nil result means that it is already done.
+func (e *execution) claim(ctx context.Context) (*wire.StepResult, error) {
+	claim, err := e.runner.Ledger.Claim(ctx, wire.ClaimRequest{
+		Run: e.id.Run, Step: e.id.Step,
+		Scheduled: e.id.Scheduled.UnixNano(), Started: e.id.Started.UnixNano(),
+		Type: e.code.Type, Shape: e.code.Shape,
+		Worker: e.runner.Worker, Build: e.runner.Build,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim %s: %w", e.id.Step, err)
+	}
+	switch claim.Outcome {
+	case wire.ClaimGranted:
+		return nil, e.begin(ctx, claim)
+	case wire.ClaimDone:
+		if claim.Result == nil {
+			return &wire.StepResult{}, nil
+		}
+		return claim.Result, nil
+	case wire.ClaimWaiting:
+		return nil, &WaitingError{Step: e.id.Step, Holder: *claim.Holder}
+	case wire.ClaimOtherShape:
+		return nil, &OtherShapeError{Step: e.id.Step, Type: e.code.Type, Shape: e.code.Shape}
+	case wire.ClaimLost:
+		return nil, &LostError{Step: e.id.Step, Workers: claim.Workers}
+	case wire.ClaimUnknown:
+		return nil, &UnknownStepError{Run: e.id.Run, Step: e.id.Step}
+	case wire.ClaimSuperseded:
+		return nil, &SupersededError{Step: e.id.Step, When: "at the claim"}
+	default:
+		return nil, fmt.Errorf("claim %s: the ledger answered %q, which this build does not know: upgrade the worker", e.id.Step, claim.Outcome)
+	}
+}
+
+func (e *execution) begin(ctx context.Context, claim wire.Claim) error {
+	var step plan.Step
+	if err := json.Unmarshal(claim.Plan, &step); err != nil {
+		return fmt.Errorf("read the plan of %s: %w", e.id.Step, err)
+	}
+	inputs := make(map[string]wire.InputVersion, len(claim.Inputs))
+	for _, input := range claim.Inputs {
+		inputs[input.Asset] = input
+	}
+	e.claimedAt = time.Now()
+	e.fence = wire.Fence{Run: e.id.Run, Step: e.id.Step, Scheduled: e.id.Scheduled.UnixNano(), Token: claim.Token}
+	e.attempt = &Attempt{
+		Context: ctx, Plan: step, Run: e.id.Run, Cause: claim.Cause, Tags: claim.Tags,
+		Number: claim.Attempt, Token: claim.Token, Inputs: inputs,
+		Log: e.runner.Log.With("run", e.id.Run, "step", e.id.Step, "attempt", claim.Attempt),
+	}
+	return nil
+}
+
+// keepBeating beats until the returned function is called.
+func (e *execution) keepBeating(ctx context.Context) (stop func()) {
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		ticker := time.NewTicker(beatInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				e.heartbeat.Beat(e.progress.load())
+			case <-done:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-stopped }
+}
+
+func (e *execution) run(ctx context.Context) (wire.StepResult, error) {
+	staged, err := e.resume(ctx)
+	if err != nil {
+		return wire.StepResult{}, err
+	}
+	if staged == nil {
+		outputs, err := e.compute(ctx)
+		if err != nil {
+			return wire.StepResult{}, e.fail(ctx, err)
+		}
+		if staged, err = e.stage(ctx, outputs); err != nil {
+			return wire.StepResult{}, e.fail(ctx, err)
+		}
+	}
+	return e.publish(ctx, staged)
+}
+
+// compute runs the user's side in a goroutine of its own, so that a function which ignores its
+// context holds neither the heartbeat nor the worker's slot for ever.
+func (e *execution) compute(ctx context.Context) ([]Output, error) {
+	bounded, cancel := ctx, context.CancelFunc(func() {})
+	if limit := e.attempt.Plan.Timeout; limit > 0 {
+		cause := fmt.Errorf("took longer than its timeout of %s", limit)
+		bounded, cancel = context.WithTimeoutCause(ctx, limit, cause)
+	}
+	defer cancel()
+	// The function gets its own copy: one that is left behind may still write to it.
+	inner := *e.attempt
+	inner.Context = bounded
+
+	type answer struct {
+		outputs []Output
+		err     error
+		left    bool
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		outputs, err := call(e.code, &inner)
+		answers <- answer{outputs: outputs, err: err}
+	}()
+	var got answer
+	select {
+	case got = <-answers:
+	case <-bounded.Done():
+		select {
+		case got = <-answers:
+		case <-time.After(abandonAfter):
+			got = answer{err: fmt.Errorf("did not stop within %s after its context ended: it is left behind", abandonAfter), left: true}
+		}
+	}
+	if bounded.Err() != nil && ctx.Err() == nil {
+		// The timeout holds even when the function ignored it and returned a value.
+		return nil, errors.Join(context.Cause(bounded), got.err)
+	}
+	if !got.left {
+		e.attempt.reported, e.attempt.dataVersion = inner.reported, inner.dataVersion
+	}
+	return got.outputs, got.err
+}
+
+func call(code *Code, attempt *Attempt) (outputs []Output, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			outputs, err = nil, &panicError{value: value, stack: string(debug.Stack())}
+		}
+	}()
+	return code.Compute(attempt)
+}
+
+// fail ends an attempt that went wrong: it records what is the user's, and passes on what is not.
+func (e *execution) fail(ctx context.Context, cause error) error {
+	if ctx.Err() != nil {
+		return &InterruptedError{Step: e.id.Step, Cause: context.Cause(ctx)}
+	}
+	if errors.Is(cause, ErrUnavailable) {
+		if err := e.runner.Ledger.Release(ctx, e.fence, cause.Error()); err != nil {
+			return fmt.Errorf("%s: %w (and the claim was not released: %w)", e.id.Step, cause, err)
+		}
+		return fmt.Errorf("%s: %w", e.id.Step, cause)
+	}
+	failed := &FailedError{Step: e.id.Step, Attempt: e.attempt.Number, Final: true, Cause: cause}
+	if policy := e.attempt.Plan.Retries; policy != nil && e.attempt.Number <= policy.Max {
+		failed.Final = false
+		failed.Delay = retryDelay(*policy, e.attempt.Number, e.runner.Random)
+	}
+	var panicked *panicError
+	if errors.As(cause, &panicked) {
+		failed.Stack = panicked.stack
+	}
+	record := wire.Failure{
+		Fence: e.fence, Final: failed.Final, Delay: failed.Delay, Attempt: e.attempt.Number, Worker: e.runner.Worker,
+		Error: wire.ErrorInfo{Message: cause.Error(), Stack: failed.Stack},
+	}
+	var refused bool
+	err := e.patiently(ctx, "record the failure of", func() (err error) {
+		refused, err = e.runner.Ledger.Fail(ctx, record)
+		return err
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w (the failure itself: %w)", err, cause)
+	case refused:
+		return &SupersededError{Step: e.id.Step, When: "when recording a failure"}
+	}
+	return failed
+}
+
+// patiently calls the ledger again and again while it is away, for as long as the runner's patience
+// lasts; the heartbeat goes on meanwhile.
+func (e *execution) patiently(ctx context.Context, what string, call func() error) error {
+	deadline := time.Now().Add(e.runner.Patience)
+	pause := firstPause
+	for {
+		err := call()
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, ErrUnavailable) || time.Now().Add(pause).After(deadline) {
+			return fmt.Errorf("%s %s: %w", what, e.id.Step, err)
+		}
+		e.attempt.Log.Warn("the ledger is away, waiting", "error", err)
+		select {
+		case <-ctx.Done():
+			return &InterruptedError{Step: e.id.Step, Cause: context.Cause(ctx)}
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
