@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -58,12 +59,23 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-// Err is the problems as an error, nil when there are none.
+// maxProblems is how many problems one answer lists: it must fit into a failure that Temporal keeps.
+const maxProblems = 50
+
+// capped is the first of the problems, and how many more there are.
+func (p Problems) capped() Problems {
+	if len(p) <= maxProblems {
+		return p
+	}
+	return append(p[:maxProblems:maxProblems], Problem{Code: CodeTooLarge, Message: fmt.Sprintf("there are %d more problems", len(p)-maxProblems)})
+}
+
+// Err is the problems as an error, nil when there are none. It lists the first 50 and counts the rest.
 func (p Problems) Err() error {
 	if len(p) == 0 {
 		return nil
 	}
-	return p
+	return p.capped()
 }
 
 // ProblemsOf finds the problems in an error's chain; nil when it holds none.

@@ -5,13 +5,14 @@ type RunStatus string
 
 // The run statuses, in the order a run passes them.
 const (
-	RunQueued    RunStatus = "QUEUED"
-	RunStarting  RunStatus = "STARTING"
-	RunStarted   RunStatus = "STARTED"
-	RunCanceling RunStatus = "CANCELING"
-	RunSuccess   RunStatus = "SUCCESS"
-	RunFailure   RunStatus = "FAILURE"
-	RunCanceled  RunStatus = "CANCELED"
+	RunNotStarted RunStatus = "NOT_STARTED"
+	RunQueued     RunStatus = "QUEUED"
+	RunStarting   RunStatus = "STARTING"
+	RunStarted    RunStatus = "STARTED"
+	RunCanceling  RunStatus = "CANCELING"
+	RunSuccess    RunStatus = "SUCCESS"
+	RunFailure    RunStatus = "FAILURE"
+	RunCanceled   RunStatus = "CANCELED"
 )
 
 // Ended says whether a run in this status will never change again.

@@ -7,11 +7,11 @@ const RunWorkflow = "Run"
 
 // Activity types of the system. Steps have their asset's or op's key as type, which may not begin with SystemPrefix.
 const (
-	SystemPrefix      = "perdure."
-	PlanRunActivity   = "perdure.PlanRun"
-	RefuseActivity    = "perdure.Refuse"
-	CloseStepActivity = "perdure.CloseStep"
-	EndRunActivity    = "perdure.EndRun"
+	SystemPrefix       = "perdure."
+	PlanRunActivity    = "perdure.PlanRun"
+	RefuseActivity     = "perdure.Refuse"
+	CloseStepsActivity = "perdure.CloseSteps"
+	EndRunActivity     = "perdure.EndRun"
 )
 
 // Queries and updates of the workflow Run.

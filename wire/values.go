@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 )
@@ -33,23 +34,34 @@ func (s AssetSelection) MarshalJSON() ([]byte, error) {
 	return json.Marshal(s.Expression)
 }
 
-// UnmarshalJSON reads a string or a list of strings.
+// UnmarshalJSON reads a string or a list of strings. Its error is [Problems].
 func (s *AssetSelection) UnmarshalJSON(data []byte) error {
-	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '[' {
-		if err := json.Unmarshal(data, &s.Keys); err != nil {
-			return fmt.Errorf("must be a selection expression or a list of asset keys")
+	data = bytes.TrimSpace(data)
+	var d decoder
+	var read AssetSelection
+	switch {
+	case len(data) > 0 && data[0] == '[':
+		d.decode("", data, reflect.ValueOf(&read.Keys).Elem())
+		if len(d.problems) == 0 && len(read.Keys) == 0 {
+			d.add("", CodeInvalid, "is an empty list", "name at least one asset key")
 		}
-		if len(s.Keys) == 0 {
-			return fmt.Errorf("is an empty list: name at least one asset key")
+		for i, key := range read.Keys {
+			if key == "" && len(d.problems) == 0 {
+				d.add(ItemPath("", i), CodeInvalid, "is an empty key", "name an asset")
+			}
 		}
-		return nil
+	case len(data) > 0 && data[0] == '"':
+		d.decode("", data, reflect.ValueOf(&read.Expression).Elem())
+		if len(d.problems) == 0 && strings.TrimSpace(read.Expression) == "" {
+			d.add("", CodeInvalid, "is empty", `give a selection such as "*" or "route_delays+"`)
+		}
+	default:
+		d.add("", CodeWrongType, "must be a selection expression or a list of asset keys, not "+describe(data), "")
 	}
-	if err := json.Unmarshal(data, &s.Expression); err != nil {
-		return fmt.Errorf("must be a selection expression or a list of asset keys")
+	if len(d.problems) > 0 {
+		return d.problems
 	}
-	if strings.TrimSpace(s.Expression) == "" {
-		return fmt.Errorf(`is empty: give a selection such as "*" or "route_delays+"`)
-	}
+	*s = read
 	return nil
 }
 
@@ -74,7 +86,7 @@ func ParsePriority(text string) (Priority, error) {
 	if n, err := strconv.Atoi(text); err == nil && n >= 1 && n <= 5 {
 		return Priority(n), nil
 	}
-	return 0, fmt.Errorf(`must be 1 to 5, or "high", "normal", "low" or "backfill", not %s`, text)
+	return 0, fmt.Errorf(`must be 1 to 5, or "high", "normal", "low" or "backfill", not %s`, short(text))
 }
 
 // UnmarshalJSON reads a number from 1 to 5 (also 3.0, as tctl writes it) or a name.
@@ -85,7 +97,7 @@ func (p *Priority) UnmarshalJSON(data []byte) error {
 	}
 	parsed, err := ParsePriority(text)
 	if err != nil {
-		return fmt.Errorf(`must be 1 to 5, or "high", "normal", "low" or "backfill", not %s`, data)
+		return fmt.Errorf(`must be 1 to 5, or "high", "normal", "low" or "backfill", not %s`, short(string(data)))
 	}
 	*p = parsed
 	return nil

@@ -1,0 +1,102 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perdure-io/perdure/wire"
+)
+
+// handle registers the query "steps" and the update "cancel_step".
+func (r *run) handle(ctx workflow.Context) error {
+	err := workflow.SetQueryHandlerWithOptions(ctx, wire.StepsQuery, r.steps,
+		workflow.QueryHandlerOptions{Description: `The run's steps and their status. Optional argument: {"status":"RUNNING"}.`})
+	if err != nil {
+		return fmt.Errorf("serve the query %q: %w", wire.StepsQuery, err)
+	}
+	err = workflow.SetUpdateHandlerWithOptions(ctx, wire.CancelStepUpdate, r.cancelStep, workflow.UpdateHandlerOptions{
+		Description: `Cancels one step that is running or waits for a worker: {"step":"route_delays"}. What needs it is left out.`,
+		Validator:   r.checkCancelStep,
+	})
+	if err != nil {
+		return fmt.Errorf("serve the update %q: %w", wire.CancelStepUpdate, err)
+	}
+	return nil
+}
+
+// waitingForLimit is how many unmet needs of a step the query names.
+const waitingForLimit = 20
+
+func (r *run) steps(argument converter.RawValue) (wire.StepsQueryResult, error) {
+	var filter wire.StepsQueryInput
+	if data := inputOf(argument); data != nil {
+		if problems := wire.Decode(data, &filter); len(problems) > 0 {
+			return wire.StepsQueryResult{}, problems
+		}
+	}
+	result := wire.StepsQueryResult{RunID: r.id, Status: r.status, Steps: []wire.StepState{}}
+	if r.walkPlan == nil {
+		return result, nil
+	}
+	for i, step := range r.walkPlan.Steps {
+		status := r.progress.Status(i)
+		if filter.Status != "" && filter.Status != status {
+			continue
+		}
+		state := wire.StepState{Step: step.Key, Status: status}
+		if status == wire.StepWaiting {
+			state.WaitingFor = r.keys(r.progress.WaitingFor(i, waitingForLimit))
+		}
+		result.Steps = append(result.Steps, state)
+	}
+	return result, nil
+}
+
+func (r *run) keys(steps []int) []string {
+	keys := make([]string, len(steps))
+	for i, step := range steps {
+		keys[i] = r.walkPlan.Steps[step].Key
+	}
+	return keys
+}
+
+func (r *run) checkCancelStep(argument converter.RawValue) error {
+	_, err := r.stepToCancel(argument)
+	return err
+}
+
+func (r *run) stepToCancel(argument converter.RawValue) (*pendingStep, error) {
+	var input wire.CancelStepInput
+	if problems := wire.Decode(inputOf(argument), &input); len(problems) > 0 {
+		return nil, problems
+	}
+	i, ok := r.index[input.Step]
+	if !ok {
+		return nil, wire.Problems{{Path: "step", Code: wire.CodeUnknown, Message: fmt.Sprintf("run %q has no step %q", r.id, input.Step), Fix: `the query "steps" lists them`}}
+	}
+	for _, p := range r.pending {
+		if p.step == i && p.closing == nil {
+			return p, nil
+		}
+	}
+	return nil, wire.Problems{{
+		Path: "step", Code: wire.CodeConflict,
+		Message: fmt.Sprintf("step %q is %s", input.Step, r.progress.Status(i)), Fix: "only a step that is RUNNING can be cancelled",
+	}}
+}
+
+// cancelStep answers once the step has ended.
+func (r *run) cancelStep(ctx workflow.Context, argument converter.RawValue) (wire.StepState, error) {
+	p, err := r.stepToCancel(argument)
+	if err != nil {
+		return wire.StepState{}, err
+	}
+	p.canceled = true
+	p.cancel()
+	if err := workflow.Await(ctx, func() bool { return r.progress.Status(p.step).Ended() }); err != nil {
+		return wire.StepState{}, err
+	}
+	return wire.StepState{Step: r.walkPlan.Steps[p.step].Key, Status: r.progress.Status(p.step)}, nil
+}

@@ -1,0 +1,43 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perdure-io/perdure/plan"
+	"github.com/perdure-io/perdure/wire"
+)
+
+const (
+	// controlTimeout bounds one attempt of a planning or recording activity.
+	controlTimeout = time.Minute
+	// heartbeatTimeout is when a step's worker counts as lost.
+	heartbeatTimeout = 20 * time.Second
+	// unbounded stands for "no limit" where Temporal wants one: heartbeats find dead workers, and a step's own
+	// timeout is kept where it runs.
+	unbounded = 10 * 365 * 24 * time.Hour
+)
+
+// patientRetries is the budget for lost workers and unreachable stores. The user's retries are not
+// here: they are counted in Postgres and decided by the activity.
+func patientRetries() *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second}
+}
+
+func controlOptions(ctx workflow.Context, queue, id string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ActivityID: wire.SystemPrefix + id, TaskQueue: wire.ControlQueue(queue),
+		StartToCloseTimeout: controlTimeout, RetryPolicy: patientRetries(),
+	})
+}
+
+func stepOptions(ctx workflow.Context, queue string, step plan.WalkStep, kind plan.Kind) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ActivityID: step.Key, TaskQueue: wire.NamedQueue(queue, kind.Queue), Summary: step.Key,
+		StartToCloseTimeout: unbounded, HeartbeatTimeout: heartbeatTimeout, RetryPolicy: patientRetries(),
+		WaitForCancellation: true,
+		Priority:            temporal.Priority{PriorityKey: int(kind.Priority)},
+	})
+}

@@ -1,0 +1,61 @@
+package workflows
+
+import (
+	"fmt"
+
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perdure-io/perdure/wire"
+)
+
+// inputOf is an argument's JSON; nil when none was given.
+func inputOf(argument converter.RawValue) []byte {
+	payload := argument.Payload()
+	if payload == nil {
+		return nil
+	}
+	if isNull(payload) {
+		return []byte("null")
+	}
+	return payload.GetData()
+}
+
+func isNull(payload *commonpb.Payload) bool {
+	return string(payload.GetMetadata()[converter.MetadataEncoding]) == converter.MetadataEncodingNil
+}
+
+// decode reads the request, and what an earlier execution of the run carried along. A request that
+// is refused is remembered by one row and nothing else.
+func (r *run) decode(ctx workflow.Context, request, carried converter.RawValue) error {
+	continued := workflow.GetInfo(ctx).ContinuedExecutionRunID != ""
+	problems := wire.Decode(inputOf(request), &r.request)
+	if carried.Payload() != nil && !continued {
+		problems = append(problems, wire.Problem{
+			Code: wire.CodeConflict, Message: "a second argument was given", Fix: "Run takes one JSON object",
+		})
+	}
+	if len(problems) > 0 {
+		return r.refuse(ctx, request, problems)
+	}
+	if !continued || carried.Payload() == nil {
+		return nil
+	}
+	var state carry
+	if err := converter.GetDefaultDataConverter().FromPayload(carried.Payload(), &state); err != nil {
+		return fmt.Errorf("read what run %q carried along: %w", r.id, err)
+	}
+	return r.restore(state)
+}
+
+func (r *run) refuse(ctx workflow.Context, request converter.RawValue, problems wire.Problems) error {
+	err := workflow.ExecuteActivity(controlOptions(ctx, r.queue, "refuse"), wire.RefuseActivity, wire.RefuseInput{
+		WorkflowID: r.id, FirstRunID: r.firstRunID, WorkflowType: wire.RunWorkflow,
+		Input: string(inputOf(request)), Problems: problems,
+	}).Get(ctx, nil)
+	if err != nil {
+		return err
+	}
+	return invalidRequest(problems)
+}

@@ -1,0 +1,159 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perdure-io/perdure/plan"
+	"github.com/perdure-io/perdure/wire"
+)
+
+// Run is the workflow of a run: it has the request planned, and walks the plan. Its input is one
+// wire.RunRequest; the second argument is what an execution that continued as new carries along, and
+// refused from anybody else. Its result is a wire.RunResult.
+//
+// It fails with wire.FailureInvalidRequest when the request is refused, with wire.FailureRunFailed when a step failed,
+// and ends as cancelled when it was cancelled.
+func Run(ctx workflow.Context, request, carried converter.RawValue) (wire.RunResult, error) {
+	r, err := newRun(ctx, request, carried)
+	if err != nil {
+		return wire.RunResult{}, err
+	}
+	if done, err := r.plan(ctx); done != nil || err != nil {
+		return resultOf(done), err
+	}
+	return r.walk(ctx)
+}
+
+// run is the state of one run's execution.
+type run struct {
+	id         string
+	firstRunID string
+	queue      string
+	request    wire.RunRequest
+
+	walkPlan *plan.Walk
+	progress *plan.Progress
+	index    map[string]int // step key to index in the walk
+	pending  []*pendingStep // in the order they were scheduled
+	records  []workflow.Future
+	failures []wire.StepFailureInfo
+	status   wire.RunStatus
+	// begun is whether the walk was taken over from the execution before.
+	begun bool
+	// nextContinue is the number of history events from which continuing as new is tried.
+	nextContinue int
+	// firstOpen is below every step that has not ended, for details.
+	firstOpen int
+	err       error
+}
+
+// maxFailures is how many failed steps a result names.
+const maxFailures = 20
+
+func newRun(ctx workflow.Context, request, carried converter.RawValue) (*run, error) {
+	info := workflow.GetInfo(ctx)
+	r := &run{
+		id: info.WorkflowExecution.ID, firstRunID: info.FirstRunID, queue: info.TaskQueueName,
+		status: wire.RunStarting,
+	}
+	if err := r.handle(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.decode(ctx, request, carried); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// plan has the request planned, unless the plan was carried along. A result means that there is nothing to walk.
+func (r *run) plan(ctx workflow.Context) (*wire.RunResult, error) {
+	if r.begun {
+		return nil, nil
+	}
+	var planned wire.PlanRunResult
+	err := workflow.ExecuteActivity(controlOptions(ctx, r.queue, "plan"), wire.PlanRunActivity, wire.PlanRunInput{
+		RunID: r.id, FirstRunID: r.firstRunID, Queue: r.queue, Request: r.request,
+	}).Get(ctx, &planned)
+	if err != nil {
+		return nil, activityFailure(err)
+	}
+	if planned.DryRun != nil {
+		return &wire.RunResult{RunID: r.id, Status: wire.RunNotStarted, Plan: planned.DryRun, Materialized: []string{}}, nil
+	}
+	encoded := []byte(planned.Walk)
+	if planned.Packed != nil {
+		encoded = planned.Packed
+	}
+	walk, err := plan.DecodeWalk(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("the plan of run %q: %w", r.id, err)
+	}
+	r.begin(walk, plan.NewProgress(walk))
+	return nil, r.describe(ctx)
+}
+
+func (r *run) begin(walk *plan.Walk, progress *plan.Progress) {
+	r.walkPlan, r.progress = walk, progress
+	r.status = wire.RunStarted
+	r.nextContinue = walk.Limits.ContinueAfter
+	r.index = make(map[string]int, len(walk.Steps))
+	for i, step := range walk.Steps {
+		r.index[step.Key] = i
+	}
+}
+
+// describe sets the search attributes that the namespace has; an unknown one would hang the workflow.
+func (r *run) describe(ctx workflow.Context) error {
+	var updates []temporal.SearchAttributeUpdate
+	for _, name := range r.walkPlan.Attributes {
+		keyword := temporal.NewSearchAttributeKeyKeyword(name)
+		switch name {
+		case wire.SearchJob:
+			if r.walkPlan.Job != "" {
+				updates = append(updates, keyword.ValueSet(r.walkPlan.Job))
+			}
+		case wire.SearchCause:
+			updates = append(updates, keyword.ValueSet(r.walkPlan.Cause))
+		case wire.SearchStatus:
+			updates = append(updates, keyword.ValueSet(string(r.status)))
+		case wire.SearchAssets:
+			updates = append(updates, temporal.NewSearchAttributeKeyKeywordList(name).ValueSet(r.walkPlan.Assets))
+		}
+	}
+	if len(updates) == 0 {
+		return nil
+	}
+	if err := workflow.UpsertTypedSearchAttributes(ctx, updates...); err != nil {
+		return fmt.Errorf("set the search attributes of run %q: %w", r.id, err)
+	}
+	return nil
+}
+
+// activityFailure takes the failure that an activity returned out of Temporal's wrapping, so that the
+// workflow fails with the same type, message and details.
+func activityFailure(err error) error {
+	var application *temporal.ApplicationError
+	if errors.As(err, &application) && application.Type() == wire.FailureInvalidRequest {
+		var refusal wire.Refusal
+		if application.HasDetails() && application.Details(&refusal) == nil {
+			return invalidRequest(refusal.Problems)
+		}
+	}
+	return err
+}
+
+func invalidRequest(problems wire.Problems) error {
+	return temporal.NewNonRetryableApplicationError("invalid run request: "+problems.Error(), wire.FailureInvalidRequest, nil, wire.Refusal{Problems: problems})
+}
+
+func resultOf(result *wire.RunResult) wire.RunResult {
+	if result == nil {
+		return wire.RunResult{}
+	}
+	return *result
+}
