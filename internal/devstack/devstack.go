@@ -47,6 +47,9 @@ type Options struct {
 	// LookupEnv reads the environment variables PATH and PERDURE_POSTGRES_DSN; the latter names a server to use, as it
 	// is, in place of a private one. Default os.LookupEnv.
 	LookupEnv func(string) (string, bool)
+
+	// shared holds, when we are root, what PostgreSQL's account cannot reach where it belongs. Default sharedFolder.
+	shared string
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -63,6 +66,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
+	}
+	if o.shared == "" {
+		o.shared = sharedFolder
 	}
 	return o, nil
 }

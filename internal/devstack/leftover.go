@@ -18,8 +18,10 @@ func runs(pid int, program, data string) bool {
 		return false
 	}
 	line := commandLine(pid)
-	// Windows shows the program only.
-	return strings.Contains(line, program) && (runtime.GOOS == "windows" || strings.Contains(line, data))
+	if runtime.GOOS == "windows" { // which shows the image's name only
+		return strings.Contains(line, "temporal") || strings.Contains(line, "postgres")
+	}
+	return strings.Contains(line, program) && strings.Contains(line, data)
 }
 
 // endLeftover stops a server that is not our child and waits until it is gone.

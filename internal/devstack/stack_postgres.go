@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 )
 
-// sharedFolder holds, when we are root, what PostgreSQL's account cannot reach where it belongs.
+// sharedFolder is the default of Options.shared.
 const sharedFolder = "/var/lib/perdure"
 
 // firstPostgres connects to the server that the environment names, or finds PostgreSQL's programs, stops what a killed
@@ -42,7 +42,7 @@ func (s *Stack) firstPostgres(ctx context.Context) error {
 		return err
 	}
 	if !account.reaches(filepath.Join(cache, "programs")) {
-		cache = sharedFolder
+		cache = s.options.shared
 	}
 	path, _ := s.options.LookupEnv("PATH")
 	server.binaries, err = findPostgres(ctx, path, cache, server.data(), s.logf)
@@ -87,7 +87,7 @@ func withoutURL(err error) error {
 func (s *Stack) placePostgres(server *postgresServer) error {
 	server.root = filepath.Join(s.options.Dir, "postgres")
 	if !server.account.reaches(server.root) {
-		base := sharedFolder
+		base := s.options.shared
 		if err := os.MkdirAll(base, 0o755); err != nil || !server.account.reaches(filepath.Join(base, "stack")) {
 			base = os.TempDir()
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 // firstTemporal finds the binary, stops what a killed stack left, and starts Temporal on free ports.
@@ -30,8 +31,13 @@ func (s *Stack) firstTemporal(ctx context.Context) error {
 	if !s.options.Ephemeral {
 		server.database = filepath.Join(s.options.Dir, "temporal.db")
 	}
-	if left := s.state.TemporalProcess; runs(left, "start-dev", server.logFile) {
-		if err := endLeftover(ctx, "Temporal", left, "start-dev", server.logFile); err != nil {
+	// What tells a server that a killed stack left from another program of the same process id.
+	mark := server.database
+	if mark == "" {
+		mark = "--port " + strconv.Itoa(s.state.TemporalPort)
+	}
+	if left := s.state.TemporalProcess; runs(left, "start-dev", mark) {
+		if err := endLeftover(ctx, "Temporal", left, "start-dev", mark); err != nil {
 			return err
 		}
 	}
