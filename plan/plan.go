@@ -20,6 +20,8 @@ type Plan struct {
 	// Outside are the keys of non-external assets that steps load but the run does not make, sorted: each must
 	// have a materialization already.
 	Outside []string
+	// reason says why the steps are in the plan.
+	reason string
 }
 
 // Step is one step as planned; it is stored for the attempt that claims it.
@@ -64,7 +66,7 @@ type StepInput struct {
 type Facts struct {
 	// RunID is the run's id; it is also the cause of a request that brings none.
 	RunID string
-	// Limits of the instance.
+	// Limits of the instance; the zero value is DefaultLimits.
 	Limits Limits
 }
 

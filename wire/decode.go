@@ -181,10 +181,7 @@ func (d *decoder) refused(path string, err error) {
 	switch {
 	case err == nil:
 	case errors.As(err, &problems):
-		for _, problem := range problems {
-			problem.Path = below(path, problem.Path)
-			d.problems = append(d.problems, problem)
-		}
+		d.problems = append(d.problems, problems.Below(path)...)
 	default:
 		d.add(path, CodeInvalid, err.Error(), "")
 	}

@@ -172,6 +172,44 @@ func TestDecodeCountsWhatItDoesNotList(t *testing.T) {
 	require.Equal(t, "there are 950 more problems", problems[50].Message)
 }
 
+func TestDecodeObject(t *testing.T) {
+	t.Parallel()
+	object, problems := wire.DecodeObject([]byte(` {"a":[1,2.0,-3e2,0.5,1e300,"x",null,{"b":true}],"b":{}} `))
+	require.Empty(t, problems)
+	require.Equal(t, map[string]any{
+		"a": []any{json.Number("1"), json.Number("2"), json.Number("-300"), json.Number("0.5"), json.Number("1e300"), "x", nil, map[string]any{"b": true}},
+		"b": map[string]any{},
+	}, object)
+	for input, want := range map[string]string{
+		``:                         `there is no JSON object`,
+		`{`:                        `is not JSON: unexpected end of JSON input`,
+		`null`:                     `must be a JSON object, not null`,
+		`[]`:                       `must be a JSON object, not a list`,
+		`{"a":[{"x":1,"x":{}}]}`:   `a[0].x: is given twice (give it once)`,
+		`{"a":{"b.c":1,"b.c":[]}}`: `a["b.c"]: is given twice`,
+	} {
+		object, problems := wire.DecodeObject([]byte(input))
+		require.Nil(t, object)
+		require.Len(t, problems, 1)
+		require.Contains(t, problems.Error(), want)
+	}
+}
+
+func FuzzDecodeObject(f *testing.F) {
+	f.Add([]byte(`{"a":[1,2.0,{"b":null}],"a":1}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		object, problems := wire.DecodeObject(data)
+		if len(problems) > 0 {
+			return
+		}
+		encoded, err := json.Marshal(object)
+		require.NoError(t, err)
+		again, problems := wire.DecodeObject(encoded)
+		require.Empty(t, problems)
+		require.Equal(t, object, again)
+	})
+}
+
 func drawRequest(t *rapid.T) wire.RunRequest {
 	text := rapid.String()
 	request := wire.RunRequest{

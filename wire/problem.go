@@ -70,6 +70,16 @@ func (p Problems) capped() Problems {
 	return append(p[:maxProblems:maxProblems], Problem{Code: CodeTooLarge, Message: fmt.Sprintf("there are %d more problems", len(p)-maxProblems)})
 }
 
+// Below is the problems with path put in front of their paths, for a value that was checked on its own.
+func (p Problems) Below(path string) Problems {
+	moved := make(Problems, len(p))
+	for i, problem := range p {
+		problem.Path = below(path, problem.Path)
+		moved[i] = problem
+	}
+	return moved
+}
+
 // Err is the problems as an error, nil when there are none. It lists the first 50 and counts the rest.
 func (p Problems) Err() error {
 	if len(p) == 0 {

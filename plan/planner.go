@@ -1,0 +1,227 @@
+package plan
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/perdure-io/perdure/selection"
+)
+
+// Planner plans runs over one snapshot. What it needs to know of the graph it works out once, so that a plan costs
+// time linear in the steps and edges it looks at. It may be used by many goroutines.
+type Planner struct {
+	snapshot *Snapshot
+	index    *selection.Index
+	// assets, computes, resources and jobs give positions in the snapshot's lists.
+	assets    map[string]int
+	computes  map[string]int
+	resources map[string]int
+	jobs      map[string]int
+	// computeOf is the position of what makes the asset at a position; -1 for an external one.
+	computeOf []int
+	// outputs are the positions of the assets that each compute makes, in the order they are declared.
+	outputs [][]int
+	// order are the positions of the computes, each after those whose assets it needs: by layers, by name in a layer.
+	order []int
+	// inputs are the needs of each compute by position.
+	inputs [][]planInput
+	// configs are the config schemas, those of the computes first, then those of the resources.
+	configs []*configSchema
+}
+
+// planInput is an [Input] whose assets are positions.
+type planInput struct {
+	kind   InputKind
+	assets []int
+}
+
+// NewPlanner prepares a snapshot, which must not change afterwards. It fails, with every reason at once, when the
+// snapshot contradicts itself: names that are not there or are there twice, or needs that run in a circle.
+func NewPlanner(snapshot *Snapshot) (*Planner, error) {
+	p := &Planner{snapshot: snapshot}
+	problems := p.number()
+	if len(problems) == 0 {
+		problems = p.connect()
+	}
+	if len(problems) == 0 {
+		problems = p.layers()
+	}
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("location %q cannot be planned: %w", snapshot.Location, errors.Join(problems...))
+	}
+	index, err := selection.NewIndex(p.nodes())
+	if err != nil {
+		return nil, fmt.Errorf("location %q cannot be planned: %w", snapshot.Location, err)
+	}
+	p.index = index
+	for _, compute := range snapshot.Computes {
+		p.configs = append(p.configs, newConfigSchema(compute.Config))
+	}
+	for _, resource := range snapshot.Resources {
+		p.configs = append(p.configs, newConfigSchema(resource.Config))
+	}
+	return p, nil
+}
+
+// Snapshot is what the planner plans over; it must not be changed.
+func (p *Planner) Snapshot() *Snapshot { return p.snapshot }
+
+// number gives every name its position.
+func (p *Planner) number() []error {
+	s := p.snapshot
+	var problems []error
+	p.assets = positions(&problems, "asset", s.Assets, func(a Asset) string { return a.Key })
+	p.computes = positions(&problems, "compute", s.Computes, func(c Compute) string { return c.Name })
+	p.resources = positions(&problems, "resource", s.Resources, func(r Resource) string { return r.Name })
+	p.jobs = positions(&problems, "job", s.Jobs, func(j Job) string { return j.Name })
+	return problems
+}
+
+func positions[T any](problems *[]error, what string, list []T, name func(T) string) map[string]int {
+	numbered := make(map[string]int, len(list))
+	for i, item := range list {
+		if _, doubled := numbered[name(item)]; doubled {
+			*problems = append(*problems, fmt.Errorf("there are two %ss %q", what, name(item)))
+		}
+		numbered[name(item)] = i
+	}
+	return numbered
+}
+
+// connect turns the names by which computes, assets and resources hang together into positions.
+func (p *Planner) connect() []error {
+	s := p.snapshot
+	var problems []error
+	p.computeOf = make([]int, len(s.Assets))
+	for i := range p.computeOf {
+		p.computeOf[i] = -1
+	}
+	p.inputs = make([][]planInput, len(s.Computes))
+	p.outputs = make([][]int, len(s.Computes))
+	for c, compute := range s.Computes {
+		for _, key := range compute.Outputs {
+			a, known := p.assets[key]
+			if !known || s.Assets[a].Compute != compute.Name || p.computeOf[a] >= 0 {
+				problems = append(problems, fmt.Errorf("compute %q and its output %q do not name each other once", compute.Name, key))
+				continue
+			}
+			p.computeOf[a] = c
+			p.outputs[c] = append(p.outputs[c], a)
+		}
+		for _, input := range compute.Inputs {
+			numbered := planInput{kind: input.Kind}
+			for _, key := range input.Assets {
+				a, known := p.assets[key]
+				if !known {
+					problems = append(problems, fmt.Errorf("compute %q needs the asset %q, which is not there", compute.Name, key))
+					continue
+				}
+				numbered.assets = append(numbered.assets, a)
+			}
+			p.inputs[c] = append(p.inputs[c], numbered)
+		}
+		for _, name := range compute.Resources {
+			if _, known := p.resources[name]; !known {
+				problems = append(problems, fmt.Errorf("compute %q uses the resource %q, which is not there", compute.Name, name))
+			}
+		}
+	}
+	for i, asset := range s.Assets {
+		if !asset.External() && p.computeOf[i] < 0 {
+			problems = append(problems, fmt.Errorf("asset %q is made by the compute %q, which does not make it", asset.Key, asset.Compute))
+		}
+	}
+	return problems
+}
+
+// needsOf calls visit for every compute that compute c needs; it may name one more than once.
+func (p *Planner) needsOf(c int, visit func(need int)) {
+	for _, input := range p.inputs[c] {
+		for _, asset := range input.assets {
+			if need := p.computeOf[asset]; need >= 0 {
+				visit(need)
+			}
+		}
+	}
+}
+
+// layers orders the computes: first those that need none, then those that need only these, and so on.
+func (p *Planner) layers() []error {
+	n := len(p.snapshot.Computes)
+	unmet, next, layer := make([]int, n), make([][]int, n), make([]int, n)
+	for c := range n {
+		p.needsOf(c, func(need int) {
+			unmet[c]++
+			next[need] = append(next[need], c)
+		})
+	}
+	p.order = make([]int, 0, n)
+	for c := range n {
+		if unmet[c] == 0 {
+			p.order = append(p.order, c)
+		}
+	}
+	for done := 0; done < len(p.order); done++ {
+		c := p.order[done]
+		for _, follower := range next[c] {
+			layer[follower] = max(layer[follower], layer[c]+1)
+			if unmet[follower]--; unmet[follower] == 0 {
+				p.order = append(p.order, follower)
+			}
+		}
+	}
+	if len(p.order) < n {
+		return []error{fmt.Errorf("these need each other in a circle: %s", strings.Join(p.circle(unmet), " → "))}
+	}
+	slices.SortFunc(p.order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(layer[a], layer[b]), cmp.Compare(p.snapshot.Computes[a].Name, p.snapshot.Computes[b].Name))
+	})
+	return nil
+}
+
+// circle finds one circle among the computes that still have unmet needs: from each a step leads to another such one.
+func (p *Planner) circle(unmet []int) []string {
+	c := slices.IndexFunc(unmet, func(count int) bool { return count > 0 })
+	seenAt := map[int]int{}
+	var path []int
+	for {
+		if first, seen := seenAt[c]; seen {
+			path = append(path[first:], c)
+			break
+		}
+		seenAt[c] = len(path)
+		path = append(path, c)
+		from := c
+		p.needsOf(from, func(need int) {
+			if unmet[need] > 0 {
+				c = need
+			}
+		})
+	}
+	slices.Reverse(path) // from what is needed to what needs it
+	names := make([]string, len(path))
+	for i, c := range path {
+		names[i] = p.snapshot.Computes[c].Name
+	}
+	return names
+}
+
+// nodes is the graph as the selection language sees it.
+func (p *Planner) nodes() []selection.Node {
+	nodes := make([]selection.Node, len(p.snapshot.Assets))
+	for i, asset := range p.snapshot.Assets {
+		nodes[i] = selection.Node{
+			Key: asset.Key, Group: asset.Group, Tags: asset.Tags, Owners: asset.Owners, Kinds: asset.Kinds,
+			External: asset.External(), CodeLocation: p.snapshot.Location,
+		}
+		if c := p.computeOf[i]; c >= 0 {
+			for _, input := range p.snapshot.Computes[c].Inputs {
+				nodes[i].Parents = append(nodes[i].Parents, input.Assets...)
+			}
+		}
+	}
+	return nodes
+}

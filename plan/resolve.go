@@ -1,0 +1,185 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/perdure-io/perdure/selection"
+	"github.com/perdure-io/perdure/wire"
+)
+
+const maxListed = 5 // names that a message lists
+
+// target is what a request asks for, found in the snapshot.
+type target struct {
+	// job is nil when the request names assets.
+	job *Job
+	// assets are the positions of what will be made, ascending by key; nil when that could not be found out.
+	assets []int
+	// reason says why a step is in the plan.
+	reason string
+}
+
+// resolve finds what a request asks for.
+func (p *Planner) resolve(request wire.RunRequest) (target, wire.Problems) {
+	switch {
+	case !request.Assets.IsZero() && request.Job != "":
+		return target{}, wire.Problems{{Code: wire.CodeConflict, Message: "both assets and a job are given", Fix: `give "assets" or "job"`}}
+	case request.Assets.IsZero() && request.Job == "":
+		return target{}, wire.Problems{{Code: wire.CodeMissing, Message: "it is not said what to run", Fix: `give "assets", for example "*", or "job"`}}
+	case request.Job == "":
+		found, problems := p.evaluate("assets", request.Assets)
+		reason := "selected by " + request.Assets.Expression
+		if request.Assets.Keys != nil {
+			reason = "selected by key"
+		}
+		return target{assets: found, reason: reason}, problems
+	}
+	position, known := p.jobs[request.Job]
+	if !known {
+		return target{}, wire.Problems{{Path: "job", Code: wire.CodeUnknown, Message: fmt.Sprintf("there is no job %q in location %q", request.Job, p.snapshot.Location),
+			Fix: wire.FixUnknown(request.Job, slices.Sorted(maps.Keys(p.jobs)))}}
+	}
+	job := &p.snapshot.Jobs[position]
+	found, problems := p.evaluate("job", job.Selection)
+	for i := range problems {
+		problems[i].Path = "job"
+		problems[i].Message = fmt.Sprintf("the selection of job %q: %s", job.Name, problems[i].Message)
+	}
+	return target{job: job, assets: found, reason: fmt.Sprintf("selected by job %s (%s)", job.Name, job.Selection)}, problems
+}
+
+// evaluate gives the positions of the assets to make.
+func (p *Planner) evaluate(path string, wanted wire.AssetSelection) ([]int, wire.Problems) {
+	selected := selection.Keys(wanted.Keys...)
+	if wanted.Keys == nil {
+		parsed, err := selection.Parse(wanted.Expression)
+		if err != nil {
+			return nil, wire.Problems{{Path: path, Code: wire.CodeSyntax, Message: err.Error()}}
+		}
+		selected = parsed
+	}
+	keys, err := selected.Evaluate(p.index)
+	if err != nil {
+		return nil, unknownNames(path, wanted, err)
+	}
+	var problems wire.Problems
+	var found, external []int
+	for _, key := range keys {
+		if a := p.assets[key]; p.computeOf[a] >= 0 {
+			found = append(found, a)
+		} else {
+			external = append(external, a)
+		}
+	}
+	// Through an expression such as airports+ an external asset only says where to begin.
+	if wanted.Keys != nil || len(found) == 0 {
+		for _, a := range external {
+			problems = append(problems, p.externalProblem(path, wanted, a))
+		}
+	}
+	if len(keys) == 0 {
+		problems = append(problems, wire.Problem{Path: path, Code: wire.CodeInvalid, Message: fmt.Sprintf("%s selects nothing", wanted),
+			Fix: fmt.Sprintf("location %q has %d assets: * selects all that are made here", p.snapshot.Location, len(p.assets))})
+	}
+	problems = append(problems, p.partialProblems(path, found)...)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return found, nil
+}
+
+func unknownNames(path string, wanted wire.AssetSelection, err error) wire.Problems {
+	var unknown selection.UnknownErrors
+	if !errors.As(err, &unknown) {
+		return wire.Problems{{Path: path, Code: wire.CodeInvalid, Message: err.Error()}}
+	}
+	var problems wire.Problems
+	for _, one := range unknown {
+		problem := wire.Problem{Path: path, Code: wire.CodeUnknown, Message: fmt.Sprintf("there is no %s %q", one.What, one.Name), Fix: "check its spelling"}
+		if position := slices.Index(wanted.Keys, one.Name); position >= 0 {
+			problem.Path = wire.ItemPath(path, position)
+		}
+		if len(one.Suggestions) > 0 {
+			problem.Fix = "did you mean " + quoted(one.Suggestions, " or ") + "?"
+		}
+		problems = append(problems, problem)
+	}
+	return problems
+}
+
+func (p *Planner) externalProblem(path string, wanted wire.AssetSelection, asset int) wire.Problem {
+	key := p.snapshot.Assets[asset].Key
+	if position := slices.Index(wanted.Keys, key); position >= 0 {
+		path = wire.ItemPath(path, position)
+	}
+	problem := wire.Problem{Path: path, Code: wire.CodeInvalid, Message: fmt.Sprintf("asset %q is external: nothing in location %q makes it", key, p.snapshot.Location)}
+	var readers []string
+	for c, compute := range p.snapshot.Computes {
+		for _, input := range p.inputs[c] {
+			if slices.Contains(input.assets, asset) {
+				readers = append(readers, compute.Outputs...)
+				break
+			}
+		}
+	}
+	if len(readers) == 0 {
+		problem.Fix = "nothing here reads it either"
+		return problem
+	}
+	slices.Sort(readers)
+	problem.Fix = "materialize what reads it: " + listed(readers)
+	return problem
+}
+
+// partialProblems refuses a part of what can only be made together.
+func (p *Planner) partialProblems(path string, selected []int) wire.Problems {
+	in := make([]bool, len(p.snapshot.Assets))
+	for _, a := range selected {
+		in[a] = true
+	}
+	var problems wire.Problems
+	told := make([]bool, len(p.snapshot.Computes))
+	for _, a := range selected {
+		c := p.computeOf[a]
+		compute := &p.snapshot.Computes[c]
+		if compute.CanSubset || len(compute.Outputs) == 1 || told[c] {
+			continue
+		}
+		var chosen, missing []string
+		for _, output := range p.outputs[c] {
+			if key := p.snapshot.Assets[output].Key; in[output] {
+				chosen = append(chosen, key)
+			} else {
+				missing = append(missing, key)
+			}
+		}
+		told[c] = true
+		if len(missing) > 0 {
+			problems = append(problems, wire.Problem{Path: path, Code: wire.CodeInvalid,
+				Message: fmt.Sprintf("multi-asset %q makes all its assets together, and only %s of them is selected", compute.Name, quoted(chosen, ", ")),
+				Fix:     fmt.Sprintf("select %s too, or declare the multi-asset with CanSubset", quoted(missing, " and "))})
+		}
+	}
+	return problems
+}
+
+func quoted(names []string, separator string) string {
+	marked := make([]string, len(names))
+	for i, name := range names {
+		marked[i] = fmt.Sprintf("%q", name)
+	}
+	return strings.Join(marked, separator)
+}
+
+// listed names the first few.
+func listed(names []string) string {
+	text := strings.Join(names[:min(len(names), maxListed)], ", ")
+	if more := len(names) - maxListed; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
