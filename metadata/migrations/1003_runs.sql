@@ -1,0 +1,103 @@
+-- Runs and what they planned; requests that were refused.
+
+-- +goose Up
+
+create table runs (
+    run_id        text primary key, -- Temporal's workflow id
+    first_run_id  text        not null, -- Temporal's FirstRunID: tells this run from a later start under its id
+    location      text        not null,
+    build         text        not null default '',
+    snapshot_hash text        not null default '',
+    queue         text        not null default '',
+    status        text        not null
+        check (status in ('QUEUED', 'STARTING', 'STARTED', 'CANCELING', 'SUCCESS', 'FAILURE', 'CANCELED')),
+    job           text        not null default '',
+    selection     text        not null default '',
+    title         text        not null default '',
+    note          text        not null default '',
+    tags          jsonb       not null default '{}',
+    config        jsonb,
+    priority      int         not null default 3,
+    cause         text        not null default '',
+    request       jsonb,
+    steps_total   int         not null,
+    -- Set at the end; until then they are counted from steps.
+    succeeded     int         not null default 0,
+    failed        int         not null default 0,
+    skipped       int         not null default 0,
+    canceled      int         not null default 0,
+    failures      jsonb       not null default '[]', -- the first 20: [{"step","message"}]
+    reason        text        not null default '',   -- why it ended so, when its steps do not say it
+    created_at    timestamptz not null,
+    started_at    timestamptz,
+    ended_at      timestamptz,
+    -- Temporal's time of the end, in nanoseconds. What Temporal scheduled later comes from a reset of this run.
+    ended_scheduled bigint
+) with (fillfactor = 80);
+create index runs_newest on runs (created_at desc, run_id desc);
+create index runs_status on runs (status, created_at desc, run_id desc);
+create index runs_job on runs (job, created_at desc, run_id desc);
+
+-- The walk that the workflow was given: a second PlanRun of the same run must answer the very same.
+create table run_plans (
+    run_id text primary key references runs (run_id) on delete cascade,
+    walk   bytea not null
+);
+
+create table plan_steps (
+    run_id text  not null references runs (run_id) on delete cascade,
+    step   text  not null,
+    idx    int   not null, -- its place in the walk
+    type   text  not null, -- the activity type
+    shape  text  not null,
+    body   jsonb not null, -- plan.Step
+    primary key (run_id, step)
+);
+create index plan_steps_place on plan_steps (run_id, idx);
+
+-- Which runs set out to make an asset.
+create table run_assets (
+    run_id     text        not null references runs (run_id) on delete cascade,
+    asset      text        not null,
+    created_at timestamptz not null,
+    primary key (run_id, asset)
+);
+create index run_assets_asset on run_assets (asset, created_at desc);
+
+-- A refused request changes nothing but this.
+create table refused_requests (
+    id            bigint generated always as identity primary key,
+    at            timestamptz not null,
+    workflow_id   text        not null,
+    first_run_id  text        not null,
+    workflow_type text        not null,
+    input         text        not null, -- the first 64 K characters
+    problems      jsonb       not null, -- [{"path","code","message","fix"}]
+    unique (workflow_id, first_run_id)
+);
+
+-- {workflow_id, first_run_id, workflow_type, input, problems} -> {"new"}; a second time changes nothing.
+-- +goose StatementBegin
+create function refuse_request_v1(p jsonb) returns jsonb language plpgsql as $$
+begin
+    insert into refused_requests (at, workflow_id, first_run_id, workflow_type, input, problems)
+    values (clock_v1(), p->>'workflow_id', p->>'first_run_id', p->>'workflow_type', left(p->>'input', 65536), p->'problems')
+    on conflict (workflow_id, first_run_id) do nothing;
+    return jsonb_build_object('new', found);
+end $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+create function run_ended_v1(p_status text) returns boolean language sql immutable as $$
+    select p_status in ('SUCCESS', 'FAILURE', 'CANCELED')
+$$;
+-- +goose StatementEnd
+
+-- +goose Down
+drop function run_ended_v1(text);
+drop function refuse_request_v1(jsonb);
+drop table refused_requests;
+drop table run_assets;
+drop table plan_steps;
+drop table run_plans;
+drop table runs;

@@ -1,0 +1,122 @@
+-- Steps as attempts hold them, the writers of assets, and what was materialized.
+
+-- +goose Up
+
+-- Tokens grow with every grant in the deployment. One that is lost to a rollback is a gap, which nobody minds.
+create sequence step_tokens as bigint;
+
+-- One row for each step of a run that was claimed, handed back or closed.
+create table steps (
+    run_id       text    not null references runs (run_id) on delete cascade,
+    step         text    not null,
+    -- Temporal's ScheduledTime and StartedTime of the attempt that holds the step, in nanoseconds: the order of
+    -- attempts. Attempt numbers start again at a reset. started is 0 while nobody was granted it.
+    scheduled    bigint  not null,
+    started      bigint  not null default 0,
+    token        bigint,
+    state        text    not null default 'open'
+        check (state in ('open', 'done', 'failed', 'skipped', 'upstream_failed', 'canceled')),
+    -- The attempt that was granted last has recorded neither failure nor release: when another one comes, its
+    -- worker died or froze.
+    held         boolean not null default false,
+    failures     int     not null default 0, -- of the user's function
+    lost         int     not null default 0, -- workers that died under it
+    lost_workers text[]  not null default '{}',
+    worker       text    not null default '',
+    build        text    not null default '',
+    -- What it waits for. reason_since is kept while the code stays, whatever the text says.
+    reason_code  text    not null default '',
+    reason       text    not null default '',
+    reason_since timestamptz,
+    result       jsonb,   -- wire.StepResult, when done
+    error        jsonb,   -- wire.ErrorInfo of the last failure
+    first_started_at timestamptz,
+    claimed_at   timestamptz,
+    ended_at     timestamptz,
+    primary key (run_id, step)
+) with (fillfactor = 70); -- each row is updated two or three times
+
+-- Which step may write an asset's partition.
+create table writers (
+    asset     text        not null,
+    partition text        not null,
+    run_id    text        not null,
+    step      text        not null,
+    token     bigint      not null,
+    since     timestamptz not null,
+    primary key (asset, partition)
+) with (fillfactor = 70);
+create index writers_step on writers (run_id, step);
+
+create table materializations (
+    id           bigint generated always as identity primary key,
+    position     bigint      not null, -- of its event
+    at           timestamptz not null,
+    run_id       text        not null,
+    step         text        not null,
+    scheduled    bigint      not null,
+    asset        text        not null,
+    partition    text        not null default '',
+    token        bigint      not null, -- of the attempt that committed it
+    slot_token   bigint      not null, -- under which its value is stored
+    location     text        not null default '',
+    metadata     jsonb       not null default '[]',
+    data_version text        not null default '',
+    code_version text        not null default '',
+    inputs       jsonb       not null default '[]', -- [wire.InputVersion]
+    build        text        not null default '',
+    cause        text        not null default '',
+    -- Recorded once: a retry has the same scheduled, a reset a later one. In this order the index also finds what
+    -- a run made of an asset, which every claim asks.
+    unique (run_id, asset, partition, scheduled, step)
+);
+create unique index materializations_position on materializations (position);
+create index materializations_asset on materializations (asset, partition, position desc);
+
+-- The current materialization of each asset's partition.
+create table asset_partitions (
+    asset        text        not null,
+    partition    text        not null,
+    materialization bigint   not null,
+    position     bigint      not null,
+    at           timestamptz not null,
+    run_id       text        not null,
+    step         text        not null,
+    token        bigint      not null,
+    slot_token   bigint      not null,
+    location     text        not null,
+    data_version text        not null,
+    code_version text        not null,
+    metadata     jsonb       not null,
+    primary key (asset, partition)
+) with (fillfactor = 80);
+
+-- Frees what steps of a run write; p_steps null is all of them. The locks are taken in the order in which claims take
+-- them, so that no two wait for each other.
+-- +goose StatementBegin
+create function free_writers_v1(p_run text, p_steps text[]) returns void language plpgsql as $$
+begin
+    perform 1 from writers where run_id = p_run and (p_steps is null or step = any (p_steps))
+    order by asset, partition for update;
+    delete from writers where run_id = p_run and (p_steps is null or step = any (p_steps));
+end $$;
+-- +goose StatementEnd
+
+-- {run, step, scheduled, token} -> {"holds"}: whether the attempt may still publish and commit.
+-- +goose StatementBegin
+create function check_token_v1(p jsonb) returns jsonb language sql stable as $$
+    select jsonb_build_object('holds', exists (
+        select 1 from steps
+        where run_id = p->>'run' and step = p->>'step' and state = 'open'
+          and scheduled = (p->>'scheduled')::bigint and token = (p->>'token')::bigint))
+$$;
+-- +goose StatementEnd
+
+-- +goose Down
+drop function check_token_v1(jsonb);
+drop function free_writers_v1(text, text[]);
+drop table asset_partitions;
+drop table materializations;
+drop table writers;
+drop table steps;
+drop sequence step_tokens;

@@ -1,0 +1,173 @@
+-- What the attempt that holds a step records: its commit, its failure, its release; and what a worker records that
+-- cannot take the step at all.
+
+-- +goose Up
+
+-- wire.Commit -> wire.Committed. All or nothing, once: asked again it answers as it did.
+-- +goose StatementBegin
+create function commit_step_v1(p jsonb) returns jsonb language plpgsql as $$
+declare
+    v_run     text   := p->>'run';
+    v_step    text   := p->>'step';
+    v_token   bigint := (p->>'token')::bigint;
+    v_build   text   := coalesce(p->>'build', '');
+    v_outputs jsonb  := coalesce(nullif(p->'outputs', 'null'), '[]');
+    v_row     steps;
+    v_runs    runs;
+    v_first   bigint;
+    v_at      timestamptz;
+begin
+    select * into v_row from steps where run_id = v_run and step = v_step for update;
+    if not found or v_row.token is distinct from v_token or v_row.scheduled <> (p->>'scheduled')::bigint then
+        return jsonb_build_object('refused', true, 'result', '{}'::jsonb);
+    end if;
+    if v_row.state = 'done' then
+        return jsonb_build_object('result', v_row.result);
+    end if;
+    select * into v_runs from runs where run_id = v_run;
+    if v_row.state <> 'open' or run_ended_v1(v_runs.status) then
+        return jsonb_build_object('refused', true, 'result', '{}'::jsonb);
+    end if;
+
+    update steps
+    set state = 'done', held = false, result = p->'result', error = null, ended_at = clock_v1(),
+        reason_code = '', reason = '', reason_since = null
+    where run_id = v_run and step = v_step;
+    perform free_writers_v1(v_run, array[v_step]);
+
+    select o_first, o_at into v_first, v_at from append_events_v1(v_run, v_runs.cause,
+        coalesce((
+            select jsonb_agg(jsonb_build_object('type', 'ASSET_MATERIALIZATION', 'step', v_step,
+                'asset', o.output->>'asset', 'partition', coalesce(o.output->>'partition', ''),
+                'body', jsonb_build_object('location', o.output->>'location', 'data_version', o.output->>'data_version',
+                                           'slot_token', o.output->'slot_token')) order by o.place)
+            from jsonb_array_elements(v_outputs) with ordinality o(output, place)), '[]')
+        || jsonb_build_object('type', 'STEP_SUCCESS', 'step', v_step, 'body',
+            jsonb_build_object('worker', coalesce(p->>'worker', ''), 'build', v_build, 'attempt', p->'attempt')));
+
+    with made as (
+        insert into materializations (position, at, run_id, step, scheduled, asset, partition, token, slot_token, location,
+            metadata, data_version, code_version, inputs, build, cause)
+        select v_first + o.place - 1, v_at, v_run, v_step, v_row.scheduled, o.output->>'asset',
+               coalesce(o.output->>'partition', ''), v_token, (o.output->>'slot_token')::bigint,
+               coalesce(o.output->>'location', ''), coalesce(nullif(o.output->'metadata', 'null'), '[]'),
+               coalesce(o.output->>'data_version', ''), coalesce(o.output->>'code_version', ''),
+               coalesce(nullif(o.output->'inputs', 'null'), '[]'), v_build, v_runs.cause
+        from jsonb_array_elements(v_outputs) with ordinality o(output, place)
+        returning *)
+    insert into asset_partitions as current (asset, partition, materialization, position, at, run_id, step, token, slot_token,
+        location, data_version, code_version, metadata)
+    select asset, partition, id, position, at, run_id, step, token, slot_token, location, data_version, code_version, metadata
+    from made
+    on conflict (asset, partition) do update
+    set materialization = excluded.materialization, position = excluded.position, at = excluded.at, run_id = excluded.run_id,
+        step = excluded.step, token = excluded.token, slot_token = excluded.slot_token, location = excluded.location,
+        data_version = excluded.data_version, code_version = excluded.code_version, metadata = excluded.metadata
+    where current.token < excluded.token; -- what was granted earlier never replaces what was granted later
+    return jsonb_build_object('result', p->'result');
+end $$;
+-- +goose StatementEnd
+
+-- A duration in nanoseconds as people write it: 800ms, 2.5s, 3m20s, 2h5m.
+-- +goose StatementBegin
+create function duration_text_v1(p_ns bigint) returns text language sql immutable as $$
+    select case
+        when p_ns < 1000000000 then round(p_ns / 1e6)::text || 'ms'
+        when p_ns < 60000000000 then trim_scale(round(p_ns / 1e9, 1))::text || 's'
+        when p_ns < 3600000000000 then (p_ns / 60000000000)::text || 'm'
+            || case when p_ns / 1000000000 % 60 > 0 then (p_ns / 1000000000 % 60)::text || 's' else '' end
+        else (p_ns / 3600000000000)::text || 'h'
+            || case when p_ns / 60000000000 % 60 > 0 then (p_ns / 60000000000 % 60)::text || 'm' else '' end
+    end
+$$;
+-- +goose StatementEnd
+
+-- wire.Failure -> {"refused"}. Recorded once for each attempt of the user's function.
+-- +goose StatementBegin
+create function fail_step_v1(p jsonb) returns jsonb language plpgsql as $$
+declare
+    v_run     text    := p->>'run';
+    v_step    text    := p->>'step';
+    v_attempt int     := (p->>'attempt')::int;
+    v_final   boolean := coalesce((p->>'final')::boolean, false);
+    v_delay   bigint  := coalesce((p->>'delay')::bigint, 0);
+    v_row     steps;
+    v_cause   text;
+    v_body    jsonb;
+begin
+    select * into v_row from steps where run_id = v_run and step = v_step for update;
+    if not found or v_row.token is distinct from (p->>'token')::bigint or v_row.scheduled <> (p->>'scheduled')::bigint then
+        return jsonb_build_object('refused', true);
+    end if;
+    if v_row.failures >= v_attempt then
+        -- Recorded before: as it was then.
+        return jsonb_build_object('refused', v_row.state not in ('open', 'failed'));
+    end if;
+    if v_row.state <> 'open' then
+        return jsonb_build_object('refused', true);
+    end if;
+
+    select cause into v_cause from runs where run_id = v_run;
+    v_body := jsonb_build_object('error', p->'error', 'attempt', v_attempt, 'worker', coalesce(p->>'worker', ''));
+    if v_final then
+        update steps
+        set state = 'failed', failures = v_row.failures + 1, held = false, error = p->'error', ended_at = clock_v1(),
+            reason_code = '', reason = '', reason_since = null
+        where run_id = v_run and step = v_step;
+        perform free_writers_v1(v_run, array[v_step]);
+        perform append_events_v1(v_run, v_cause,
+            jsonb_build_array(jsonb_build_object('type', 'STEP_FAILURE', 'step', v_step, 'body', v_body)));
+    else
+        update steps
+        set failures = v_row.failures + 1, held = false, error = p->'error',
+            reason_code = 'user_failure', reason_since = clock_v1(),
+            reason = format('retry %s in %s', v_row.failures + 1, duration_text_v1(v_delay))
+        where run_id = v_run and step = v_step;
+        perform append_events_v1(v_run, v_cause, jsonb_build_array(jsonb_build_object('type', 'STEP_UP_FOR_RETRY',
+            'step', v_step, 'body', v_body || jsonb_build_object('delay', v_delay))));
+    end if;
+    return jsonb_build_object('refused', false);
+end $$;
+-- +goose StatementEnd
+
+-- {run, step, scheduled, token, code, reason} -> {"refused"}: the attempt gives the step back unharmed (its worker
+-- stops, its store is away), so that the next claim does not count it as lost.
+-- +goose StatementBegin
+create function release_step_v1(p jsonb) returns jsonb language plpgsql as $$
+begin
+    update steps
+    set held = false, reason_code = p->>'code', reason = p->>'reason',
+        reason_since = case when reason_code = p->>'code' then reason_since else clock_v1() end
+    where run_id = p->>'run' and step = p->>'step' and state = 'open'
+      and scheduled = (p->>'scheduled')::bigint and token = (p->>'token')::bigint;
+    return jsonb_build_object('refused', not found);
+end $$;
+-- +goose StatementEnd
+
+-- {run, step, scheduled, reason} -> {"since"}: a worker whose build cannot take the step hands it back. since is when
+-- the step was first handed back without being granted in between; {"since":null} when no run planned it.
+-- +goose StatementBegin
+create function hand_back_v1(p jsonb) returns jsonb language plpgsql as $$
+declare
+    v_since timestamptz;
+begin
+    if not exists (select 1 from plan_steps where run_id = p->>'run' and step = p->>'step') then
+        return jsonb_build_object('since', null);
+    end if;
+    insert into steps as s (run_id, step, scheduled, reason_code, reason, reason_since)
+    values (p->>'run', p->>'step', (p->>'scheduled')::bigint, 'not_on_this_build', p->>'reason', clock_v1())
+    on conflict (run_id, step) do update
+    set reason = excluded.reason, reason_code = excluded.reason_code,
+        reason_since = case when s.reason_code = excluded.reason_code then s.reason_since else excluded.reason_since end
+    where s.state = 'open' and s.scheduled <= excluded.scheduled
+    returning s.reason_since into v_since;
+    return jsonb_build_object('since', coalesce(v_since, clock_v1()));
+end $$;
+-- +goose StatementEnd
+
+-- +goose Down
+drop function hand_back_v1(jsonb);
+drop function release_step_v1(jsonb);
+drop function fail_step_v1(jsonb);
+drop function duration_text_v1(bigint);
+drop function commit_step_v1(jsonb);

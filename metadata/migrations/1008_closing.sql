@@ -1,0 +1,137 @@
+-- Closing steps from outside, and ending runs.
+
+-- +goose Up
+
+-- Closes those of p_steps ([{step, status: wire.StepStatus, error}]) that are open or have no row, and returns the
+-- events of it. p_scheduled is Temporal's time of the closing: a step that was scheduled later (by a reset) stays
+-- open, an attempt that was scheduled earlier may no longer claim; 0 closes whatever it finds.
+-- +goose StatementBegin
+create function close_rows_v1(p_run text, p_scheduled bigint, p_steps jsonb) returns jsonb language plpgsql as $$
+declare
+    v_at     timestamptz := clock_v1();
+    v_closed text[];
+    v_events jsonb;
+begin
+    with closed as (
+        insert into steps as s (run_id, step, scheduled, state, error, ended_at)
+        select p_run, c.step, p_scheduled, c.state, c.error, v_at
+        from (select distinct on (step) step, lower(status) as state, error
+              from jsonb_to_recordset(p_steps) c(step text, status text, error jsonb) order by step) c
+        join plan_steps ps on ps.run_id = p_run and ps.step = c.step
+        order by c.step -- the order of locks
+        on conflict (run_id, step) do update
+        set state = excluded.state, scheduled = greatest(s.scheduled, excluded.scheduled), held = false,
+            error = coalesce(excluded.error, s.error), ended_at = excluded.ended_at,
+            reason_code = '', reason = '', reason_since = null
+        where s.state = 'open' and (p_scheduled = 0 or s.scheduled <= p_scheduled)
+        returning s.step, s.state, s.error)
+    select array_agg(c.step),
+           jsonb_agg(jsonb_build_object(
+               'type', case c.state when 'failed' then 'STEP_FAILURE' else 'STEP_' || upper(c.state) end,
+               'step', c.step, 'body', case when c.error is null then '{}' else jsonb_build_object('error', c.error) end)
+               order by ps.idx)
+    into v_closed, v_events
+    from closed c join plan_steps ps on ps.run_id = p_run and ps.step = c.step;
+    if v_closed is not null then
+        perform free_writers_v1(p_run, v_closed);
+    end if;
+    return coalesce(v_events, '[]');
+end $$;
+-- +goose StatementEnd
+
+-- {run, scheduled, steps: [{step, status, error}]} -> {"found", "done": [{step, result}]}. Closed rows
+-- refuse commits. Steps that turn out to be done stay done and are returned.
+-- +goose StatementBegin
+create function close_steps_v1(p jsonb) returns jsonb language plpgsql as $$
+declare
+    v_run    text := p->>'run';
+    v_cause  text;
+    v_events jsonb;
+begin
+    select cause into v_cause from runs where run_id = v_run;
+    if not found then
+        return jsonb_build_object('found', false, 'done', '[]'::jsonb);
+    end if;
+    v_events := close_rows_v1(v_run, (p->>'scheduled')::bigint, p->'steps');
+    perform append_events_v1(v_run, v_cause, v_events);
+    return jsonb_build_object('found', true, 'done', (
+        select coalesce(jsonb_agg(jsonb_build_object('step', s.step, 'result', s.result) order by s.step), '[]')
+        from steps s
+        where s.run_id = v_run and s.state = 'done'
+          and s.step in (select c->>'step' from jsonb_array_elements(p->'steps') c)));
+end $$;
+-- +goose StatementEnd
+
+-- How a run's steps stand: {"succeeded","failed","skipped","canceled"} (wire.StepCounts).
+-- +goose StatementBegin
+create function step_counts_v1(p_run text) returns jsonb language sql stable as $$
+    select jsonb_build_object(
+        'succeeded', count(*) filter (where state = 'done'),
+        'failed', count(*) filter (where state = 'failed'),
+        'skipped', count(*) filter (where state in ('skipped', 'upstream_failed')),
+        'canceled', count(*) filter (where state = 'canceled'))
+    from steps where run_id = p_run
+$$;
+-- +goose StatementEnd
+
+-- {run, first_run_id, scheduled, status, reason} -> {"found", "superseded", "status", "steps", "materialized",
+-- "failures"}. Closes as canceled whatever is left open, frees what the run writes and ends it. Counts, failures and what was materialized come from the rows. scheduled is Temporal's time of the end;
+-- an end from before a reset that has begun steps anew is superseded and changes nothing. A second time changes nothing.
+-- +goose StatementBegin
+create function end_run_v1(p jsonb) returns jsonb language plpgsql as $$
+declare
+    v_run       text   := p->>'run';
+    v_scheduled bigint := (p->>'scheduled')::bigint;
+    v_row       runs;
+    v_events    jsonb;
+    v_counts    jsonb;
+    v_failures  jsonb;
+    v_at        timestamptz;
+begin
+    select * into v_row from runs where run_id = v_run and first_run_id = p->>'first_run_id' for update;
+    if not found then
+        return jsonb_build_object('found', false);
+    end if;
+    if v_scheduled > 0 and exists (select 1 from steps where run_id = v_run and scheduled > v_scheduled) then
+        return jsonb_build_object('found', true, 'superseded', true);
+    end if;
+
+    if not run_ended_v1(v_row.status) or (v_scheduled > 0 and v_scheduled > v_row.ended_scheduled) then
+        v_events := close_rows_v1(v_run, v_scheduled, (
+            select coalesce(jsonb_agg(jsonb_build_object('step', ps.step, 'status', 'CANCELED')), '[]')
+            from plan_steps ps left join steps s using (run_id, step)
+            where ps.run_id = v_run and (s.state is null or s.state = 'open')));
+        perform free_writers_v1(v_run, null);
+        v_at := clock_v1();
+        v_counts := step_counts_v1(v_run);
+        select coalesce(jsonb_agg(jsonb_build_object('step', f.step, 'message', f.message) order by f.ended_at, f.step), '[]')
+        into v_failures
+        from (select step, coalesce(error->>'message', '') as message, ended_at from steps
+              where run_id = v_run and state = 'failed' order by ended_at, step limit 20) f;
+        update runs
+        set status = p->>'status', reason = coalesce(p->>'reason', ''), ended_at = v_at,
+            ended_scheduled = case when v_scheduled > 0 then v_scheduled else (extract(epoch from v_at) * 1e9)::bigint end,
+            succeeded = (v_counts->>'succeeded')::int, failed = (v_counts->>'failed')::int,
+            skipped = (v_counts->>'skipped')::int, canceled = (v_counts->>'canceled')::int, failures = v_failures
+        where run_id = v_run returning * into v_row;
+        perform append_events_v1(v_run, v_row.cause, v_events || jsonb_build_object('type', 'RUN_' || v_row.status, 'body',
+            jsonb_build_object('steps', v_counts, 'failures', v_failures, 'reason', v_row.reason)));
+    end if;
+
+    return jsonb_build_object('found', true, 'status', v_row.status,
+        'steps', jsonb_build_object('succeeded', v_row.succeeded, 'failed', v_row.failed, 'skipped', v_row.skipped,
+                                    'canceled', v_row.canceled),
+        'failures', v_row.failures,
+        'materialized', (
+            select coalesce(jsonb_agg(m.name order by m.asset, m.partition), '[]')
+            from (select distinct asset, partition,
+                         case when partition = '' then asset else asset || ' [' || partition || ']' end as name
+                  from materializations where run_id = v_run order by asset, partition limit 1000) m));
+end $$;
+-- +goose StatementEnd
+
+-- +goose Down
+drop function end_run_v1(jsonb);
+drop function step_counts_v1(text);
+drop function close_steps_v1(jsonb);
+drop function close_rows_v1(text, bigint, jsonb);
