@@ -175,7 +175,7 @@ func (r *configResolver) nameProblem(section, name string) wire.Problem {
 			}
 		}
 		slices.Sort(takers)
-		return wire.Problem{Code: wire.CodeUnknown, Message: fmt.Sprintf("there is no asset or multi-asset %q", name), Fix: "those with config: " + wire.FixUnknown(name, takers)}
+		return wire.Problem{Code: wire.CodeUnknown, Message: fmt.Sprintf("there is no asset or multi-asset %q", name), Fix: wire.FixUnknown(name, takers)}
 	} else if c := r.planner.computeOf[position]; c >= 0 {
 		return wire.Problem{Code: wire.CodeInvalid, Message: fmt.Sprintf("asset %q has no config of its own: multi-asset %q makes it", name, s.Computes[c].Name),
 			Fix: fmt.Sprintf("write it under %q", s.Computes[c].Name)}

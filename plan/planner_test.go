@@ -265,3 +265,50 @@ func TestNewPlannerRefuses(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 }
+
+func TestPlanSaysWhichInputsCanSkipAStep(t *testing.T) {
+	t.Parallel()
+	all := func(list ...string) plan.Input { return plan.Input{Kind: plan.InputAll, Assets: list} }
+	s := &plan.Snapshot{V: plan.SnapshotVersion, Location: "flights", Assets: []plan.Asset{{Key: "outside"}}}
+	add(s, "a", []string{"a?"})
+	add(s, "b", []string{"b?"})
+	add(s, "sure", []string{"sure"})
+	add(s, "two", []string{"first", "second?"}).CanSubset = true
+	add(s, "one_need", []string{"one_need"}, value("a", "sure")...)
+	add(s, "only_after", []string{"only_after"}, plan.Input{Kind: plan.InputAfter, Assets: []string{"a"}})
+	add(s, "gather", []string{"gather"}, all("a", "b"), all("sure", "sure"))
+	add(s, "mixed", []string{"mixed"}, all("a", "sure"))
+	add(s, "with_outside", []string{"with_outside"}, all("a", "outside"))
+	add(s, "nothing", []string{"nothing"}, append(value("a"), all())...)
+	add(s, "of_first", []string{"of_first"}, value("first", "a")...)
+	add(s, "of_second", []string{"of_second"}, value("second")...)
+	add(s, "z_below", []string{"z_below"}, all("gather", "one_need"))
+	p := planner(t, s)
+
+	got, err := p.Plan(assets("*"), plan.Facts{})
+	require.NoError(t, err)
+	number := map[string]int{}
+	for i, step := range got.Steps {
+		number[step.Key] = i
+	}
+	source := func(step, asset string) plan.Source { return plan.Source{Step: number[step], Asset: asset} }
+	for step, want := range map[string][][]plan.Source{
+		"one_need": nil, "only_after": nil, "nothing": nil,
+		"gather":       {{source("a", "a"), source("b", "b")}},
+		"mixed":        {{}},
+		"with_outside": {{}},
+		"of_first":     {{source("a", "a")}},
+		"of_second":    {{source("two", "second")}},
+		"z_below":      {{source("gather", "gather"), source("one_need", "one_need")}},
+	} {
+		_, walked := stepOf(t, got, step)
+		require.Equal(t, want, walked.Inputs, step)
+	}
+
+	got, err = p.Plan(keys("a", "gather", "second", "of_second"), plan.Facts{})
+	require.NoError(t, err)
+	_, walked := stepOf(t, got, "gather")
+	require.Equal(t, [][]plan.Source{{}}, walked.Inputs, "b comes from elsewhere")
+	_, walked = stepOf(t, got, "of_second")
+	require.Nil(t, walked.Inputs, "the step is asked for one output only")
+}

@@ -14,24 +14,25 @@ const (
 )
 
 // Nearest is the known name that was probably meant: equal but for letter case, or at most a third of its letters
-// away. It is "" when none is near.
+// away, of several such the one whose length is nearer. It is "" when none is near.
 func Nearest(name string, known []string) string {
 	length := utf8.RuneCountInString(name)
 	if length > maxNear {
 		return ""
 	}
-	best, nearest := "", min(max(length/3, 1), length-1)
+	best, nearest, nearestLength := "", min(max(length/3, 1), length-1), length
 	for _, candidate := range known {
 		if strings.EqualFold(candidate, name) {
 			return candidate
 		}
 		difference := utf8.RuneCountInString(candidate) - length
-		if max(difference, -difference) > nearest {
+		difference = max(difference, -difference)
+		if difference > nearest {
 			continue
 		}
 		distance := levenshtein.ComputeDistance(name, candidate)
-		if distance < nearest || (distance == nearest && best == "") {
-			best, nearest = candidate, distance
+		if distance < nearest || (distance == nearest && difference < nearestLength) {
+			best, nearest, nearestLength = candidate, distance, difference
 		}
 	}
 	return best
