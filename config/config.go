@@ -1,0 +1,116 @@
+// Package config is the instance configuration: which Temporal, which PostgreSQL, which storage, and the limits of runs
+// and workers. It comes from perdure.yaml, environment variables PERDURE_* and flags, where a flag beats a variable, a
+// variable the file, and the file the default. docs/config.md lists every key.
+package config
+
+import "time"
+
+// FileName is the name of the configuration file.
+const FileName = "perdure.yaml"
+
+// DefaultDeployment is the deployment whose name is no part of ids, queues and schema.
+const DefaultDeployment = "default"
+
+// Config is a complete and valid configuration when it comes from Load: nothing in it is left to be defaulted.
+type Config struct {
+	// Deployment tells branch deployments apart that share one Temporal and one PostgreSQL: it is a prefix of every
+	// workflow id and task queue but the default's, and part of the default schema. Lower-case letters, digits, dot,
+	// hyphen and underscore, at most 40.
+	Deployment string `mapstructure:"deployment" default:"default" usage:"branch deployment, a prefix of ids and queues"`
+	// Temporal is where workflows run.
+	Temporal Temporal `mapstructure:"temporal"`
+	// Postgres is where metadata lives.
+	Postgres Postgres `mapstructure:"postgres"`
+	// Storage is where IO managers keep data by default.
+	Storage Storage `mapstructure:"storage"`
+	// Run limits each run.
+	Run Run `mapstructure:"run"`
+	// Worker limits each worker process.
+	Worker Worker `mapstructure:"worker"`
+
+	// File is the absolute path of the file that was read, or empty.
+	File string `mapstructure:"-"`
+}
+
+// Temporal says how to reach Temporal.
+type Temporal struct {
+	// Address is host:port of Temporal's gRPC API.
+	Address string `mapstructure:"address" default:"127.0.0.1:7233" usage:"host:port of Temporal"`
+	// Namespace is the Temporal namespace.
+	Namespace string `mapstructure:"namespace" default:"default" usage:"Temporal namespace"`
+	// TLS secures the connection.
+	TLS TLS `mapstructure:"tls"`
+	// APIKeyEnv is the name of the environment variable that holds Temporal's API key, as Temporal Cloud uses one. The
+	// key itself never stands in the configuration. Needs TLS.
+	APIKeyEnv string `mapstructure:"api_key_env" usage:"environment variable that holds Temporal's API key"`
+	// UIAddress is the URL of Temporal's Web UI, for links.
+	UIAddress string `mapstructure:"ui_address" default:"http://127.0.0.1:8233" usage:"URL of Temporal's Web UI, for links"`
+
+	// APIKey is what the variable APIKeyEnv holds; Load reads it.
+	APIKey Secret `mapstructure:"-"`
+}
+
+// TLS secures the connection to Temporal. Paths in the file are relative to the file's folder.
+type TLS struct {
+	// Enabled turns TLS on.
+	Enabled bool `mapstructure:"enabled" default:"false" usage:"connect to Temporal by TLS"`
+	// CertFile is the path of the client's certificate (PEM), for mutual TLS. Needs KeyFile.
+	CertFile string `mapstructure:"cert_file" usage:"client certificate for Temporal (PEM file)"`
+	// KeyFile is the path of the client certificate's key (PEM). Needs CertFile.
+	KeyFile string `mapstructure:"key_file" usage:"key of the client certificate (PEM file)"`
+	// CAFile is the path of the certificates that vouch for the server (PEM). Empty trusts the system's.
+	CAFile string `mapstructure:"ca_file" computed:"the system's certificates" usage:"certificates that vouch for Temporal's server (PEM file)"`
+	// ServerName is the name that the server's certificate must bear.
+	ServerName string `mapstructure:"server_name" computed:"the host of temporal.address" usage:"name in the certificate of Temporal's server"`
+}
+
+// Postgres says how to reach the metadata database.
+type Postgres struct {
+	// DSN is the database's address: a URL, postgres://user:password@host:5432/database, or a key=value string. Empty is
+	// only enough for `perdure dev`, which brings its own PostgreSQL.
+	DSN DSN `mapstructure:"dsn" usage:"PostgreSQL address, a URL or key=value string"`
+	// DSNEnv is the name of another environment variable that holds the DSN, such as DATABASE_URL.
+	DSNEnv string `mapstructure:"dsn_env" usage:"environment variable that holds PostgreSQL's address"`
+	// Schema holds Perdure's tables. Lower-case letters, digits and underscore, at most 63.
+	Schema string `mapstructure:"schema" computed:"the DSN's search_path, else perdure, or perdure_DEPLOYMENT" usage:"PostgreSQL schema of Perdure's tables"`
+	// MaxOpenConnections bounds the connections of one process. At least 2.
+	MaxOpenConnections int `mapstructure:"max_open_connections" default:"16" usage:"most PostgreSQL connections of one process"`
+}
+
+// Storage says where IO managers keep data when they are given no place of their own.
+type Storage struct {
+	// URL is a bucket in the notation of gocloud.dev/blob: file:///folder, s3://bucket?region=eu-central-1, gs://bucket,
+	// azblob://container. A scheme other than file needs the import of its storage package in the code location.
+	URL string `mapstructure:"url" computed:".perdure/storage beside perdure.yaml, as a file:// URL" usage:"bucket URL for data, as file:///folder or s3://bucket"`
+}
+
+// Run limits each run.
+type Run struct {
+	// MaxConcurrentSteps is how many steps of one run may be pending at once. 1 to 500.
+	MaxConcurrentSteps int `mapstructure:"max_concurrent_steps" default:"100" usage:"most pending steps of one run"`
+	// ContinueAfterEvents is the length of a run's history, in events, from which on the run continues as a new
+	// execution at the next quiet moment.
+	ContinueAfterEvents int `mapstructure:"continue_after_events" default:"4000" usage:"history events after which a run continues as new when quiet"`
+	// ForceContinueEvents is the length from which on it does so at once. More than ContinueAfterEvents, at most 45,000:
+	// Temporal ends a workflow at 51,200.
+	ForceContinueEvents int `mapstructure:"force_continue_events" default:"40000" usage:"history events at which a run is made to continue as new"`
+	// DeployGrace is how long a step waits for a worker that has its definition before it fails.
+	DeployGrace time.Duration `mapstructure:"deploy_grace" default:"10m" usage:"how long a step waits for a worker that knows it"`
+	// MaxLostWorkers is how many workers may die under one step before the step is taken for the cause. At least 1.
+	MaxLostWorkers int `mapstructure:"max_lost_workers" default:"3" usage:"workers that may die under one step before it fails"`
+	// CommitPatience is how long a step that has its result waits for PostgreSQL.
+	CommitPatience time.Duration `mapstructure:"commit_patience" default:"15m" usage:"how long a finished step waits for PostgreSQL"`
+}
+
+// Worker limits each worker process.
+type Worker struct {
+	// MaxConcurrentSteps is how many steps one worker process runs at once.
+	MaxConcurrentSteps int `mapstructure:"max_concurrent_steps_per_worker" computed:"2 × CPUs" usage:"most steps that one worker process runs at once"`
+	// Queues are the names given with definitions.Queue that the process serves; "default" stands for the location's own
+	// queue and its control queue.
+	Queues []string `mapstructure:"queues" default:"default" usage:"queues to serve; default is the location's own"`
+	// DrainTimeout is how long a worker that is told to stop lets its steps go on.
+	DrainTimeout time.Duration `mapstructure:"drain_timeout" default:"30s" usage:"how long a stopping worker lets its steps go on"`
+	// Build is the build id of the code location.
+	Build string `mapstructure:"build" computed:"derived from the program" usage:"build id of the code location"`
+}
