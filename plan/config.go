@@ -110,8 +110,10 @@ func (r *configResolver) read(job string, data json.RawMessage) {
 func (r *configResolver) readSection(layer *configLayer, section string, value any) {
 	path := wire.FieldPath("config", section)
 	if layer.given[section] == nil {
-		r.addAll(layer, wire.Problems{{Path: path, Code: wire.CodeUnknownField, Message: fmt.Sprintf("unknown field %q", section),
-			Fix: wire.FixUnknown(section, []string{sectionAssets, sectionResources})}})
+		r.addAll(layer, wire.Problems{{
+			Path: path, Code: wire.CodeUnknownField, Message: fmt.Sprintf("unknown field %q", section),
+			Fix: wire.FixUnknown(section, []string{sectionAssets, sectionResources}),
+		}})
 		return
 	}
 	entries, isObject := value.(map[string]any)
@@ -177,8 +179,10 @@ func (r *configResolver) nameProblem(section, name string) wire.Problem {
 		slices.Sort(takers)
 		return wire.Problem{Code: wire.CodeUnknown, Message: fmt.Sprintf("there is no asset or multi-asset %q", name), Fix: wire.FixUnknown(name, takers)}
 	} else if c := r.planner.computeOf[position]; c >= 0 {
-		return wire.Problem{Code: wire.CodeInvalid, Message: fmt.Sprintf("asset %q has no config of its own: multi-asset %q makes it", name, s.Computes[c].Name),
-			Fix: fmt.Sprintf("write it under %q", s.Computes[c].Name)}
+		return wire.Problem{
+			Code: wire.CodeInvalid, Message: fmt.Sprintf("asset %q has no config of its own: multi-asset %q makes it", name, s.Computes[c].Name),
+			Fix: fmt.Sprintf("write it under %q", s.Computes[c].Name),
+		}
 	}
 	if schema == nil {
 		return wire.Problem{Code: wire.CodeInvalid, Message: fmt.Sprintf("%s %q takes no config", what, name), Fix: "leave it out"}

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"encoding/json"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,8 +33,10 @@ func configured() *plan.Snapshot {
 	easy := &plan.ConfigSchema{Schema: json.RawMessage(`{"type":"object","additionalProperties":false,"properties":{"n":{"type":"integer"}}}`), Defaults: json.RawMessage(`{"n":5}`)}
 	add(s, "plain", []string{"plain"}).Resources = []string{"db"}
 	add(s, "easy", []string{"easy"}, value("plain")...).Config = easy
-	add(s, "route.delays", []string{"route.delays"}, value("plain")...).Config = &plan.ConfigSchema{Schema: json.RawMessage(delaySchema),
-		Defaults: json.RawMessage(`{"ratio":0.5,"mode":"mean","window":{"unit":"day","size":1},"names":["a","b"]}`)}
+	add(s, "route.delays", []string{"route.delays"}, value("plain")...).Config = &plan.ConfigSchema{
+		Schema:   json.RawMessage(delaySchema),
+		Defaults: json.RawMessage(`{"ratio":0.5,"mode":"mean","window":{"unit":"day","size":1},"names":["a","b"]}`),
+	}
 	add(s, "pair", []string{"left", "right"}).Config = easy
 	s.Resources = []plan.Resource{
 		{Name: "db", Config: &plan.ConfigSchema{Schema: json.RawMessage(databaseSchema), Defaults: json.RawMessage(`{"max":4,"dsn":{"env":"FLIGHTS_DSN"}}`)}},
@@ -96,7 +99,8 @@ func TestConfigRefuses(t *testing.T) {
 	}{
 		{"no object", `["a"]`, []string{`config: must be a JSON object, not a list`}},
 		{"unknown section", `{"ops":{}, "asset":{}}`, []string{
-			`config.asset: unknown field "asset" (did you mean "assets"? known: assets, resources)`, `config.ops: unknown field "ops" (known: assets, resources)`}},
+			`config.asset: unknown field "asset" (did you mean "assets"? known: assets, resources)`, `config.ops: unknown field "ops" (known: assets, resources)`,
+		}},
 		{"section of another type", `{"assets":[],"resources":null}`, []string{`config.assets: must be an object, not a list`, `config.resources: must be an object, not null`}},
 		{"config of another type", `{"assets":{"easy":3}}`, []string{`config.assets.easy: must be an object, not the number 3`}},
 		{"given twice", `{"assets":{"easy":{"n":1,"n":2}}}`, []string{`config.assets.easy.n: is given twice`}},
@@ -104,21 +108,25 @@ func TestConfigRefuses(t *testing.T) {
 		{"unknown resource", `{"resources":{"bd":{}}}`, []string{`config.resources.bd: there is no resource "bd" (known: db, files)`}},
 		{"external", `{"assets":{"airports":{}}}`, []string{`config.assets.airports: asset "airports" takes no config (leave it out)`}},
 		{"takes none", `{"assets":{"plain":{}},"resources":{"files":{}}}`, []string{
-			`config.assets.plain: asset "plain" takes no config`, `config.resources.files: resource "files" takes no config`}},
+			`config.assets.plain: asset "plain" takes no config`, `config.resources.files: resource "files" takes no config`,
+		}},
 		{"member of a multi-asset", `{"assets":{"left":{}}}`, []string{`config.assets.left: asset "left" has no config of its own: multi-asset "pair" makes it (write it under "pair")`}},
 		{"unknown field", `{"assets":{"easy":{"m":1,"nn":2}}}`, []string{`config.assets.easy.m: unknown field "m" (known: n)`, `config.assets.easy.nn: unknown field "nn" (did you mean "n"? known: n)`}},
 		{"wrong type", `{"assets":{"easy":{"n":"5"}}}`, []string{`config.assets.easy.n: must be a whole number, not the string "5"`}},
 		{"null", `{"assets":{"easy":{"n":null}}}`, []string{`config.assets.easy.n: must be a whole number, not null`}},
 		{"fraction", `{"assets":{"easy":{"n":1.5}}}`, []string{`config.assets.easy.n: must be a whole number, not the number 1.5`}},
 		{"missing", delays(`{}`), []string{`config.assets["route.delays"].min_flights: "min_flights" is required and has no default (give it, for example "config":{"assets":{"route.delays":{"min_flights":1}}})`}},
+		{"number beyond everything", `{"assets":{"easy":{"n":1e999999999}}}`, []string{`config.assets.easy`}},
 		{"below the minimum", delays(`{"min_flights":0}`), []string{`config.assets["route.delays"].min_flights: minimum: got 0, want 1`}},
 		{"enum", delays(`{"min_flights":1,"mode":"medain"}`), []string{`.mode: must be one of "mean", "median", not the string "medain" (did you mean "median"?)`}},
 		{"nested unknown field", delays(`{"min_flights":1,"window":{"sice":1}}`), []string{`.window.sice: unknown field "sice" (did you mean "size"? known: size, unit)`}},
 		{"nested wrong types", delays(`{"min_flights":1,"window":7,"names":["a",3]}`), []string{
-			`.names[1]: must be a string, not the number 3`, `.window: must be an object, not the number 7`}},
+			`.names[1]: must be a string, not the number 3`, `.window: must be an object, not the number 7`,
+		}},
 		{"neither form", delays(`{"min_flights":1,"limit":"x"}`), []string{`.limit: fits none of the forms it may have: must be a whole number, not the string "x"; or must be null, not the string "x"`}},
 		{"a secret itself", `{"resources":{"db":{"dsn":"postgres://me:hunter2@db"}}}`, []string{
-			`config.resources.db.dsn: a secret is never written itself (name the environment variable that holds it: {"env":"FLIGHTS_DSN"})`}},
+			`config.resources.db.dsn: a secret is never written itself (name the environment variable that holds it: {"env":"FLIGHTS_DSN"})`,
+		}},
 		{"an undeclared secret", `{"resources":{"db":{"dsn":{"env":"HOME"}}}}`, []string{`config.resources.db.dsn.env: must be one of "FLIGHTS_DSN", "OTHER_DSN", not the string "HOME"`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -195,5 +203,22 @@ func TestConfigSchemaThatIsWrongIsNotTheRequestsFault(t *testing.T) {
 		s.Computes[1].Config = &schema
 		_, err := planner(t, s).Plan(keys("easy"), plan.Facts{})
 		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestPlannerIsSharedByManyGoroutines(t *testing.T) {
+	t.Parallel()
+	p := planner(t, configured())
+	request := wire.RunRequest{Job: "all", Config: json.RawMessage(`{"assets":{"easy":{"n":7},"pair":{"n":8}}}`)}
+	want, err := planner(t, configured()).Plan(request, plan.Facts{})
+	require.NoError(t, err)
+	got := make([]*plan.Plan, 16)
+	var group sync.WaitGroup
+	for i := range got {
+		group.Go(func() { got[i], _ = p.Plan(request, plan.Facts{}) })
+	}
+	group.Wait()
+	for _, one := range got {
+		require.Equal(t, want, one)
 	}
 }

@@ -48,14 +48,17 @@ func flights() *plan.Snapshot {
 	chart.Queue, chart.Pool = "gpu", "images"
 	add(s, "report", []string{"report"}, append(value("chart"), plan.Input{Kind: plan.InputAfter, Assets: []string{"by_route"}})...)
 	s.Jobs = []plan.Job{
-		{Name: "nightly", Selection: wire.AssetSelection{Expression: "raw/flights or clean"}, Tags: map[string]string{"team": "data", "kind": "job"},
-			Retries: &plan.Retries{Max: 1}, Priority: wire.PriorityLow},
+		{
+			Name: "nightly", Selection: wire.AssetSelection{Expression: "raw/flights or clean"}, Tags: map[string]string{"team": "data", "kind": "job"},
+			Retries: &plan.Retries{Max: 1}, Priority: wire.PriorityLow,
+		},
 		{Name: "broken", Selection: wire.AssetSelection{Keys: []string{"clean", "gone"}}},
 	}
 	return s
 }
 
 func planner(t testing.TB, s *plan.Snapshot) *plan.Planner {
+	t.Helper()
 	p, err := plan.NewPlanner(s)
 	require.NoError(t, err)
 	return p
@@ -78,6 +81,7 @@ func stepKeys(p *plan.Plan) []string {
 }
 
 func stepOf(t *testing.T, p *plan.Plan, key string) (plan.Step, plan.WalkStep) {
+	t.Helper()
 	for i, step := range p.Steps {
 		if step.Key == key {
 			return step, p.Walk.Steps[i]
@@ -186,16 +190,19 @@ func TestPlanRefuses(t *testing.T) {
 		{"unknown job", wire.RunRequest{Job: "nigthly"}, []string{`job: there is no job "nigthly" in location "flights" (did you mean "nightly"? known: broken, nightly)`}},
 		{"a job of what is gone", wire.RunRequest{Job: "broken"}, []string{`job: the selection of job "broken": there is no asset "gone" (`}},
 		{"unknown asset", assets("by_ruote+ and group:rwa"), []string{
-			`assets: there is no asset "by_ruote" (did you mean "by_route"?)`, `assets: there is no group "rwa" (did you mean `}},
+			`assets: there is no asset "by_ruote" (did you mean "by_route"?)`, `assets: there is no group "rwa" (did you mean `,
+		}},
 		{"unknown keys", keys("clean", "reprot", "gone"), []string{`assets[1]: there is no asset "reprot" (did you mean "report"?)`, `assets[2]: there is no asset "gone" (`}},
 		{"syntax", assets("clean and and"), []string{`, column 11: expected an asset key`}},
 		{"empty", assets("clean and chart"), []string{`assets: clean and chart selects nothing (location "flights" has 10 assets: * selects all that are made here)`}},
 		{"external by key", keys("clean", "airports", "weather"), []string{
 			`assets[1]: asset "airports" is external: nothing in location "flights" makes it (materialize what reads it: best, clean, worst)`,
-			`assets[2]: asset "weather" is external: nothing in location "flights" makes it (nothing here reads it either)`}},
+			`assets[2]: asset "weather" is external: nothing in location "flights" makes it (nothing here reads it either)`,
+		}},
 		{"external alone", assets("airports"), []string{`assets: asset "airports" is external`}},
 		{"part of a multi-asset by key", keys("by_route"), []string{
-			`assets: multi-asset "delays" makes all its assets together, and only "by_route" of them is selected (select "by_airport" too, or declare the multi-asset with CanSubset)`}},
+			`assets: multi-asset "delays" makes all its assets together, and only "by_route" of them is selected (select "by_airport" too, or declare the multi-asset with CanSubset)`,
+		}},
 		{"part of a multi-asset by traversal", assets("1+chart or 1+rankings"), []string{`there is no asset "rankings"`}},
 		{"part of a multi-asset by attribute", assets("1+worst"), []string{`assets: multi-asset "delays" makes all its assets together, and only "by_airport" of them`}},
 	} {

@@ -40,8 +40,10 @@ func (p *Planner) resolve(request wire.RunRequest) (target, wire.Problems) {
 	}
 	position, known := p.jobs[request.Job]
 	if !known {
-		return target{}, wire.Problems{{Path: "job", Code: wire.CodeUnknown, Message: fmt.Sprintf("there is no job %q in location %q", request.Job, p.snapshot.Location),
-			Fix: wire.FixUnknown(request.Job, slices.Sorted(maps.Keys(p.jobs)))}}
+		return target{}, wire.Problems{{
+			Path: "job", Code: wire.CodeUnknown, Message: fmt.Sprintf("there is no job %q in location %q", request.Job, p.snapshot.Location),
+			Fix: wire.FixUnknown(request.Job, slices.Sorted(maps.Keys(p.jobs))),
+		}}
 	}
 	job := &p.snapshot.Jobs[position]
 	found, problems := p.evaluate("job", job.Selection)
@@ -82,8 +84,10 @@ func (p *Planner) evaluate(path string, wanted wire.AssetSelection) ([]int, wire
 		}
 	}
 	if len(keys) == 0 {
-		problems = append(problems, wire.Problem{Path: path, Code: wire.CodeInvalid, Message: fmt.Sprintf("%s selects nothing", wanted),
-			Fix: fmt.Sprintf("location %q has %d assets: * selects all that are made here", p.snapshot.Location, len(p.assets))})
+		problems = append(problems, wire.Problem{
+			Path: path, Code: wire.CodeInvalid, Message: fmt.Sprintf("%s selects nothing", wanted),
+			Fix: fmt.Sprintf("location %q has %d assets: * selects all that are made here", p.snapshot.Location, len(p.assets)),
+		})
 	}
 	problems = append(problems, p.partialProblems(path, found)...)
 	if len(problems) > 0 {
@@ -159,9 +163,11 @@ func (p *Planner) partialProblems(path string, selected []int) wire.Problems {
 		}
 		told[c] = true
 		if len(missing) > 0 {
-			problems = append(problems, wire.Problem{Path: path, Code: wire.CodeInvalid,
+			problems = append(problems, wire.Problem{
+				Path: path, Code: wire.CodeInvalid,
 				Message: fmt.Sprintf("multi-asset %q makes all its assets together, and only %s of them is selected", compute.Name, quoted(chosen, ", ")),
-				Fix:     fmt.Sprintf("select %s too, or declare the multi-asset with CanSubset", quoted(missing, " and "))})
+				Fix:     fmt.Sprintf("select %s too, or declare the multi-asset with CanSubset", quoted(missing, " and ")),
+			})
 		}
 	}
 	return problems

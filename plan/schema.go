@@ -84,9 +84,13 @@ func (s *configSchema) validate(config map[string]any) []schemaProblem {
 	if config == nil {
 		config = map[string]any{}
 	}
-	var invalid *jsonschema.ValidationError
-	if err := s.compiled.Validate(config); !errors.As(err, &invalid) {
+	err := s.compiled.Validate(config)
+	if err == nil {
 		return nil
+	}
+	invalid, ok := errors.AsType[*jsonschema.ValidationError](err)
+	if !ok {
+		return []schemaProblem{{problem: wire.Problem{Code: wire.CodeInvalid, Message: err.Error()}}}
 	}
 	found := s.translate(invalid, config)
 	slices.SortStableFunc(found, func(a, b schemaProblem) int { return slices.Compare(a.location, b.location) })
@@ -119,16 +123,20 @@ func (s *configSchema) translate(invalid *jsonschema.ValidationError, config map
 		for _, name := range k.Missing {
 			properties, _ := node["properties"].(map[string]any)
 			property, _ := properties[name].(map[string]any)
-			found = append(found, schemaProblem{location: append(slices.Clone(at), name), example: s.example(property, 0),
-				problem: wire.Problem{Code: wire.CodeMissing, Message: fmt.Sprintf("%q is required and has no default", name)}})
+			found = append(found, schemaProblem{
+				location: append(slices.Clone(at), name), example: s.example(property, 0),
+				problem: wire.Problem{Code: wire.CodeMissing, Message: fmt.Sprintf("%q is required and has no default", name)},
+			})
 		}
 		return found
 	case *kind.AdditionalProperties:
 		properties, _ := node["properties"].(map[string]any)
 		var found []schemaProblem
 		for _, name := range slices.Sorted(slices.Values(k.Properties)) {
-			found = append(found, schemaProblem{location: append(slices.Clone(at), name), problem: wire.Problem{Code: wire.CodeUnknownField,
-				Message: fmt.Sprintf("unknown field %q", name), Fix: wire.FixUnknown(name, slices.Sorted(maps.Keys(properties)))}})
+			found = append(found, schemaProblem{location: append(slices.Clone(at), name), problem: wire.Problem{
+				Code:    wire.CodeUnknownField,
+				Message: fmt.Sprintf("unknown field %q", name), Fix: wire.FixUnknown(name, slices.Sorted(maps.Keys(properties))),
+			}})
 		}
 		return found
 	case *kind.AnyOf, *kind.OneOf:
@@ -157,7 +165,7 @@ func (s *configSchema) node(location string) map[string]any {
 		fragment = unescaped
 	}
 	node := s.document
-	for _, token := range strings.Split(strings.TrimPrefix(fragment, "/"), "/") {
+	for token := range strings.SplitSeq(strings.TrimPrefix(fragment, "/"), "/") {
 		if token != "" {
 			node = child(node, strings.NewReplacer("~1", "/", "~0", "~").Replace(token))
 		}

@@ -25,14 +25,20 @@ func TagProblems(path string, tags map[string]string) wire.Problems {
 		at := wire.FieldPath(path, key)
 		switch value := tags[key]; {
 		case strings.HasPrefix(key, ReservedTagPrefix):
-			problems = append(problems, wire.Problem{Path: at, Code: wire.CodeInvalid,
-				Message: fmt.Sprintf("tag key %q is reserved: only Perdure sets tags that begin with %s", key, ReservedTagPrefix), Fix: "choose another key"})
+			problems = append(problems, wire.Problem{
+				Path: at, Code: wire.CodeInvalid,
+				Message: fmt.Sprintf("tag key %q is reserved: only Perdure sets tags that begin with %s", key, ReservedTagPrefix), Fix: "choose another key",
+			})
 		case !tagKey.MatchString(key):
-			problems = append(problems, wire.Problem{Path: at, Code: wire.CodeInvalid, Message: fmt.Sprintf("tag key %q is not allowed", key),
-				Fix: `use 1 to 63 letters, digits, ".", "_" or "-", after at most one prefix of the same with a "/"`})
+			problems = append(problems, wire.Problem{
+				Path: at, Code: wire.CodeInvalid, Message: fmt.Sprintf("tag key %q is not allowed", key),
+				Fix: `use 1 to 63 letters, digits, ".", "_" or "-", after at most one prefix of the same with a "/"`,
+			})
 		case !tagValue.MatchString(value):
-			problems = append(problems, wire.Problem{Path: at, Code: wire.CodeInvalid, Message: fmt.Sprintf("tag value %q is not allowed", value),
-				Fix: `use at most 63 letters, digits, ".", "_" or "-"`})
+			problems = append(problems, wire.Problem{
+				Path: at, Code: wire.CodeInvalid, Message: fmt.Sprintf("tag value %q is not allowed", value),
+				Fix: `use at most 63 letters, digits, ".", "_" or "-"`,
+			})
 		}
 	}
 	return problems

@@ -75,11 +75,11 @@ func (d *decoder) decode(path string, data []byte, value reflect.Value) {
 		return
 	}
 	if value.Kind() != reflect.Pointer {
-		if unmarshaler, ok := value.Addr().Interface().(json.Unmarshaler); ok {
+		if unmarshaler, ok := reflect.TypeAssert[json.Unmarshaler](value.Addr()); ok {
 			d.refused(path, unmarshaler.UnmarshalJSON(data))
 			return
 		}
-		if unmarshaler, ok := value.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		if unmarshaler, ok := reflect.TypeAssert[encoding.TextUnmarshaler](value.Addr()); ok {
 			var text string
 			if json.Unmarshal(data, &text) != nil {
 				d.wrongType(path, "a string", data)

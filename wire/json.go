@@ -57,8 +57,10 @@ func syntaxProblem(data []byte) (problem Problem, ok bool) {
 		before := data[:at]
 		line := 1 + bytes.Count(before, []byte("\n"))
 		column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
-		return Problem{Code: CodeSyntax, Message: fmt.Sprintf("is not JSON: %s, at line %d, column %d", syntax.Error(), line, column),
-			Fix: "mind the shell's quotes: --input '{…}'"}, false
+		return Problem{
+			Code: CodeSyntax, Message: fmt.Sprintf("is not JSON: %s, at line %d, column %d", syntax.Error(), line, column),
+			Fix: "mind the shell's quotes: --input '{…}'",
+		}, false
 	default:
 		return Problem{Code: CodeSyntax, Message: "is not JSON: " + err.Error()}, false
 	}

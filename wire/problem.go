@@ -90,8 +90,7 @@ func (p Problems) Err() error {
 
 // ProblemsOf finds the problems in an error's chain; nil when it holds none.
 func ProblemsOf(err error) Problems {
-	var p Problems
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[Problems](err); ok {
 		return p
 	}
 	return nil
