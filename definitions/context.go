@@ -3,6 +3,10 @@ package definitions
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/perdure-io/perdure/internal/step"
 )
 
 // Context is a context.Context that also knows the step: its logger, its run, and what to report.
@@ -14,7 +18,8 @@ type Context interface {
 	Log() *slog.Logger
 	// Run says which run and attempt this is.
 	Run() RunInfo
-	// Report adds metadata to everything that this step produces.
+	// Report adds metadata to everything that this step produces. Of two under one label the later holds. Metadata that is
+	// invalid, such as a Float of NaN, fails the step when its function has returned.
 	Report(...Metadatum)
 	// Reported is what was reported so far, for tests.
 	Reported() []Metadatum
@@ -31,4 +36,61 @@ type RunInfo struct {
 	Attempt int
 	// Tags are the run's.
 	Tags map[string]string
+}
+
+// NewContext makes a Context outside any run, for unit tests of functions: its log is slog's default, its
+// attempt the first.
+func NewContext(ctx context.Context) Context {
+	return newContext(ctx, slog.Default(), RunInfo{Attempt: 1})
+}
+
+// stepContext is the one Context. Functions may report from several goroutines.
+type stepContext struct {
+	context.Context
+	log *slog.Logger
+	run RunInfo
+
+	mutex    sync.Mutex
+	reported []Metadatum
+}
+
+func newContext(ctx context.Context, log *slog.Logger, run RunInfo) *stepContext {
+	return &stepContext{Context: ctx, log: log, run: run}
+}
+
+// contextOf is the Context of a step's attempt.
+func contextOf(a *step.Attempt) *stepContext {
+	return newContext(a.Context, a.Log, RunInfo{ID: a.Run, Cause: a.Cause, Attempt: a.Number, Tags: a.Tags})
+}
+
+func (c *stepContext) Log() *slog.Logger { return c.log }
+func (c *stepContext) Run() RunInfo      { return c.run }
+func (c *stepContext) sealed()           {}
+
+func (c *stepContext) Report(metadata ...Metadatum) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	for _, m := range metadata {
+		c.reported = slices.DeleteFunc(c.reported, func(earlier Metadatum) bool { return earlier.Label == m.Label })
+		c.reported = append(c.reported, m)
+	}
+}
+
+func (c *stepContext) Reported() []Metadatum {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return slices.Clone(c.reported)
+}
+
+// handOver gives what was reported to the attempt, which records it.
+func (c *stepContext) handOver(a *step.Attempt) error {
+	metadata, version, err := lowerMetadata(c.Reported())
+	if err != nil {
+		return err
+	}
+	a.Report(metadata...)
+	if version != "" {
+		a.ReportDataVersion(version)
+	}
+	return nil
 }

@@ -1,0 +1,263 @@
+package definitions
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"time"
+)
+
+// durationPattern is what time.ParseDuration reads.
+const durationPattern = `^[-+]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`
+
+// schema is the node as JSON Schema, draft 2020-12.
+func (n *configNode) schema() map[string]any {
+	switch n.kind {
+	case configBool:
+		return map[string]any{"type": "boolean"}
+	case configInt:
+		return n.limited(n.integerSchema())
+	case configUint:
+		return n.limited(n.integerSchema())
+	case configFloat:
+		return n.limited(map[string]any{"type": "number"})
+	case configString:
+		return n.limited(map[string]any{"type": "string"})
+	case configDuration:
+		return map[string]any{"type": "string", "pattern": durationPattern}
+	case configTime:
+		return map[string]any{"type": "string", "format": "date-time"}
+	case configSecret:
+		return map[string]any{
+			"type":                 "object",
+			"properties":           map[string]any{"env": map[string]any{"type": "string", "enum": slices.Sorted(slices.Values(n.enum))}},
+			"required":             []string{"env"},
+			"additionalProperties": false,
+		}
+	case configObject:
+		return n.objectSchema()
+	case configList:
+		return map[string]any{"type": "array", "items": n.elem.schema()}
+	case configMap:
+		return map[string]any{"type": "object", "additionalProperties": n.elem.schema()}
+	default: // configPointer
+		return map[string]any{"anyOf": []any{n.elem.schema(), map[string]any{"type": "null"}}}
+	}
+}
+
+func (n *configNode) objectSchema() map[string]any {
+	properties := map[string]any{}
+	required := []string{}
+	for _, f := range n.fields {
+		property := f.node.schema()
+		if f.description != "" {
+			property["description"] = f.description
+		}
+		properties[f.name] = property
+		if f.required {
+			required = append(required, f.name)
+		}
+	}
+	schema := map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
+	if len(required) > 0 {
+		slices.Sort(required)
+		schema["required"] = required
+	}
+	return schema
+}
+
+// integerSchema bounds what the Go type cannot hold. 64 bits are beyond what JSON numbers are exact for, and have no bound but 0.
+func (n *configNode) integerSchema() map[string]any {
+	schema := map[string]any{"type": "integer"}
+	if n.kind == configUint {
+		schema["minimum"] = 0
+		if bits := n.typ.Bits(); bits < 64 {
+			schema["maximum"] = uint64(math.MaxUint64) >> (64 - bits)
+		}
+		return schema
+	}
+	if bits := n.typ.Bits(); bits < 64 {
+		schema["minimum"], schema["maximum"] = -(int64(1) << (bits - 1)), int64(1)<<(bits-1)-1
+	}
+	return schema
+}
+
+func (n *configNode) limited(schema map[string]any) map[string]any {
+	if n.enum == nil {
+		return schema
+	}
+	values := make([]any, len(n.enum))
+	for i, text := range n.enum {
+		values[i] = text
+		if n.kind != configString {
+			values[i] = json.Number(text)
+		}
+	}
+	schema["enum"] = values
+	return schema
+}
+
+// encode is a value for encoding/json. Defaults leave out the required fields.
+func (n *configNode) encode(value reflect.Value, defaults bool) any {
+	switch n.kind {
+	case configBool:
+		return value.Bool()
+	case configInt:
+		return value.Int()
+	case configUint:
+		return value.Uint()
+	case configFloat:
+		if n.typ.Bits() == 32 {
+			return float32(value.Float())
+		}
+		return value.Float()
+	case configString:
+		return value.String()
+	case configDuration:
+		return time.Duration(value.Int()).String()
+	case configObject:
+		object := make(map[string]any, len(n.fields))
+		for _, f := range n.fields {
+			if !defaults || !f.required {
+				object[f.name] = f.node.encode(value.FieldByIndex(f.index), defaults)
+			}
+		}
+		return object
+	case configList:
+		list := make([]any, value.Len())
+		for i := range list {
+			list[i] = n.elem.encode(value.Index(i), false)
+		}
+		return list
+	case configMap:
+		object := make(map[string]any, value.Len())
+		for key, elem := range value.Seq2() {
+			object[key.String()] = n.elem.encode(elem, false)
+		}
+		return object
+	case configPointer:
+		if value.IsNil() {
+			return nil
+		}
+		return n.elem.encode(value.Elem(), false)
+	default: // configTime, configSecret
+		return value.Interface()
+	}
+}
+
+// check reports what is wrong with a value that code gives: defaults, or a job's config. Every secret it holds is thereby declared.
+func (n *configNode) check(value reflect.Value, path string, report func(path, message, fix string)) {
+	switch n.kind {
+	case configObject:
+		for _, f := range n.fields {
+			n.checkField(f, value.FieldByIndex(f.index), join(path, f.name), report)
+		}
+	case configList:
+		for i := range value.Len() {
+			n.elem.check(value.Index(i), fmt.Sprintf("%s[%d]", path, i), report)
+		}
+		n.elem.checkAbsent(path+"[]", report)
+	case configMap:
+		for key, elem := range value.Seq2() {
+			n.elem.check(elem, join(path, key.String()), report)
+		}
+		n.elem.checkAbsent(join(path, "*"), report)
+	case configPointer:
+		if value.IsNil() {
+			n.elem.checkAbsent(path, report)
+			return
+		}
+		n.elem.check(value.Elem(), path, report)
+	case configSecret:
+		n.checkSecret(value, path, report)
+	case configFloat:
+		if f := value.Float(); math.IsNaN(f) || math.IsInf(f, 0) {
+			report(path, fmt.Sprintf("the default %v is no number that JSON has", f), "use a finite number")
+		}
+		n.checkEnum(value, path, report)
+	default:
+		n.checkEnum(value, path, report)
+	}
+}
+
+func (n *configNode) checkField(f *configField, value reflect.Value, path string, report func(path, message, fix string)) {
+	if !f.required {
+		f.node.check(value, path, report)
+		return
+	}
+	if f.node.kind == configSecret && !value.IsZero() {
+		f.node.checkSecret(value, path, report) // it declares the variable, as an enum tag does
+		return
+	}
+	if !value.IsZero() {
+		report(path, fmt.Sprintf("the required field has the default %v", value.Interface()), `leave out the default, or the tag config:"required"`)
+	}
+	f.node.checkAbsent(path, report)
+}
+
+// checkAbsent checks a part of which there is no value yet: it must only be possible to give one.
+func (n *configNode) checkAbsent(path string, report func(path, message, fix string)) {
+	switch n.kind {
+	case configSecret:
+		if n.enum == nil {
+			report(path, "the secret names no environment variable", `give it a default with FromEnv, or list the variables: enum:"NAME"`)
+		}
+	case configObject:
+		for _, f := range n.fields {
+			n.checkField(f, reflect.Zero(f.node.typ), join(path, f.name), report)
+		}
+	case configList, configMap, configPointer:
+		n.elem.checkAbsent(path, report)
+	default:
+	}
+}
+
+func (n *configNode) checkSecret(value reflect.Value, path string, report func(path, message, fix string)) {
+	secret, _ := value.Interface().(Secret)
+	switch {
+	case secret.env == "":
+		report(path, "the secret names no environment variable", `give it a default with FromEnv, or mark the field config:"required" and list the variables: enum:"NAME"`)
+	case !variableName.MatchString(secret.env):
+		report(path, fmt.Sprintf("%q is no name of an environment variable", secret.env), "use letters, digits and _, beginning with no digit")
+	case !slices.Contains(n.enum, secret.env):
+		n.enum = append(n.enum, secret.env)
+	}
+}
+
+func (n *configNode) checkEnum(value reflect.Value, path string, report func(path, message, fix string)) {
+	if n.enum == nil {
+		return
+	}
+	if text := scalarText(value); !slices.Contains(n.enum, text) {
+		report(path, fmt.Sprintf("the default %q is not one of %s", text, list(n.enum)), `choose one of them, or mark the field config:"required"`)
+	}
+}
+
+// eachSecret visits the secrets in a value.
+func (n *configNode) eachSecret(value reflect.Value, path string, visit func(path string, secret Secret)) {
+	switch n.kind {
+	case configSecret:
+		if secret, ok := value.Interface().(Secret); ok && secret.env != "" {
+			visit(path, secret)
+		}
+	case configObject:
+		for _, f := range n.fields {
+			f.node.eachSecret(value.FieldByIndex(f.index), join(path, f.name), visit)
+		}
+	case configList:
+		for i := range value.Len() {
+			n.elem.eachSecret(value.Index(i), fmt.Sprintf("%s[%d]", path, i), visit)
+		}
+	case configMap:
+		for key, elem := range value.Seq2() {
+			n.elem.eachSecret(elem, join(path, key.String()), visit)
+		}
+	case configPointer:
+		if !value.IsNil() {
+			n.elem.eachSecret(value.Elem(), path, visit)
+		}
+	default:
+	}
+}

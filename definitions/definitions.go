@@ -1,0 +1,104 @@
+package definitions
+
+import (
+	"slices"
+)
+
+// Definitions are everything that one code location defines. Make them with [New] or [Merge]; they do not change afterwards.
+type Definitions struct {
+	location  declared
+	assets    []*asset
+	computes  []*compute
+	resources []*resource
+	jobs      []*Job
+}
+
+// Definition is what [New] takes: an *[AssetOf], a *[MultiAssetOf], a *[ResourceOf] or a *[Job].
+type Definition interface{ definitions() []*declaration }
+
+// declaration is one thing that a Definition declares: one of its fields is set.
+type declaration struct {
+	asset    *asset
+	compute  *compute
+	resource *resource
+	job      *Job
+}
+
+// New collects the definitions of the code location called name: letters, digits, "_", "." and "-". Everything that an asset
+// needs is listed, too: its upstream assets, the resources it binds, and its IO manager. A multi-asset brings
+// its outputs. The order does not matter, and one handle may be listed several times.
+//
+// New reports no problems, [Definitions.Validate] does.
+func New(name string, definitions ...Definition) *Definitions {
+	d := &Definitions{location: declared{what: "location", name: name, at: place()}}
+	for _, one := range definitions {
+		if one == nil {
+			d.location.wrong("", "New is given nil", "leave it out")
+			continue
+		}
+		declarations := one.definitions()
+		if len(declarations) == 0 {
+			d.location.wrong("", "New is given a handle that was never declared", "declare it with Asset, MultiAsset, Resource or AssetJob")
+		}
+		for _, declaration := range declarations {
+			d.add(declaration)
+		}
+	}
+	return d.deduplicated()
+}
+
+// Merge puts several definitions together into the code location called name: those of several packages, for
+// example. A handle that several of them list is there once; two declarations under one name are a problem.
+func Merge(name string, parts ...*Definitions) *Definitions {
+	d := &Definitions{location: declared{what: "location", name: name, at: place()}}
+	for _, part := range parts {
+		if part == nil {
+			d.location.wrong("", "Merge is given nil", "leave it out")
+			continue
+		}
+		d.location.faults = append(d.location.faults, part.location.faults...)
+		d.assets = append(d.assets, part.assets...)
+		d.computes = append(d.computes, part.computes...)
+		d.resources = append(d.resources, part.resources...)
+		d.jobs = append(d.jobs, part.jobs...)
+	}
+	return d.deduplicated()
+}
+
+// Location is the code location's name.
+func (d *Definitions) Location() string { return d.location.name }
+
+func (d *Definitions) add(one *declaration) {
+	switch {
+	case one.asset != nil:
+		d.assets = append(d.assets, one.asset)
+		if maker := one.asset.maker; maker != nil && !maker.multi {
+			d.computes = append(d.computes, maker)
+		}
+	case one.compute != nil:
+		d.computes = append(d.computes, one.compute)
+		d.assets = append(d.assets, one.compute.outs...)
+	case one.resource != nil:
+		d.resources = append(d.resources, one.resource)
+	case one.job != nil:
+		d.jobs = append(d.jobs, one.job)
+	}
+}
+
+// deduplicated leaves each handle in once.
+func (d *Definitions) deduplicated() *Definitions {
+	d.assets = once(d.assets)
+	d.computes = once(d.computes)
+	d.resources = once(d.resources)
+	d.jobs = once(d.jobs)
+	return d
+}
+
+func once[T comparable](list []T) []T {
+	seen := make(map[T]bool, len(list))
+	return slices.DeleteFunc(list, func(one T) bool {
+		doubled := seen[one]
+		seen[one] = true
+		return doubled
+	})
+}

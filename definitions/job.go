@@ -1,0 +1,133 @@
+package definitions
+
+import (
+	"encoding/json"
+	"reflect"
+
+	"github.com/perdure-io/perdure/wire"
+)
+
+// Job is a selection of assets under a name, with config and tags of its own. Declare one with [AssetJob].
+type Job struct {
+	declared
+	selection   Selection
+	description string
+	tags        map[string]string
+	runConfig   RunConfig
+	configured  []configured
+	retries     *Retries
+	priority    Priority
+	options     optionNames
+}
+
+// JobOption is an option of [AssetJob].
+type JobOption interface{ applyJob(*Job) }
+
+// AssetJob declares a job that materializes the selected assets. name is letters, digits, "_", "." and "-".
+func AssetJob(name string, what Selection, opts ...JobOption) *Job {
+	j := &Job{declared: declared{what: "job", name: name, at: place()}, selection: what}
+	for _, o := range opts {
+		if o == nil {
+			j.nilOption()
+			continue
+		}
+		o.applyJob(j)
+	}
+	return j
+}
+
+// Name is the job's name.
+func (j *Job) Name() string {
+	if j == nil {
+		return ""
+	}
+	return j.name
+}
+
+func (j *Job) definitions() []*declaration {
+	if j == nil || j.at == "" {
+		return nil
+	}
+	return []*declaration{{job: j}}
+}
+
+// Priority orders runs that wait: 1 first, 5 last. Without it, [NormalPriority].
+type Priority int
+
+// The named priorities.
+const (
+	HighPriority   = Priority(wire.PriorityHigh)
+	NormalPriority = Priority(wire.PriorityNormal)
+	LowPriority    = Priority(wire.PriorityLow)
+)
+
+// RunConfig is a run's config as JSON, {"assets":{KEY:{…}},"resources":{NAME:{…}}}: of a job's runs, or of [Materialize]. What it leaves out
+// has its default. See [Configure] for the typed form.
+type RunConfig string
+
+// ConfigOption is what [Configure] returns.
+type ConfigOption interface {
+	JobOption
+	MaterializeOption
+}
+
+// Configure sets a whole config, required fields too, for everything selected that binds it.
+func Configure[C any](config *ConfigOf[C], value C) ConfigOption {
+	c := configured{at: place()}
+	if config != nil && config.def != nil {
+		c.config, c.value = config.def, reflect.ValueOf(value)
+	}
+	return c
+}
+
+// configured is a config and the value it is to have.
+type configured struct {
+	config *config
+	value  reflect.Value
+	at     string
+}
+
+// encoded is the value as JSON; an error says why it is no valid config.
+func (c configured) encoded() (json.RawMessage, error) {
+	data, err := c.config.encode(c.value)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.config.decode(data); err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+func (c configured) applyJob(j *Job) {
+	if c.config == nil {
+		j.wrong("config", "Configure names a config handle that was never declared", "declare it with Config")
+		return
+	}
+	j.configured = append(j.configured, c)
+}
+
+func (v Description) applyJob(j *Job) {
+	j.options.once(&j.declared, "description", "Description")
+	j.description = string(v)
+}
+
+func (v Tags) applyJob(j *Job) {
+	j.options.once(&j.declared, "tags", "Tags")
+	j.tags = v
+}
+
+func (v RunConfig) applyJob(j *Job) {
+	j.options.once(&j.declared, "config", "RunConfig")
+	j.runConfig = v
+}
+
+func (v Retries) applyJob(j *Job) {
+	j.options.once(&j.declared, "retries", "Retries")
+	j.retries = &v
+}
+
+func (v Priority) applyJob(j *Job) {
+	j.options.once(&j.declared, "priority", "Priority")
+	j.priority = v
+}

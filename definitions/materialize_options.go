@@ -1,0 +1,41 @@
+package definitions
+
+// MaterializeOption is an option of [Materialize].
+type MaterializeOption interface{ applyMaterialize(*materialization) }
+
+type materializeOption func(*materialization)
+
+func (o materializeOption) applyMaterialize(m *materialization) { o(m) }
+
+// Only materializes these assets, and what of their upstream is not [Given]. Without it, all assets are materialized. It may be given
+// several times.
+func Only(assets ...AnyAsset) MaterializeOption {
+	return materializeOption(func(m *materialization) {
+		m.only = append(m.only, assets...)
+		m.isOnly = true
+	})
+}
+
+// Given replaces a source by a value: an asset, which is then not computed and needs no upstream; a resource, which is then neither
+// opened nor closed; a config; or any [View] or [All] that a function binds.
+func Given[T any](source Source[T], value T) MaterializeOption {
+	n := needOf(source)
+	return materializeOption(func(m *materialization) {
+		if n.kind == needInvalid {
+			m.fail("Given is to replace a source that was never declared: %s", n.fault.fix)
+			return
+		}
+		m.replaced[n.id] = value
+		m.given = append(m.given, n)
+	})
+}
+
+func (v RunConfig) applyMaterialize(m *materialization) { m.runConfig = v }
+
+func (c configured) applyMaterialize(m *materialization) {
+	if c.config == nil {
+		m.fail("Configure names a config handle that was never declared: declare it with Config")
+		return
+	}
+	m.configured = append(m.configured, c)
+}

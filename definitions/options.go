@@ -1,0 +1,209 @@
+package definitions
+
+import (
+	"fmt"
+	"time"
+)
+
+// An option is a value of a small named type. Which declarations take it is its method set: Queue on an
+// External does not compile. One that is given twice to a declaration is a problem.
+
+// AssetOption is an option of [Asset] and [OptionalAsset].
+type AssetOption interface{ applyAsset(*asset) }
+
+// OutputOption is an option of [Output].
+type OutputOption interface{ applyOutput(*asset) }
+
+// ExternalOption is an option of [External].
+type ExternalOption interface{ applyExternal(*asset) }
+
+// MultiAssetOption is an option of [MultiAsset].
+type MultiAssetOption interface{ applyMultiAsset(*compute) }
+
+// Group is the asset's group, one for each asset: letters, digits, "_", "." and "-". Without it, "default".
+type Group string
+
+// Description is Markdown for people: of an asset or a job.
+type Description string
+
+// CodeVersion names the version of the code that computes the asset. Given one, the same code over the same
+// inputs gives the same data version; without it every run gives a new one.
+type CodeVersion string
+
+// Owners are e-mail addresses or team:<name>.
+type Owners []string
+
+// Tags are labels to select by, on an asset, or labels of a job's runs. A key is a name, or prefix/name; names, prefixes and values are at
+// most 63 letters, digits, "_", "." and "-"; a value may be empty.
+type Tags map[string]string
+
+// Kinds say what an asset is made of or with, at most three: "postgres", "parquet", "image". Each is lower-case letters, digits, "_", "." and "-".
+type Kinds []string
+
+// Metadata are facts about the asset itself, not about one materialization; those are for [Context.Report].
+type Metadata []Metadatum
+
+// Queue sends the step to workers of its own, for much memory or a GPU: those started with --queues NAME. Without it, the location's workers
+// take it. Letters, digits, "_", "." and "-".
+type Queue string
+
+// Pool limits how many steps that name it run at once, across runs. Letters, digits, "_", "." and "-".
+type Pool string
+
+// Timeout bounds one attempt of the user's function. Its context ends then, and the attempt counts as failed.
+// Without it, there is no bound.
+type Timeout time.Duration
+
+func (v Timeout) duration() time.Duration { return time.Duration(v) }
+
+// CanSubset allows a multi-asset to be asked for some of its outputs; [Requested] says which.
+type CanSubset struct{}
+
+// Optional allows an output to be left out: what needs it is then skipped in this run.
+type Optional struct{}
+
+// OrderOption is what [After] returns.
+type OrderOption interface {
+	AssetOption
+	MultiAssetOption
+}
+
+// After orders a step after other assets without loading them. It may be given several times.
+func After(assets ...AnyAsset) OrderOption {
+	return order(assets)
+}
+
+type order []AnyAsset
+
+func (o order) apply(c *compute, d *declared) {
+	for _, a := range o {
+		if base := baseOf(a); base != nil {
+			c.after = append(c.after, base)
+			continue
+		}
+		d.wrong("after", "After names an asset handle that was never declared", "declare it with Asset, OptionalAsset, External or Output")
+	}
+}
+
+func (o order) applyAsset(a *asset)        { o.apply(a.maker, &a.declared) }
+func (o order) applyMultiAsset(c *compute) { o.apply(c, &c.declared) }
+
+// optionNames are the options that a declaration was given.
+type optionNames map[string]bool
+
+// once remembers an option and a problem when it was there before.
+func (n *optionNames) once(d *declared, field, option string) {
+	if (*n)[option] {
+		d.wrong(field, fmt.Sprintf("the option %s is given twice", option), "give it once")
+	}
+	if *n == nil {
+		*n = optionNames{}
+	}
+	(*n)[option] = true
+}
+
+func (a *asset) setGroup(v Group) {
+	a.options.once(&a.declared, "group", "Group")
+	a.group = string(v)
+	if v == "" {
+		a.wrong("group", "the group is empty", `name a group, or leave Group out for "default"`)
+	}
+}
+
+func (a *asset) setDescription(v Description) {
+	a.options.once(&a.declared, "description", "Description")
+	a.description = string(v)
+}
+
+func (a *asset) setCodeVersion(v CodeVersion) {
+	a.options.once(&a.declared, "code_version", "CodeVersion")
+	a.codeVersion = string(v)
+}
+
+func (a *asset) setOwners(v Owners) {
+	a.options.once(&a.declared, "owners", "Owners")
+	a.owners = v
+}
+
+func (a *asset) setTags(v Tags) {
+	a.options.once(&a.declared, "tags", "Tags")
+	a.tags = v
+}
+
+func (a *asset) setKinds(v Kinds) {
+	a.options.once(&a.declared, "kinds", "Kinds")
+	a.kinds = v
+}
+
+func (a *asset) setMetadata(v Metadata) {
+	a.options.once(&a.declared, "metadata", "Metadata")
+	a.metadata = v
+}
+
+func (c *compute) setQueue(d *declared, v Queue) {
+	c.options.once(d, "queue", "Queue")
+	c.queue = string(v)
+	if v == "" {
+		d.wrong("queue", "the queue is empty", "name a queue, or leave Queue out for the location's own")
+	}
+}
+
+func (c *compute) setPool(d *declared, v Pool) {
+	c.options.once(d, "pool", "Pool")
+	c.pool = string(v)
+	if v == "" {
+		d.wrong("pool", "the pool is empty", "name a pool, or leave Pool out")
+	}
+}
+
+func (c *compute) setRetries(d *declared, v Retries) {
+	c.options.once(d, "retries", "Retries")
+	c.retries = &v
+}
+
+func (c *compute) setTimeout(d *declared, v Timeout) {
+	c.options.once(d, "timeout", "Timeout")
+	c.timeout = &v
+}
+
+func (v Group) applyAsset(a *asset)    { a.setGroup(v) }
+func (v Group) applyOutput(a *asset)   { a.setGroup(v) }
+func (v Group) applyExternal(a *asset) { a.setGroup(v) }
+
+func (v Description) applyAsset(a *asset)    { a.setDescription(v) }
+func (v Description) applyOutput(a *asset)   { a.setDescription(v) }
+func (v Description) applyExternal(a *asset) { a.setDescription(v) }
+
+func (v Owners) applyAsset(a *asset)    { a.setOwners(v) }
+func (v Owners) applyOutput(a *asset)   { a.setOwners(v) }
+func (v Owners) applyExternal(a *asset) { a.setOwners(v) }
+
+func (v Tags) applyAsset(a *asset)    { a.setTags(v) }
+func (v Tags) applyOutput(a *asset)   { a.setTags(v) }
+func (v Tags) applyExternal(a *asset) { a.setTags(v) }
+
+func (v Kinds) applyAsset(a *asset)    { a.setKinds(v) }
+func (v Kinds) applyOutput(a *asset)   { a.setKinds(v) }
+func (v Kinds) applyExternal(a *asset) { a.setKinds(v) }
+
+func (v Metadata) applyAsset(a *asset)    { a.setMetadata(v) }
+func (v Metadata) applyOutput(a *asset)   { a.setMetadata(v) }
+func (v Metadata) applyExternal(a *asset) { a.setMetadata(v) }
+
+func (v CodeVersion) applyAsset(a *asset)  { a.setCodeVersion(v) }
+func (v CodeVersion) applyOutput(a *asset) { a.setCodeVersion(v) }
+
+func (v Queue) applyAsset(a *asset)        { a.maker.setQueue(&a.declared, v) }
+func (v Queue) applyMultiAsset(c *compute) { c.setQueue(&c.declared, v) }
+
+func (v Pool) applyAsset(a *asset)        { a.maker.setPool(&a.declared, v) }
+func (v Pool) applyMultiAsset(c *compute) { c.setPool(&c.declared, v) }
+
+func (v Retries) applyAsset(a *asset)        { a.maker.setRetries(&a.declared, v) }
+func (v Retries) applyMultiAsset(c *compute) { c.setRetries(&c.declared, v) }
+
+func (v Timeout) applyAsset(a *asset)        { a.maker.setTimeout(&a.declared, v) }
+func (v Timeout) applyMultiAsset(c *compute) { c.setTimeout(&c.declared, v) }
+
+func (CanSubset) applyMultiAsset(c *compute) { c.canSubset = true }
+func (Optional) applyOutput(a *asset)        { a.optional = true }

@@ -1,0 +1,82 @@
+package definitions
+
+import (
+	"time"
+
+	"github.com/perdure-io/perdure/plan"
+)
+
+// Retries says how often a failure of the user's function is tried again. The zero value: not at all. A worker
+// that dies is no such failure; its step is always taken up again. On a job it is for the assets that have none of their own.
+type Retries struct {
+	// Max is how many times a failure is tried again: 3 means at most four attempts.
+	Max int
+	// Delay is the time before the first retry; 0 retries at once.
+	Delay time.Duration
+	// Backoff is how the delay grows; the zero value is [Constant]. It needs a Delay.
+	Backoff Backoff
+	// Jitter spreads the delay; the zero value is [NoJitter]. It needs a Delay.
+	Jitter Jitter
+}
+
+// Backoff is how the delay grows from retry to retry.
+type Backoff string
+
+// The backoffs.
+const (
+	Constant    Backoff = ""                               // always the delay
+	Linear      Backoff = Backoff(plan.BackoffLinear)      // before retry n, n times the delay
+	Exponential Backoff = Backoff(plan.BackoffExponential) // before retry n, 2^n - 1 times the delay: 1, 3, 7 …
+)
+
+// Jitter spreads delays, so that steps which failed together do not come back together.
+type Jitter string
+
+// The jitters.
+const (
+	NoJitter  Jitter = ""                           // exactly the delay
+	Full      Jitter = Jitter(plan.JitterFull)      // a random part of the delay
+	PlusMinus Jitter = Jitter(plan.JitterPlusMinus) // the delay, more or less by up to the base delay
+)
+
+// lower is nil when nothing is retried.
+func (r *Retries) lower() *plan.Retries {
+	if r == nil || r.Max == 0 {
+		return nil
+	}
+	return &plan.Retries{Max: r.Max, Delay: r.Delay, Backoff: plan.Backoff(r.Backoff), Jitter: plan.Jitter(r.Jitter)}
+}
+
+func (r *Retries) faults() []fault {
+	if r == nil {
+		return nil
+	}
+	var faults []fault
+	add := func(message, fix string) { faults = append(faults, fault{"retries", message, fix}) }
+	if r.Max < 0 {
+		add("Max is negative", "set how often a failure is tried again, 0 for never")
+	}
+	if r.Max == 0 && *r != (Retries{}) {
+		add("Max is 0, so nothing is ever tried again", "set Max, or leave Retries out")
+	}
+	if r.Delay < 0 {
+		add("Delay is negative", "set the time before a retry")
+	}
+	if r.Delay == 0 && r.Backoff != Constant {
+		add("Backoff is "+string(r.Backoff)+" without a Delay", "set the Delay that grows")
+	}
+	if r.Delay == 0 && r.Jitter != NoJitter {
+		add("Jitter is "+string(r.Jitter)+" without a Delay", "set the Delay that is spread")
+	}
+	switch r.Backoff {
+	case Constant, Linear, Exponential:
+	default:
+		add("there is no backoff "+string(r.Backoff), "use Constant, Linear or Exponential")
+	}
+	switch r.Jitter {
+	case NoJitter, Full, PlusMinus:
+	default:
+		add("there is no jitter "+string(r.Jitter), "use NoJitter, Full or PlusMinus")
+	}
+	return faults
+}

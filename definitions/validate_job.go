@@ -1,0 +1,91 @@
+package definitions
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/perdure-io/perdure/plan"
+	"github.com/perdure-io/perdure/wire"
+)
+
+// jobs checks each job by itself, and then as the planner will, over as much of the graph as is valid.
+func (v *validation) jobs() {
+	var plannable []*Job
+	names := map[string]bool{}
+	for _, j := range v.definitions.jobs {
+		if v.job(j) && !names[j.name] {
+			names[j.name] = true
+			plannable = append(plannable, j)
+		}
+	}
+	if len(plannable) > 0 {
+		v.planJobs(plannable)
+	}
+}
+
+// job checks what is one job's own, and says whether it can be planned.
+func (v *validation) job(j *Job) bool {
+	before := len(v.problems)
+	v.problems = append(v.problems, j.problems()...)
+	v.tags(&j.declared, j.tags)
+	for _, f := range j.retries.faults() {
+		v.add(j.problem(f.field, f.message, f.fix))
+	}
+	if j.options["Priority"] && (j.priority < 1 || j.priority > Priority(wire.PriorityBackfill)) {
+		v.add(j.problem("priority", fmt.Sprintf("the priority is %d", j.priority), "use 1 to 5, 1 first"))
+	}
+	if j.selection.undeclared > 0 {
+		v.add(j.problem("selection", "it selects an asset handle that was never declared", "declare it with Asset, OptionalAsset, External or Output"))
+	}
+	for _, a := range once(slices.Clone(j.selection.assets)) {
+		if !v.listed[a] {
+			v.add(v.unlisted(&j.declared, "selection", &a.declared))
+		}
+	}
+	if _, err := j.selection.parsed(); err != nil {
+		v.add(j.problem("selection", err.Error(), "correct the expression; docs: package selection"))
+	}
+	if _, err := v.definitions.runConfig(j.runConfig, j.configured); err != nil {
+		v.wire(&j.declared, wire.ProblemsOf(err).Below("config"))
+	}
+	return len(v.problems) == before
+}
+
+// wire reports problems of a request as problems of the declaration that will make it.
+func (v *validation) wire(d *declared, problems wire.Problems) {
+	for _, p := range problems {
+		field := p.Path
+		if field == "job" {
+			field = "selection"
+		}
+		fix := p.Fix
+		if fix == "" {
+			fix = "correct it"
+		}
+		v.add(d.problem(field, p.Message, fix))
+	}
+}
+
+// planJobs reports what the planner would refuse. It needs a graph: where names are not unique, or needs unknown, there
+// are problems enough already, and needs that cannot be met are left out. That a required config is missing is no problem
+// of a job, for the request may bring it.
+func (v *validation) planJobs(jobs []*Job) {
+	part := *v.definitions
+	part.jobs = jobs
+	lowering := lowering{definitions: &part, without: func(c *compute, a *asset) bool { return v.cyclic[c] || !v.listed[a] }}
+	snapshot, err := lowering.snapshot()
+	if err != nil {
+		return
+	}
+	planner, err := plan.NewPlanner(snapshot)
+	if err != nil {
+		return
+	}
+	for _, j := range jobs {
+		_, err := planner.Plan(wire.RunRequest{Job: j.name}, plan.Facts{})
+		v.wire(&j.declared, slices.DeleteFunc(wire.ProblemsOf(err), func(p wire.Problem) bool {
+			return p.Code == wire.CodeMissing && strings.HasPrefix(p.Path, "config")
+		}))
+	}
+}
