@@ -60,11 +60,9 @@ type DoneStep struct {
 	Result StepResult `json:"result"`
 }
 
-// EndRunInput is the input of perdure.EndRun.
+// EndRunInput is the input of perdure.EndRun: counts and failures are those of the rows.
 type EndRunInput struct {
-	RunID      string            `json:"run_id"`
-	FirstRunID string            `json:"first_run_id"`
-	Status     RunStatus         `json:"status"`
-	Steps      StepCounts        `json:"steps"`
-	Failures   []StepFailureInfo `json:"failures,omitempty"`
+	RunID      string    `json:"run_id"`
+	FirstRunID string    `json:"first_run_id"`
+	Status     RunStatus `json:"status"`
 }

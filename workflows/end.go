@@ -61,10 +61,9 @@ func (r *run) record(ctx workflow.Context, status wire.RunStatus) (wire.RunResul
 			return wire.RunResult{}, fmt.Errorf("record the skipped steps of run %q: %w", r.id, err)
 		}
 	}
-	_, _, _, counts := r.progress.Counts()
 	var result wire.RunResult
 	err := workflow.ExecuteActivity(controlOptions(ctx, r.queue, "end"), wire.EndRunActivity, wire.EndRunInput{
-		RunID: r.id, FirstRunID: r.firstRunID, Status: status, Steps: counts, Failures: r.failures,
+		RunID: r.id, FirstRunID: r.firstRunID, Status: status,
 	}).Get(ctx, &result)
 	if err != nil {
 		return wire.RunResult{}, fmt.Errorf("record the end of run %q: %w", r.id, err)

@@ -106,18 +106,19 @@ func (e *execution) resume(ctx context.Context) (*stagedStep, error) {
 		handle, err := e.code.Resume(e.attempt, slot, output.Location)
 		switch {
 		case errors.Is(err, ErrNotResumable):
+			e.progress.store(nil)
 			return nil, nil
 		case err != nil && ctx.Err() != nil:
-			return nil, &InterruptedError{Step: e.id.Step, Cause: context.Cause(ctx)}
+			return nil, e.interrupted(ctx)
 		case errors.Is(err, ErrUnavailable):
 			return nil, e.fail(ctx, fmt.Errorf("find again what an earlier attempt staged of %q: %w", output.Asset, err))
 		case err != nil:
 			e.attempt.Log.Warn("what an earlier attempt staged is not usable, computing again", "asset", output.Asset, "error", err)
+			e.progress.store(nil)
 			return nil, nil
 		}
 		staged.handles = append(staged.handles, handle)
 	}
-	e.progress.store(previous)
 	e.attempt.Log.Info("publishing what an earlier attempt had staged")
 	return staged, nil
 }

@@ -20,6 +20,8 @@ const (
 	trustClaim = 5 * time.Second
 	// abandonAfter is how long a function that ignores its context is waited for.
 	abandonAfter = 10 * time.Second
+	// releaseTimeout bounds giving a claim back.
+	releaseTimeout = 5 * time.Second
 	// The pauses between tries while the ledger is away.
 	firstPause = time.Second
 	maxPause   = 10 * time.Second
@@ -51,6 +53,8 @@ func (r *Runner) Run(ctx context.Context, code *Code, id Identity, heartbeat Hea
 	if err != nil || done != nil {
 		return resultOf(done), err
 	}
+	// Until it is known to be of no use, the heartbeat keeps what an earlier attempt had staged.
+	e.progress.store(heartbeat.Previous())
 	stop := e.keepBeating(ctx)
 	defer stop()
 	return e.run(ctx)
@@ -222,12 +226,10 @@ func call(code *Code, attempt *Attempt) (outputs []Output, err error) {
 // fail ends an attempt that went wrong: it records what is the user's, and passes on what is not.
 func (e *execution) fail(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
-		return &InterruptedError{Step: e.id.Step, Cause: context.Cause(ctx)}
+		return e.interrupted(ctx)
 	}
 	if errors.Is(cause, ErrUnavailable) {
-		if err := e.runner.Ledger.Release(ctx, e.fence, cause.Error()); err != nil {
-			return fmt.Errorf("%s: %w (and the claim was not released: %w)", e.id.Step, cause, err)
-		}
+		e.release(ctx, cause)
 		return fmt.Errorf("%s: %w", e.id.Step, cause)
 	}
 	failed := &FailedError{Step: e.id.Step, Attempt: e.attempt.Number, Final: true, Cause: cause}
@@ -273,9 +275,25 @@ func (e *execution) patiently(ctx context.Context, what string, call func() erro
 		e.attempt.Log.Warn("the ledger is away, waiting", "error", err)
 		select {
 		case <-ctx.Done():
-			return &InterruptedError{Step: e.id.Step, Cause: context.Cause(ctx)}
+			return e.interrupted(ctx)
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, maxPause)
+	}
+}
+
+// interrupted gives the claim back, so that its end does not count as a lost worker.
+func (e *execution) interrupted(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	e.release(ctx, cause)
+	return &InterruptedError{Step: e.id.Step, Cause: cause}
+}
+
+// release is a courtesy: a claim that is not given back is taken over, and counted as lost.
+func (e *execution) release(ctx context.Context, cause error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	if err := e.runner.Ledger.Release(ctx, e.fence, cause.Error()); err != nil {
+		e.attempt.Log.Warn("the claim was not given back", "error", err)
 	}
 }

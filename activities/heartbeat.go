@@ -1,0 +1,91 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/perdure-io/perdure/internal/step"
+)
+
+const (
+	// beatInterval is how often Temporal hears of a step: a cancel reaches it within that time.
+	beatInterval = 4 * time.Second
+	// beatTimeout bounds one heartbeat.
+	beatTimeout = 10 * time.Second
+)
+
+// heartbeat tells Temporal that a step lives. It does not use the SDK's own heartbeat, because that
+// cancels the activity when Temporal cannot be reached for a few seconds; a step goes on then, and commits.
+type heartbeat struct {
+	client   client.Client
+	activity context.Context // as the SDK gave it
+	token    []byte
+	cancel   context.CancelCauseFunc
+	log      *slog.Logger
+
+	lastSent time.Time
+	sent     *step.StagedOutputs
+}
+
+// newHeartbeat returns the context that a step runs under: it ends when someone cancels, pauses or
+// resets the activity, when Temporal no longer knows it, or when the worker stops.
+func newHeartbeat(ctx context.Context, c client.Client, log *slog.Logger) (context.Context, *heartbeat) {
+	inner, cancel := context.WithCancelCause(ctx)
+	return inner, &heartbeat{client: c, activity: ctx, token: activity.GetInfo(ctx).TaskToken, cancel: cancel, log: log, lastSent: time.Now()}
+}
+
+// Previous is what the last attempt left in its heartbeat.
+func (h *heartbeat) Previous() *step.StagedOutputs {
+	if !activity.HasHeartbeatDetails(h.activity) {
+		return nil
+	}
+	var staged step.StagedOutputs
+	if err := activity.GetHeartbeatDetails(h.activity, &staged); err != nil {
+		h.log.Warn("what an earlier attempt left in its heartbeat is not readable, computing again", "error", err)
+		return nil
+	}
+	return &staged
+}
+
+// Beat sends a heartbeat when one is due, or at once when there is something new to carry.
+func (h *heartbeat) Beat(staged *step.StagedOutputs) {
+	if time.Since(h.lastSent) < beatInterval && staged == h.sent {
+		return
+	}
+	h.lastSent, h.sent = time.Now(), staged
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.activity), beatTimeout)
+	defer cancel()
+	err := h.client.RecordActivityHeartbeat(ctx, h.token, details(staged)...)
+	if err == nil {
+		return
+	}
+	var notFound *serviceerror.NotFound
+	switch {
+	case temporal.IsCanceledError(err):
+		// The SDK must hear it too: only then does it report the activity as cancelled.
+		activity.RecordHeartbeat(h.activity, details(staged)...)
+		h.cancel(errCanceled)
+	case errors.Is(err, activity.ErrActivityPaused):
+		h.cancel(errPaused)
+	case errors.Is(err, activity.ErrActivityReset):
+		h.cancel(errReset)
+	case errors.As(err, &notFound):
+		h.cancel(errGone)
+	default:
+		h.log.Warn("Temporal did not take a heartbeat, the step goes on", "error", err)
+	}
+}
+
+func details(staged *step.StagedOutputs) []any {
+	if staged == nil {
+		return nil
+	}
+	return []any{staged}
+}

@@ -1,0 +1,127 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/plan"
+	"github.com/perdure-io/perdure/wire"
+)
+
+// PlanRun turns a request into the walk of its plan, from the location's active snapshot, and records
+// run and plan in one transaction. Called again for the same execution it returns the same walk. A
+// request with problems is refused with all of them; the one row that remembers it is all that changes.
+func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire.PlanRunResult, error) {
+	snapshot, hash, build, err := a.Store.ActiveSnapshot(ctx, a.Location)
+	if err != nil {
+		return wire.PlanRunResult{}, planFailure(fmt.Errorf("read the definitions of location %q: %w", a.Location, err))
+	}
+	planner, err := a.planners.of(hash, snapshot)
+	if err != nil {
+		return wire.PlanRunResult{}, planFailure(err)
+	}
+	planned, err := planner.Plan(input.Request, plan.Facts{RunID: input.RunID, Limits: a.Limits})
+	if problems := wire.ProblemsOf(err); problems != nil {
+		return wire.PlanRunResult{}, a.refuse(ctx, input, problems)
+	}
+	if err != nil {
+		return wire.PlanRunResult{}, planFailure(err)
+	}
+	if input.Request.DryRun {
+		return a.dryRun(ctx, input, planned)
+	}
+	planned.Walk.Attributes = a.attributes.of(ctx, a.Client, a.Namespace, a.Log)
+	walk, err := plan.EncodeWalk(&planned.Walk)
+	if errors.Is(err, plan.ErrTooLarge) {
+		return wire.PlanRunResult{}, a.refuse(ctx, input, wire.Problems{{Path: "assets", Code: wire.CodeTooLarge, Message: err.Error()}})
+	}
+	if err != nil {
+		return wire.PlanRunResult{}, planFailure(err)
+	}
+	outcome, err := a.Store.PlanRun(ctx, metadata.NewRun{
+		ID: input.RunID, FirstRunID: input.FirstRunID, Location: a.Location, Build: build, SnapshotHash: hash,
+		Queue: input.Queue, Request: input.Request, Plan: planned, Walk: walk,
+	})
+	if err != nil {
+		return wire.PlanRunResult{}, planFailure(fmt.Errorf("record the plan of run %q: %w", input.RunID, err))
+	}
+	if problems := outcome.Problems(input.RunID); len(problems) > 0 {
+		return wire.PlanRunResult{}, a.refuse(ctx, input, problems)
+	}
+	return encoded(outcome.Walk), nil
+}
+
+func encoded(walk []byte) wire.PlanRunResult {
+	if json.Valid(walk) {
+		return wire.PlanRunResult{Walk: walk}
+	}
+	return wire.PlanRunResult{Packed: walk}
+}
+
+func (a *Activities) dryRun(ctx context.Context, input wire.PlanRunInput, planned *plan.Plan) (wire.PlanRunResult, error) {
+	missing, err := a.Store.NotMaterialized(ctx, planned.Outside)
+	if err != nil {
+		return wire.PlanRunResult{}, planFailure(fmt.Errorf("look up the inputs of run %q: %w", input.RunID, err))
+	}
+	if len(missing) > 0 {
+		return wire.PlanRunResult{}, a.refuse(ctx, input, metadata.MissingInputs(missing))
+	}
+	return wire.PlanRunResult{DryRun: planned.PlannedSteps()}, nil
+}
+
+func (a *Activities) refuse(ctx context.Context, input wire.PlanRunInput, problems wire.Problems) error {
+	request, err := json.Marshal(input.Request)
+	if err != nil {
+		return fmt.Errorf("remember the refused request of %q: %w", input.RunID, err)
+	}
+	err = a.Refuse(ctx, wire.RefuseInput{
+		WorkflowID: input.RunID, FirstRunID: input.FirstRunID, WorkflowType: wire.RunWorkflow, Input: string(request), Problems: problems,
+	})
+	if err != nil {
+		return err
+	}
+	return temporal.NewNonRetryableApplicationError(problems.Error(), wire.FailureInvalidRequest, nil, wire.Refusal{Problems: problems})
+}
+
+// Refuse remembers a request that was refused.
+func (a *Activities) Refuse(ctx context.Context, input wire.RefuseInput) error {
+	if err := a.Store.Refuse(ctx, input); err != nil {
+		return planFailure(fmt.Errorf("remember the refused request of %q: %w", input.WorkflowID, err))
+	}
+	return nil
+}
+
+// planFailure names the kind of a planning or recording failure; all of them are tried again.
+func planFailure(err error) error {
+	if metadata.IsUnavailable(err) {
+		return temporal.NewApplicationErrorWithOptions(err.Error(), wire.FailureStoreUnavailable, temporal.ApplicationErrorOptions{})
+	}
+	return err
+}
+
+// plannerCache keeps the planner of the snapshot that was used last: its indexes are built once.
+type plannerCache struct {
+	mu      sync.Mutex
+	hash    string
+	planner *plan.Planner
+}
+
+func (c *plannerCache) of(hash string, snapshot *plan.Snapshot) (*plan.Planner, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.planner != nil && c.hash == hash {
+		return c.planner, nil
+	}
+	planner, err := plan.NewPlanner(snapshot)
+	if err != nil {
+		return nil, err
+	}
+	c.hash, c.planner = hash, planner
+	return planner, nil
+}

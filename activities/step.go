@@ -1,0 +1,84 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/perdure-io/perdure/internal/step"
+	"github.com/perdure-io/perdure/wire"
+)
+
+// lookAtHolderEvery is after how many tries a step that waits for another's writes asks whether that one is alive.
+const lookAtHolderEvery = 10
+
+// Step is the one activity that serves every asset: its type is the asset's key, its input a
+// wire.StepInput, its result a wire.StepResult. One that this build does not have, or has in another
+// shape, is handed back to a worker that fits.
+func (a *Activities) Step(ctx context.Context, arguments converter.EncodedValues) (wire.StepResult, error) {
+	info := activity.GetInfo(ctx)
+	var raw converter.RawValue
+	if err := arguments.Get(&raw); err != nil {
+		return wire.StepResult{}, temporal.NewNonRetryableApplicationError("a step takes one argument: {\"run\",\"step\"}", wire.FailureInvalidRequest, err)
+	}
+	var input wire.StepInput
+	if problems := wire.Decode(raw.Payload().GetData(), &input); len(problems) > 0 {
+		return wire.StepResult{}, temporal.NewNonRetryableApplicationError("the input of step "+info.ActivityID+": "+problems.Error(),
+			wire.FailureInvalidRequest, nil, wire.Refusal{Problems: problems})
+	}
+	scheduled := info.ScheduledTime
+	code, ok := a.Runtime.Code(info.ActivityType.Name)
+	if !ok {
+		return wire.StepResult{}, a.handBack(ctx, input, scheduled, fmt.Sprintf("build %s of location %q has no %q", a.Build, a.Location, info.ActivityType.Name))
+	}
+	stepCtx, beat := newHeartbeat(ctx, a.Client, a.Log)
+	defer beat.cancel(nil)
+	runner := &step.Runner{
+		Ledger: ledger{a.Store}, Log: a.Log, Worker: a.Worker, Build: a.Build, Patience: a.CommitPatience, Random: a.Random,
+	}
+	result, err := runner.Run(stepCtx, code, step.Identity{
+		Run: input.Run, Step: input.Step, Scheduled: scheduled, Started: info.StartedTime,
+	}, beat)
+	var (
+		otherShape *step.OtherShapeError
+		waiting    *step.WaitingError
+	)
+	switch {
+	case err == nil:
+		return result, nil
+	case errors.As(err, &waiting) && info.Attempt%lookAtHolderEvery == 0:
+		a.freeDeadHolder(ctx, waiting.Holder)
+		return wire.StepResult{}, stepFailure(err)
+	case errors.As(err, &otherShape):
+		return wire.StepResult{}, a.handBack(ctx, input, scheduled, otherShape.Error())
+	default:
+		return wire.StepResult{}, stepFailure(err)
+	}
+}
+
+// handBack gives the step to another worker of the queue, and ends it when for DeployGrace none had
+// the definition.
+func (a *Activities) handBack(ctx context.Context, input wire.StepInput, scheduled time.Time, reason string) error {
+	since, err := a.Store.HandBack(ctx, input.Run, input.Step, scheduled, reason)
+	if err != nil {
+		return stepFailure(ledgerError(err))
+	}
+	if waited := time.Since(since); waited > a.DeployGrace {
+		message := fmt.Sprintf("%s, and no other worker of queue %q took the step within %s: start a worker of the build that the run was planned by, or start the run again",
+			strings.TrimSuffix(reason, "."), activity.GetInfo(ctx).TaskQueue, a.DeployGrace)
+		done, err := a.Store.CloseSteps(ctx, input.Run, time.Time{}, []wire.ClosedStep{{Step: input.Step, Status: wire.StepFailed, Error: message}})
+		if err != nil {
+			return stepFailure(ledgerError(err))
+		}
+		if len(done) == 0 {
+			return recorded(message, "")
+		}
+	}
+	return retryable(reason+": waiting for a worker that has it", wire.FailureNotOnThisBuild, handBackDelay)
+}

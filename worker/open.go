@@ -1,0 +1,74 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/perdure-io/perdure/definitions"
+	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/storage/blob"
+)
+
+// dialTimeout bounds each look at whether a server is there.
+const dialTimeout = 10 * time.Second
+
+func (w *Worker) openDefinitions(ctx context.Context) error {
+	storage, err := blob.Open(ctx, w.options.Config.Storage.URL)
+	if err != nil {
+		return fmt.Errorf("open the storage at %s (storage.url): %w", w.options.Config.Storage.URL, err)
+	}
+	w.closeIO = storage.Close
+	w.runtime, err = definitions.NewRuntime(w.definitions, definitions.Environment{Storage: storage, Log: w.log})
+	if err != nil {
+		return fmt.Errorf("the definitions are invalid:\n%w", err)
+	}
+	w.location = w.runtime.Snapshot().Location
+	return nil
+}
+
+func (w *Worker) dialTemporal(ctx context.Context) (err error) {
+	w.temporal, err = Dial(ctx, w.options.Config.Temporal, w.log)
+	return err
+}
+
+func (w *Worker) openStore(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	dsn, err := w.options.Config.PostgresDSN()
+	if err != nil {
+		return err
+	}
+	store, err := metadata.Open(ctx, dsn, metadata.Options{MaxOpenConnections: w.options.Config.Postgres.MaxOpenConnections})
+	if err != nil {
+		return fmt.Errorf("postgres (postgres.dsn) cannot be reached: %w", err)
+	}
+	w.store = store
+	return store.CheckSchema(ctx)
+}
+
+// buildID is what config names, or the hash of the running program: two builds of one source differ
+// only when their bytes do.
+func buildID(configured string) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program's file for its build id: %w: set worker.build", err)
+	}
+	program, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("read this program for its build id: %w: set worker.build", err)
+	}
+	defer program.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, program); err != nil {
+		return "", fmt.Errorf("read this program for its build id: %w: set worker.build", err)
+	}
+	return hex.EncodeToString(hash.Sum(nil))[:12], nil
+}

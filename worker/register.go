@@ -1,0 +1,29 @@
+package worker
+
+import (
+	"go.temporal.io/sdk/activity"
+	sdkworker "go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perdure-io/perdure/activities"
+	"github.com/perdure-io/perdure/wire"
+	"github.com/perdure-io/perdure/workflows"
+)
+
+// registerWorkflows is what the location's queue runs beside steps.
+func registerWorkflows(w sdkworker.Worker) {
+	w.RegisterWorkflowWithOptions(workflows.Run, workflow.RegisterOptions{Name: wire.RunWorkflow})
+}
+
+// registerSteps serves every asset by one dynamic activity, which looks the asset up itself.
+func registerSteps(w sdkworker.Worker, a *activities.Activities) {
+	w.RegisterDynamicActivity(a.Step, activity.DynamicRegisterOptions{})
+}
+
+// registerControl is what the control queue runs: milliseconds each, never behind a long step.
+func registerControl(w sdkworker.Worker, a *activities.Activities) {
+	w.RegisterActivityWithOptions(a.PlanRun, activity.RegisterOptions{Name: wire.PlanRunActivity})
+	w.RegisterActivityWithOptions(a.Refuse, activity.RegisterOptions{Name: wire.RefuseActivity})
+	w.RegisterActivityWithOptions(a.CloseSteps, activity.RegisterOptions{Name: wire.CloseStepsActivity})
+	w.RegisterActivityWithOptions(a.EndRun, activity.RegisterOptions{Name: wire.EndRunActivity})
+}

@@ -1,0 +1,229 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	sdkworker "go.temporal.io/sdk/worker"
+
+	"github.com/perdure-io/perdure/activities"
+	"github.com/perdure-io/perdure/config"
+	"github.com/perdure-io/perdure/definitions"
+	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/plan"
+	"github.com/perdure-io/perdure/wire"
+)
+
+const (
+	// touchInterval is how often a worker says that its build is alive; an active build unseen for 60 s may be replaced.
+	touchInterval = 15 * time.Second
+	// stickyTimeout is how soon another worker takes over the workflows of one that died.
+	stickyTimeout = time.Second
+	// heartbeatThrottle lets a cancel reach user code within 5 s.
+	heartbeatThrottle = 5 * time.Second
+	// cancelBefore is how long before the end of the drain steps are told to stop, so that they give back their claims.
+	cancelBefore = 5 * time.Second
+	// controlSlots is how many planning and recording activities run at once.
+	controlSlots = 20
+	// defaultQueue names the location's own queue and its control queue in config.
+	defaultQueue = "default"
+)
+
+// Options are what a worker needs besides definitions.
+type Options struct {
+	Config config.Config
+	// Log defaults to text on standard error.
+	Log *slog.Logger
+	// Activate makes this build the active one even if it was superseded before: `perdure dev` does.
+	Activate bool
+}
+
+// Worker serves one code location.
+type Worker struct {
+	options     Options
+	definitions *definitions.Definitions
+	location    string
+	build       string
+	log         *slog.Logger
+
+	temporal client.Client
+	store    *metadata.Store
+	runtime  *definitions.Runtime
+	closeIO  func() error
+}
+
+// New checks everything that could keep the worker from serving, and reports all of it at once:
+// invalid definitions, an unreachable Temporal or Postgres, a schema behind or ahead of this program,
+// a storage that cannot be opened. Close what it returns, also when Run was never called.
+func New(ctx context.Context, d *definitions.Definitions, options Options) (*Worker, error) {
+	if options.Log == nil {
+		options.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	w := &Worker{options: options, definitions: d, log: options.Log}
+	err := errors.Join(w.openDefinitions(ctx), w.dialTemporal(ctx), w.openStore(ctx))
+	if err == nil {
+		w.build, err = buildID(options.Config.Worker.Build)
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return w, nil
+}
+
+// Close releases what New opened.
+func (w *Worker) Close() error {
+	var problems []error
+	if w.runtime != nil {
+		problems = append(problems, w.runtime.Close(context.Background()))
+	}
+	if w.closeIO != nil {
+		problems = append(problems, w.closeIO())
+	}
+	if w.store != nil {
+		problems = append(problems, w.store.Close())
+	}
+	if w.temporal != nil {
+		w.temporal.Close()
+	}
+	return errors.Join(problems...)
+}
+
+// Location is the code location's name.
+func (w *Worker) Location() string { return w.location }
+
+// Build is the build id under which the worker registers.
+func (w *Worker) Build() string { return w.build }
+
+// Run registers the build and serves until ctx ends; then it drains: no new work is taken, steps in
+// flight have Config.Worker.DrainTimeout to end, and what does not end is given back.
+func (w *Worker) Run(ctx context.Context) error {
+	if err := w.register(ctx); err != nil {
+		return err
+	}
+	stepsCtx, stopSteps := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stopSteps(nil)
+	workers, err := w.start(stepsCtx)
+	if err != nil {
+		return err
+	}
+	w.log.Info("serving", "location", w.location, "build", w.build, "queue", w.queue(), "temporal", w.options.Config.Temporal.Address)
+	w.touchUntil(ctx)
+	w.drain(workers, stopSteps)
+	return nil
+}
+
+func (w *Worker) register(ctx context.Context) error {
+	state, err := w.store.RegisterBuild(ctx, w.build, w.runtime.Snapshot(), w.options.Activate)
+	if err != nil {
+		return fmt.Errorf("register build %s of location %q: %w", w.build, w.location, err)
+	}
+	if !state.Active {
+		w.log.Warn("another build of this location is active: this one serves the runs that fit it, and its definitions take effect once it is activated",
+			"location", w.location, "build", w.build, "active_build", state.ActiveBuild)
+	}
+	return nil
+}
+
+func (w *Worker) queue() string { return wire.Queue(w.options.Config.Deployment, w.location) }
+
+// start polls the configured queues.
+func (w *Worker) start(ctx context.Context) ([]sdkworker.Worker, error) {
+	served := w.activities()
+	queues := w.options.Config.Worker.Queues
+	var workers []sdkworker.Worker
+	if slices.Contains(queues, defaultQueue) {
+		own := w.newWorker(ctx, w.queue(), w.options.Config.Worker.MaxConcurrentSteps)
+		registerWorkflows(own)
+		registerSteps(own, served)
+		control := w.newWorker(ctx, wire.ControlQueue(w.queue()), controlSlots)
+		registerControl(control, served)
+		workers = append(workers, own, control)
+	}
+	for _, name := range queues {
+		if name == defaultQueue {
+			continue
+		}
+		named := w.newWorker(ctx, wire.NamedQueue(w.queue(), name), w.options.Config.Worker.MaxConcurrentSteps)
+		registerSteps(named, served)
+		workers = append(workers, named)
+	}
+	for i, started := range workers {
+		if err := started.Start(); err != nil {
+			for _, before := range workers[:i] {
+				before.Stop()
+			}
+			return nil, fmt.Errorf("poll for location %q: %w", w.location, err)
+		}
+	}
+	return workers, nil
+}
+
+func (w *Worker) newWorker(ctx context.Context, queue string, slots int) sdkworker.Worker {
+	return sdkworker.New(w.temporal, queue, sdkworker.Options{
+		MaxConcurrentActivityExecutionSize: slots,
+		BackgroundActivityContext:          ctx,
+		StickyScheduleToStartTimeout:       stickyTimeout,
+		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
+		WorkerStopTimeout:                  w.options.Config.Worker.DrainTimeout,
+		Identity:                           w.identity(),
+	})
+}
+
+func (w *Worker) identity() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown-host"
+	}
+	return fmt.Sprintf("%d@%s", os.Getpid(), host)
+}
+
+func (w *Worker) activities() *activities.Activities {
+	c := w.options.Config
+	return &activities.Activities{
+		Client: w.temporal, Store: w.store, Runtime: w.runtime, Log: w.log,
+		Namespace: c.Temporal.Namespace, Location: w.location, Worker: w.identity(), Build: w.build,
+		Limits: plan.Limits{
+			MaxConcurrentSteps: c.Run.MaxConcurrentSteps, ContinueAfter: c.Run.ContinueAfterEvents,
+			ForceAfter: c.Run.ForceContinueEvents, MaxLostWorkers: c.Run.MaxLostWorkers,
+		},
+		DeployGrace: c.Run.DeployGrace, CommitPatience: c.Run.CommitPatience, Random: rand.Float64,
+	}
+}
+
+// touchUntil says that the build is alive until ctx ends.
+func (w *Worker) touchUntil(ctx context.Context) {
+	ticker := time.NewTicker(touchInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if _, err := w.store.TouchBuild(ctx, w.location, w.build); err != nil && ctx.Err() == nil {
+				w.log.Warn("Postgres did not hear that this build is alive", "error", err)
+			}
+		}
+	}
+}
+
+// drain stops polling and waits for what is in flight. Shortly before its time is up, steps are told.
+func (w *Worker) drain(workers []sdkworker.Worker, stopSteps context.CancelCauseFunc) {
+	limit := w.options.Config.Worker.DrainTimeout
+	w.log.Info("draining", "location", w.location, "timeout", limit)
+	tell := time.AfterFunc(max(limit-cancelBefore, limit/2), func() { stopSteps(activities.ErrDraining) })
+	defer tell.Stop()
+	var stopping sync.WaitGroup
+	for _, stopped := range workers {
+		stopping.Go(stopped.Stop)
+	}
+	stopping.Wait()
+	w.log.Info("stopped", "location", w.location)
+}
