@@ -1,0 +1,196 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/wire"
+)
+
+// RunView is a run as far as it is known.
+type RunView struct {
+	Run   metadata.Run
+	Steps []metadata.Step
+	// WaitingFor are the steps that a waiting step needs, by step, as far as the workflow has told.
+	WaitingFor map[string][]string
+	// Link opens the run in Temporal's Web UI; "" shows none.
+	Link string
+}
+
+// counts is how many steps stand where.
+type counts map[wire.StepStatus]int
+
+func count(steps []metadata.Step) counts {
+	c := counts{}
+	for _, step := range steps {
+		c[step.Status]++
+	}
+	return c
+}
+
+// Progress is the run's steps in one line: "7 of 12 steps done, 2 running, 3 waiting".
+func Progress(steps []metadata.Step) string {
+	c := count(steps)
+	parts := []string{fmt.Sprintf("%s of %s done", Number(int64(c[wire.StepSuccess])), Count(len(steps), "step"))}
+	for _, kind := range []struct {
+		status wire.StepStatus
+		word   string
+	}{
+		{wire.StepRunning, "running"}, {wire.StepWaiting, "waiting"}, {wire.StepFailed, "failed"},
+		{wire.StepUpstreamFailed, "left out (upstream failed)"}, {wire.StepSkipped, "skipped"}, {wire.StepCanceled, "cancelled"},
+	} {
+		if n := c[kind.status]; n > 0 {
+			parts = append(parts, Number(int64(n))+" "+kind.word)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// RunDetails is a run for people: status and reason first, then what it is, its steps, and the errors of those that
+// failed; with stacks when asked.
+func (s Style) RunDetails(v RunView, clock Clock, stacks bool) string {
+	run := v.Run
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s\n", s.RunStatus(run.Status), s.Bold(run.ID))
+	if run.Reason != "" {
+		b.WriteString(Indent(run.Reason, 2) + "\n")
+	}
+	if len(v.Steps) > 0 {
+		b.WriteString("  " + Progress(v.Steps) + "\n")
+	}
+	b.WriteString("\n" + s.Fields([][2]string{
+		{"title", OneLine(run.Title)}, {"note", OneLine(run.Note)},
+		{"job", run.Job}, {"selection", OneLine(run.Selection)}, {"config", string(run.Config)}, {"tags", tags(run.Tags)},
+		{"location", location(run)}, {"cause", causeOf(run)},
+		{"started", clock.Moment(run.StartedAt)}, {"ended", clock.Moment(run.EndedAt)}, {"duration", RunDuration(run, clock)},
+		{"web ui", v.Link},
+	}))
+	if len(v.Steps) > 0 {
+		b.WriteString("\n" + s.StepTable(v, clock))
+	}
+	b.WriteString(s.errors(v.Steps, stacks))
+	return b.String()
+}
+
+func location(run metadata.Run) string {
+	if run.Build == "" {
+		return run.Location
+	}
+	return run.Location + " (build " + run.Build + ")"
+}
+
+// causeOf is the run's cause when it is not simply the run itself.
+func causeOf(run metadata.Run) string {
+	if run.Cause == run.ID {
+		return ""
+	}
+	return run.Cause
+}
+
+func tags(of map[string]string) string {
+	pairs := make([]string, 0, len(of))
+	for key, value := range of {
+		pairs = append(pairs, key+"="+value)
+	}
+	return strings.Join(sorted(pairs), ", ")
+}
+
+// RunDuration is how long a run has taken so far; "" before it has begun.
+func RunDuration(run metadata.Run, clock Clock) string {
+	switch {
+	case run.StartedAt.IsZero():
+		return ""
+	case run.EndedAt.IsZero():
+		return Duration(clock.Now.Sub(run.StartedAt))
+	default:
+		return Duration(run.EndedAt.Sub(run.StartedAt))
+	}
+}
+
+// StepTable lists steps in the order of the plan.
+func (s Style) StepTable(v RunView, clock Clock) string {
+	rows := make([][]string, len(v.Steps))
+	for i, step := range v.Steps {
+		worker := step.Worker
+		if step.Lost > 0 {
+			worker += fmt.Sprintf(" (after %s)", Count(step.Lost, "lost worker"))
+		}
+		rows[i] = []string{step.Step, s.StepStatus(step.Status), attempt(step), StepDuration(step, clock), worker, s.remark(step, v.WaitingFor[step.Step], clock)}
+	}
+	return s.Table([]Column{{Title: "step"}, {Title: "status"}, {Title: "attempt", Right: true}, {Title: "duration", Right: true},
+		{Title: "worker"}, {Title: "remark"}}, rows)
+}
+
+func attempt(step metadata.Step) string {
+	if step.Attempt == 0 {
+		return ""
+	}
+	return fmt.Sprint(step.Attempt)
+}
+
+// StepDuration is how long a step has taken so far, from its first claim on; "" before it.
+func StepDuration(step metadata.Step, clock Clock) string {
+	switch {
+	case step.StartedAt.IsZero():
+		return ""
+	case step.EndedAt.IsZero():
+		return Duration(clock.Now.Sub(step.StartedAt))
+	default:
+		return Duration(step.EndedAt.Sub(step.StartedAt))
+	}
+}
+
+// maxNeeds is how many steps a remark names that a step waits for.
+const maxNeeds = 3
+
+// remark says what a step waits for, or what went wrong.
+func (s Style) remark(step metadata.Step, needs []string, clock Clock) string {
+	switch {
+	case step.Reason != "":
+		text := OneLine(step.Reason)
+		if !step.ReasonSince.IsZero() {
+			text += fmt.Sprintf(" (for %s)", Duration(clock.Now.Sub(step.ReasonSince)))
+		}
+		return text
+	case step.Error != nil && step.Status == wire.StepRunning:
+		return "failed before: " + OneLine(step.Error.Message)
+	case step.Error != nil:
+		return s.Red(OneLine(step.Error.Message))
+	case step.Status == wire.StepRunning && step.StartedAt.IsZero():
+		return "waits for a worker"
+	case step.Status == wire.StepWaiting && len(needs) > 0:
+		text := "waits for " + strings.Join(needs[:min(len(needs), maxNeeds)], ", ")
+		if more := len(needs) - maxNeeds; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		return text
+	default:
+		return ""
+	}
+}
+
+// errors are the whole messages of the failed steps; a table has room for a line only.
+func (s Style) errors(steps []metadata.Step, stacks bool) string {
+	var b strings.Builder
+	hidden := false
+	for _, step := range steps {
+		if step.Error == nil || step.Status != wire.StepFailed {
+			continue
+		}
+		fmt.Fprintf(&b, "\n%s\n%s\n", s.Red(step.Step), Indent(step.Error.Message, 2))
+		for _, fact := range step.Error.Metadata {
+			fmt.Fprintf(&b, "  %s: %s\n", fact.Label, Value(fact))
+		}
+		switch {
+		case step.Error.Stack != "" && stacks:
+			b.WriteString(Indent(step.Error.Stack, 4) + "\n")
+		case step.Error.Stack != "":
+			hidden = true
+		}
+	}
+	if hidden {
+		b.WriteString("\n" + s.Faint("--stacks shows the stacks of panics") + "\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/invopop/jsonschema"
+)
+
+const introduction = `# The wire
+
+<!-- Generated from the structs of package wire by "go generate ./cmd/perdure/...": edit those. -->
+
+Everything that a person or a service says to Perdure is plain JSON, so that the stock ` + "`temporal`" + ` CLI, Temporal's Web
+UI, curl on Temporal's HTTP API and any SDK can say it. Every entry point reads strictly: an unknown field, a ` + "`null`" + `, a
+wrong type or a surplus argument is refused, and one answer lists every problem. A refused request changes nothing.
+
+| What | Kind | Takes | Gives |
+|---|---|---|---|
+| ` + "`Run`" + ` | workflow, on the location's task queue | [RunRequest](#runrequest) | [RunResult](#runresult) |
+| ` + "`steps`" + ` | query of ` + "`Run`" + ` | [StepsQueryInput](#stepsqueryinput), or nothing | [StepsQueryResult](#stepsqueryresult) |
+| ` + "`cancel_step`" + ` | update of ` + "`Run`" + ` | [CancelStepInput](#cancelstepinput) | [StepState](#stepstate) |
+
+` + "`perdure schema NAME`" + ` prints the JSON Schema of each type on this page.
+
+A run that ends FAILURE fails its workflow with an application error of type ` + "`RunFailed`" + `, whose details are the
+[RunResult](#runresult). A request that is refused fails it with ` + "`InvalidRequest`" + `, whose details are a
+[Refusal](#refusal). A run that was cancelled ends as Temporal's Canceled.
+`
+
+// example is a JSON text of a type, for the document. Each is decoded by a test.
+type example struct{ typeName, title, text string }
+
+var examples = []example{
+	{"RunRequest", "Everything", `{"assets": "*"}`},
+	{"RunRequest", "One asset and all that hangs on it, with its config", `{"assets": "route_delays+", "config": {"assets": {"route_delays": {"min_flights": 5}}}, "tags": {"team": "ops"}}`},
+	{"RunRequest", "A list of keys, before other runs, for people to read", `{"assets": ["airport_delays", "worst_airports"], "priority": "high", "title": "After the airport fix"}`},
+	{"RunRequest", "What a job would do", `{"job": "nightly", "dry_run": true}`},
+	{"StepsQueryInput", "The steps that run now", `{"status": "RUNNING"}`},
+	{"CancelStepInput", "Cancel one step", `{"step": "route_delays"}`},
+}
+
+func writeDocument(b *bytes.Buffer, schemas []*jsonschema.Schema, known *constants) {
+	b.WriteString(introduction)
+	for _, s := range schemas {
+		fmt.Fprintf(b, "\n## %s\n\n%s\n", s.Title, s.Description)
+		for _, one := range examples {
+			if one.typeName == s.Title {
+				fmt.Fprintf(b, "\n%s:\n\n```json\n%s\n```\n", one.title, one.text)
+			}
+		}
+		b.WriteString("\n| Field | Type | Given | Meaning |\n|---|---|---|---|\n")
+		writeFields(b, s, "")
+	}
+	writeConstants(b, "Failure types", "The types of application errors, by which a program decides.", known.withPrefix("Failure"))
+	writeConstants(b, "Problem codes", "The values of `code` in a problem.", known.withPrefix("Code"))
+	writeConstants(b, "Run statuses", "", known.byType["RunStatus"])
+	writeConstants(b, "Step statuses", "", known.byType["StepStatus"])
+	writeConstants(b, "Metadata types", "What `value` holds, by `type`.", known.byType["MetadataType"])
+}
+
+func writeFields(b *bytes.Buffer, s *jsonschema.Schema, prefix string) {
+	if s.Properties == nil {
+		return
+	}
+	for pair := s.Properties.Oldest(); pair != nil; pair = pair.Next() {
+		need := ""
+		if slices.Contains(s.Required, pair.Key) {
+			need = "always"
+		}
+		fmt.Fprintf(b, "| `%s%s` | %s | %s | %s |\n", prefix, pair.Key, typeOf(pair.Value), need, cell(pair.Value.Description))
+		writeFields(b, pair.Value, prefix+pair.Key+".")
+		if pair.Value.Items != nil {
+			writeFields(b, pair.Value.Items, prefix+pair.Key+"[].")
+		}
+	}
+}
+
+func typeOf(s *jsonschema.Schema) string {
+	switch {
+	case len(s.OneOf) > 0:
+		names := make([]string, len(s.OneOf))
+		for i, one := range s.OneOf {
+			names[i] = typeOf(one)
+		}
+		return strings.Join(names, " or ")
+	case s.Type == "array":
+		return "list of " + typeOf(s.Items)
+	case s.Type == "object" && s.Properties == nil && s.AdditionalProperties != nil:
+		return "object of " + typeOf(s.AdditionalProperties)
+	case s.Format == "date-time":
+		return "time (RFC 3339)"
+	case s.Type == "":
+		return "any JSON"
+	default:
+		return s.Type
+	}
+}
+
+func writeConstants(b *bytes.Buffer, title, about string, list []constant) {
+	fmt.Fprintf(b, "\n## %s\n\n", title)
+	if about != "" {
+		b.WriteString(about + "\n\n")
+	}
+	b.WriteString("| | |\n|---|---|\n")
+	for _, one := range list {
+		fmt.Fprintf(b, "| `%s` | %s |\n", one.value, cell(strings.TrimPrefix(one.comment, one.name+" ")))
+	}
+}
+
+// cell keeps text from ending a table's cell.
+func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
