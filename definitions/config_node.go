@@ -167,12 +167,9 @@ func promoted(typ reflect.Type, index []int) bool {
 }
 
 func (r *configReader) field(field reflect.StructField, path string) *configField {
-	name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-	if name == "-" {
-		return nil
-	}
+	name := jsonName(field)
 	if name == "" {
-		name = snakeCase(field.Name)
+		return nil
 	}
 	path = join(path, name)
 	if !field.IsExported() {

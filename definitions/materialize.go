@@ -246,12 +246,17 @@ func (m *materialization) run(ctx context.Context) {
 		}
 		end := <-results
 		running--
-		if end.err != nil {
+		var interrupted *step.InterruptedError
+		switch {
+		case end.err == nil:
+			progress.Succeed(end.number, end.result.NotEmitted)
+		case errors.As(end.err, &interrupted):
+			m.result.canceled = context.Cause(ctx)
+			progress.Cancel(end.number)
+		default:
 			m.result.failures[end.number] = end.err
 			progress.Fail(end.number)
-			continue
 		}
-		progress.Succeed(end.number, end.result.NotEmitted)
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
@@ -275,7 +280,7 @@ func (m *materialization) step(ctx context.Context, runner *step.Runner, planned
 		select {
 		case <-time.After(failed.Delay):
 		case <-ctx.Done():
-			return wire.StepResult{}, errors.Join(err, context.Cause(ctx))
+			return wire.StepResult{}, &step.InterruptedError{Step: planned.Key, Cause: err}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
@@ -230,6 +231,8 @@ func (l *lowering) job(j *Job) (plan.Job, error) {
 	}, nil
 }
 
+const runConfigFix = `write {"assets":{KEY:{…}},"resources":{NAME:{…}}}`
+
 // runConfigSections are a run config as JSON.
 type runConfigSections struct {
 	Assets    map[string]json.RawMessage `json:"assets,omitempty"`
@@ -243,13 +246,18 @@ func (d *Definitions) runConfig(given RunConfig, typed []configured) (json.RawMe
 	if given != "" {
 		object, problems := wire.DecodeObject([]byte(given))
 		if len(problems) > 0 {
+			for i := range problems {
+				problems[i].Fix = runConfigFix
+			}
 			return nil, problems
 		}
 		if len(typed) == 0 {
 			return json.Marshal(object) // sorted; the planner checks what is in it
 		}
-		if err := json.Unmarshal([]byte(given), &sections); err != nil {
-			return nil, wire.Problems{{Code: wire.CodeInvalid, Message: fmt.Sprintf("the run config is not of the form {\"assets\":{KEY:{…}},\"resources\":{NAME:{…}}}: %v", err)}}
+		decoder := json.NewDecoder(strings.NewReader(string(given)))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&sections); err != nil {
+			return nil, wire.Problems{{Code: wire.CodeInvalid, Message: err.Error(), Fix: runConfigFix}}
 		}
 	}
 	var problems wire.Problems

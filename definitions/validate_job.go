@@ -44,7 +44,7 @@ func (v *validation) job(j *Job) bool {
 		}
 	}
 	if _, err := j.selection.parsed(); err != nil {
-		v.add(j.problem("selection", err.Error(), "correct the expression; docs: package selection"))
+		v.add(j.problem("selection", err.Error(), "correct the expression"))
 	}
 	if _, err := v.definitions.runConfig(j.runConfig, j.configured); err != nil {
 		v.wire(&j.declared, wire.ProblemsOf(err).Below("config"))
@@ -55,16 +55,30 @@ func (v *validation) job(j *Job) bool {
 // wire reports problems of a request as problems of the declaration that will make it.
 func (v *validation) wire(d *declared, problems wire.Problems) {
 	for _, p := range problems {
-		field := p.Path
-		if field == "job" {
-			field = "selection"
-		}
 		fix := p.Fix
 		if fix == "" {
 			fix = "correct it"
 		}
-		v.add(d.problem(field, p.Message, fix))
+		v.add(d.problem(p.Path, p.Message, fix))
 	}
+}
+
+// ofJob gives the planner's problems with a job the places they have in the job: a request sees only that its job is at fault.
+func ofJob(name string, problems wire.Problems) wire.Problems {
+	var found wire.Problems
+	for _, p := range problems {
+		if p.Code == wire.CodeMissing && strings.HasPrefix(p.Path, "config") {
+			continue // a required config, which the request may bring
+		}
+		if message, cut := strings.CutPrefix(p.Message, fmt.Sprintf("the selection of job %q: ", name)); cut {
+			p.Path, p.Message = "selection", message
+		}
+		if message, cut := strings.CutPrefix(p.Message, fmt.Sprintf("the config of job %q: ", name)); cut {
+			p.Path, p.Message, _ = strings.Cut(message, ": ")
+		}
+		found = append(found, p)
+	}
+	return found
 }
 
 // planJobs reports what the planner would refuse. It needs a graph: where names are not unique, or needs unknown, there
@@ -84,8 +98,6 @@ func (v *validation) planJobs(jobs []*Job) {
 	}
 	for _, j := range jobs {
 		_, err := planner.Plan(wire.RunRequest{Job: j.name}, plan.Facts{})
-		v.wire(&j.declared, slices.DeleteFunc(wire.ProblemsOf(err), func(p wire.Problem) bool {
-			return p.Code == wire.CodeMissing && strings.HasPrefix(p.Path, "config")
-		}))
+		v.wire(&j.declared, ofJob(j.name, wire.ProblemsOf(err)))
 	}
 }

@@ -1,0 +1,131 @@
+package definitions_test
+
+import (
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// wrongPrelude is what the wrong programs refer to.
+const wrongPrelude = `package wrong
+
+import (
+	"database/sql"
+
+	"github.com/perdure-io/perdure/definitions"
+)
+
+type (
+	Flight  struct{ From string }
+	Airport struct{ Code string }
+)
+
+var (
+	Flights   = definitions.Asset("flights", definitions.Bind0(read))
+	Airports  = definitions.External[[]Airport]("airports")
+	Clean     = definitions.Output[[]Flight]("clean")
+	Warehouse = definitions.Resource("warehouse", definitions.Bind0(open), (*sql.DB).Close)
+	Limit     = definitions.Config(limit{})
+)
+
+type limit struct{ Size int }
+
+func read(definitions.Context) ([]Flight, error)                       { return nil, nil }
+func open(definitions.Context) (*sql.DB, error)                        { return nil, nil }
+func count(definitions.Context, []Flight) (int, error)                 { return 0, nil }
+func join(definitions.Context, []Flight, []Airport) (int, error)       { return 0, nil }
+func outputs(definitions.Context, []Flight) (definitions.Outputs, error) { return nil, nil }
+
+`
+
+// TestWrongProgramsDoNotCompile checks programs that must not compile, and that the message names what clashes.
+func TestWrongProgramsDoNotCompile(t *testing.T) {
+	t.Parallel()
+	check := compiler(t)
+
+	require.NoError(t, check(`var X = definitions.Asset("x", definitions.Bind2(join, Flights, Airports))`), "the programs are wrong for the reason given, and for no other")
+
+	for _, wrong := range []struct{ name, code, names, and string }{
+		{"an upstream of another type", `var X = definitions.Asset("x", definitions.Bind2(join, Airports, Airports))`, "*definitions.AssetOf[[]Airport]", "definitions.Source[[]Flight]"},
+		{"inputs in the wrong order", `var X = definitions.Asset("x", definitions.Bind2(join, Airports, Flights))`, "*definitions.AssetOf[[]Airport]", "definitions.Source[[]Flight]"},
+		{"one input too few", `var X = definitions.Asset("x", definitions.Bind1(join, Flights))`, "func(definitions.Context, []Flight, []Airport) (int, error)", "func(definitions.Context, A) (R, error)"},
+		{"one value where several are expected", `var X = definitions.Asset("x", definitions.Bind1(count, definitions.All(Flights)))`, "definitions.Source[[][]Flight]", "definitions.Source[[]Flight]"},
+		{"several types in a fan-in", `var X = definitions.All(Flights, Airports)`, "[[]Airport]", "[[]Flight]"},
+		{"a view of another type", `var X = definitions.View(Flights, func(a []Airport) int { return len(a) })`, "func(a []Airport) int", "func([]Flight) V"},
+		{"config of another type", `var X = definitions.Asset("x", definitions.Bind1(count, Limit))`, "*definitions.ConfigOf[limit]", "definitions.Source[[]Flight]"},
+		{"an option of computed assets on an external one", `var X = definitions.External[int]("x", definitions.Queue("gpu"))`, "definitions.Queue", "definitions.ExternalOption"},
+		{"an option of assets on a multi-asset", `var X = definitions.MultiAsset("x", definitions.Outs{Clean}, definitions.Bind1(outputs, Flights), definitions.Group("g"))`, "definitions.Group", "definitions.MultiAssetOption"},
+		{"an option of multi-assets on an asset", `var X = definitions.Asset("x", definitions.Bind1(count, Flights), definitions.CanSubset{})`, "definitions.CanSubset", "definitions.AssetOption"},
+		{"an option of outputs on an asset", `var X = definitions.Asset("x", definitions.Bind1(count, Flights), definitions.Optional{})`, "definitions.Optional", "definitions.AssetOption"},
+		{"an option of assets on a job", `var X = definitions.AssetJob("x", definitions.Select("*"), definitions.Group("g"))`, "definitions.Group", "definitions.JobOption"},
+		{"a test value of another type", `var X = definitions.Given(Airports, []Flight{})`, "[]Flight", "[]Airport"},
+		{"a config value of another type", `var X = definitions.Configure(Limit, struct{ Size string }{})`, "struct{Size string}", "limit"},
+		{"a multi-asset output of another type", `var X = Clean.Of([]Airport{})`, "[]Airport", "[]Flight"},
+		{"a multi-asset that returns one value", `var X = definitions.MultiAsset("x", definitions.Outs{Clean}, definitions.Bind1(count, Flights))`, "definitions.Compute[int]", "definitions.Compute[definitions.Outputs]"},
+		{"an optional asset that always returns a value", `var X = definitions.OptionalAsset[int]("x", definitions.Bind1(count, Flights))`, "definitions.Compute[int]", "definitions.Compute[*int]"},
+		{"a resource nobody closes", `var X = definitions.Resource("x", definitions.Bind0(open))`, "definitions.Compute[*sql.DB]", "func(R) error"},
+		{"a resource closed as another type", `var X = definitions.Resource("x", definitions.Bind0(open), (*sql.Conn).Close)`, "func(*sql.Conn) error", "func(*sql.DB) error"},
+		{"an IO manager resource that is none", `var X = definitions.Asset("x", definitions.Bind1(count, Flights), definitions.StoredBy(Warehouse))`, "*sql.DB", "definitions.IOManager"},
+		{"a result read as another type", `func g(r *definitions.Result) ([]Airport, error) { return Flights.In(r) }`, "[]Flight", "[]Airport"},
+		{"a function that forgets its context", `var X = definitions.Asset("x", definitions.Bind1(func(a []Flight) (int, error) { return 0, nil }, Flights))`, "func(a []Flight) (int, error)", "func(definitions.Context, A) (R, error)"},
+		{"a function that returns no error", `var X = definitions.Asset("x", definitions.Bind1(func(definitions.Context, []Flight) int { return 0 }, Flights))`, "func(definitions.Context, []Flight) int", "func(definitions.Context, A) (R, error)"},
+		{"a job of an asset instead of a selection", `var X = definitions.AssetJob("x", Flights)`, "*definitions.AssetOf[[]Flight]", "definitions.Selection"},
+		{"a source of the user's own", "type mine struct{}\nfunc (mine) carries(int) {}\nvar X definitions.Source[int] = mine{}", "mine", "definitions.Source[int]"},
+		{"a handle that names itself", `var X = definitions.Asset("x", definitions.Bind1(self, definitions.View(X, func(v int) int { return v })))` + "\nfunc self(definitions.Context, int) (int, error) { return 0, nil }", "X", "itself"},
+		{"a function body that names its own handle", `var X = definitions.Asset("x", definitions.Bind1(named, Flights))` + "\nfunc named(definitions.Context, []Flight) (int, error) { _ = X; return 0, nil }", "X", "named"},
+	} {
+		t.Run(wrong.name, func(t *testing.T) {
+			t.Parallel()
+			err := check(wrong.code)
+			require.Error(t, err, "it compiles")
+			require.Contains(t, err.Error(), wrong.names)
+			require.Contains(t, err.Error(), wrong.and)
+		})
+	}
+}
+
+// compiler type-checks a program after the prelude, as the Go compiler does. The packages it imports are built once.
+func compiler(t *testing.T) func(code string) error {
+	t.Helper()
+	var stderr strings.Builder
+	list := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps", "-json=ImportPath,Export", "github.com/perdure-io/perdure/definitions", "database/sql")
+	list.Stderr = &stderr
+	listed, err := list.Output()
+	require.NoError(t, err, stderr.String())
+	exports := map[string]string{}
+	for decoder := json.NewDecoder(strings.NewReader(string(listed))); ; {
+		var one struct{ ImportPath, Export string }
+		if err := decoder.Decode(&one); errors.Is(err, io.EOF) {
+			break
+		} else {
+			require.NoError(t, err)
+		}
+		exports[one.ImportPath] = one.Export
+	}
+	return func(code string) error {
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, "wrong.go", wrongPrelude+code, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		var problems []error
+		config := types.Config{
+			Importer: importer.ForCompiler(files, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) }),
+			Error:    func(err error) { problems = append(problems, err) },
+		}
+		// The errors are collected by config.Error; the one returned is the first of them.
+		_, _ = config.Check("wrong", files, []*ast.File{file}, nil)
+		return errors.Join(problems...)
+	}
+}
