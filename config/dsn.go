@@ -111,30 +111,31 @@ func (d DSN) settings() (pq.Config, error) {
 	return settings, nil
 }
 
-// with adds settings to the DSN, in its own notation.
-func (d DSN) with(names []string, values map[string]string) (string, error) {
-	if !d.isURL() {
-		text := string(d)
-		for _, name := range names {
-			text += " " + name + "=" + values[name] // the last one of a name counts
-		}
-		return strings.TrimSpace(text), nil
-	}
+// with adds settings, in the DSN's own notation, to a DSN that can be read.
+func (d DSN) with(added [][2]string) string {
 	parsed, err := url.Parse(string(d))
-	if err != nil {
-		_, problem := d.settings()
-		return "", problem
+	if !d.isURL() || err != nil {
+		text := string(d)
+		for _, setting := range added {
+			text += " " + setting[0] + "=" + setting[1] // the last one of a name counts
+		}
+		return text
 	}
 	query := parsed.Query()
-	for _, name := range names {
-		query.Set(name, values[name])
+	for _, setting := range added {
+		query.Set(setting[0], setting[1])
 	}
 	parsed.RawQuery = query.Encode()
-	return parsed.String(), nil
+	return parsed.String()
 }
 
+// connectTimeout, in seconds, bounds a connection attempt when the DSN has no bound of its own: without one, lib/pq waits
+// for ever on a server that accepts and does not answer.
+const connectTimeout = "10"
+
 // PostgresDSN returns what to connect with: the DSN with its password, in one round trip a statement
-// (binary_parameters), and with the schema as the only one on the search path. It fails when no DSN is configured.
+// (binary_parameters), with the schema as the only one on the search path, and with a connect_timeout (10 s when the DSN
+// has none). It fails when no DSN is configured.
 func (c Config) PostgresDSN() (string, error) {
 	if c.Postgres.DSN == "" {
 		return "", asError([]Problem{{
@@ -142,15 +143,15 @@ func (c Config) PostgresDSN() (string, error) {
 			Fix: "set PERDURE_POSTGRES_DSN=postgres://user:password@host:5432/database, or use `perdure dev`, which brings a PostgreSQL",
 		}})
 	}
-	if _, err := c.Postgres.DSN.settings(); err != nil {
-		return "", asError([]Problem{{Key: "postgres.dsn", Message: err.Error()}})
-	}
-	dsn, err := c.Postgres.DSN.with([]string{"binary_parameters", "search_path"},
-		map[string]string{"binary_parameters": "yes", "search_path": c.Postgres.Schema})
+	settings, err := c.Postgres.DSN.settings()
 	if err != nil {
 		return "", asError([]Problem{{Key: "postgres.dsn", Message: err.Error()}})
 	}
-	return dsn, nil
+	added := [][2]string{{"binary_parameters", "yes"}, {"search_path", c.Postgres.Schema}}
+	if settings.ConnectTimeout == 0 {
+		added = append(added, [2]string{"connect_timeout", connectTimeout})
+	}
+	return c.Postgres.DSN.with(added), nil
 }
 
 // Redacted is a copy that holds no secret: the DSN's passwords and Temporal's API key are placeholders.

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
@@ -33,12 +34,16 @@ func TestPostgresDSNKeepsWhatWasGiven(t *testing.T) {
 		require.Equal(t, password, settings.Password)
 		require.True(t, settings.BinaryParameters)
 		require.Equal(t, "mine", settings.Runtime["search_path"])
+		require.Equal(t, 10*time.Second, settings.ConnectTimeout)
 
 		shown := config.DSN(given).Redacted()
 		require.Contains(t, shown, "db")
 		require.Contains(t, shown, "xxxxx")
 	}
-	_, err := config.Config{}.PostgresDSN()
+	dsn, err := config.Config{Postgres: config.Postgres{DSN: "host=db connect_timeout=3", Schema: "mine"}}.PostgresDSN()
+	require.NoError(t, err)
+	require.Equal(t, "host=db connect_timeout=3 binary_parameters=yes search_path=mine", dsn)
+	_, err = config.Config{}.PostgresDSN()
 	require.ErrorContains(t, err, "postgres.dsn is not set; set PERDURE_POSTGRES_DSN=")
 }
 

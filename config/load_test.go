@@ -260,7 +260,7 @@ func TestSecretsComeFromNamedVariables(t *testing.T) {
 	require.Equal(t, "hunter2", loaded.Temporal.APIKey.Reveal())
 	dsn, err := loaded.PostgresDSN()
 	require.NoError(t, err)
-	require.Equal(t, "postgres://me:hunter2@db/perdure?binary_parameters=yes&search_path=perdure", dsn)
+	require.Equal(t, "postgres://me:hunter2@db/perdure?binary_parameters=yes&connect_timeout=10&search_path=perdure", dsn)
 
 	encoded, err := json.Marshal(loaded)
 	require.NoError(t, err)
@@ -277,7 +277,7 @@ func TestSecretsComeFromNamedVariables(t *testing.T) {
 	require.NoError(t, err)
 	dsn, err = loaded.PostgresDSN()
 	require.NoError(t, err)
-	require.Equal(t, "host=other binary_parameters=yes search_path=perdure", dsn)
+	require.Equal(t, "host=other binary_parameters=yes search_path=perdure connect_timeout=10", dsn)
 }
 
 func TestValidateOfAHandMadeConfig(t *testing.T) {

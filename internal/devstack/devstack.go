@@ -108,6 +108,9 @@ type Stack struct {
 // ErrRunning when a stack runs in the folder already; when a part does not come up it shows the end of that part's log.
 // Nothing is left running after an error.
 func Start(ctx context.Context, options Options) (*Stack, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, fmt.Errorf("start the local stack: %w", err)
+	}
 	options, err := options.withDefaults()
 	if err != nil {
 		return nil, err

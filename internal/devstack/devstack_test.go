@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -208,13 +209,31 @@ func TestStackEndsWithItsContext(t *testing.T) {
 	require.NoError(t, stack.Stop())
 }
 
+func cancelled(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
+
 func TestStartThatIsCancelledLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dir := stackFolder(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := Start(ctx, Options{Dir: dir, Ephemeral: true, LookupEnv: withoutServer})
+	_, err := Start(cancelled(t), Options{Dir: dir, Ephemeral: true, LookupEnv: withoutServer})
 	require.ErrorIs(t, err, context.Canceled)
+
+	// Called off once a server runs: the one that never answers.
+	ctx, cancel := context.WithCancel(t.Context())
+	marker := filepath.Join(t.TempDir(), "begun")
+	silent := script(t, t.TempDir(), "temporal", "touch "+marker+"; exec sleep 600")
+	result := make(chan error, 1)
+	go func() {
+		_, err := Start(ctx, Options{Dir: dir, Ephemeral: true, TemporalBinary: silent, LookupEnv: withoutServer})
+		result <- err
+	}()
+	require.Eventually(t, func() bool { _, err := os.Stat(marker); return err == nil }, time.Minute, pollInterval)
+	cancel()
+	require.ErrorIs(t, <-result, context.Canceled)
 	held, err := takeLock(dir)
 	require.NoError(t, err, "the lock is free again")
 	require.NoError(t, held.release())
@@ -240,7 +259,7 @@ func TestServerOfTheEnvironmentIsUsedAsItIs(t *testing.T) {
 	require.NoError(t, execute(t, owner.PostgresDSN, "SELECT 1"), "it still runs")
 
 	require.NoError(t, owner.Stop())
-	for _, dsn := range []string{owner.PostgresDSN, "postgres://me:hunter2@127.0.0.1:not-a-port/x"} {
+	for _, dsn := range []string{owner.PostgresDSN, "postgres://me:1/hunter2@127.0.0.1/x", "host=x password=my hunter2"} {
 		_, err := Start(t.Context(), Options{Dir: stackFolder(t), WithoutTemporal: true, LookupEnv: named(dsn)})
 		require.ErrorContains(t, err, "PERDURE_POSTGRES_DSN")
 		require.NotContains(t, err.Error(), "hunter2")

@@ -70,3 +70,23 @@ func TestStackAvoidsPortsThatAreTaken(t *testing.T) {
 	_, err = Start(t.Context(), Options{Dir: stackFolder(t), LookupEnv: withoutServer, PostgresPort: remembered.PostgresPort})
 	require.ErrorContains(t, err, "for PostgreSQL is taken")
 }
+
+// Another program may take a port between our look and the server's bind; the servers' own words tell.
+func TestPortTakenAtTheLastMomentIsRecognized(t *testing.T) {
+	t.Parallel()
+	stack := start(t, Options{Dir: stackFolder(t), Ephemeral: true, WithoutUI: true})
+	require.NoError(t, stack.StopPostgres())
+	stack.postgres.port = occupy(t)
+	require.Error(t, stack.postgres.start(t.Context()))
+	require.True(t, stack.postgres.process.portWasTaken(), stack.postgres.process.logged())
+	for _, number := range []*int{&stack.temporal.port, &stack.temporal.httpPort} {
+		require.NoError(t, stack.KillTemporal())
+		free := *number
+		*number = occupy(t)
+		require.NoError(t, stack.temporal.launch())
+		launched := stack.temporal.process
+		require.Error(t, launched.awaitReady(t.Context(), temporalStartBound, stack.temporal.answers))
+		require.True(t, launched.portWasTaken(), launched.logged())
+		*number = free
+	}
+}

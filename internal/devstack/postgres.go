@@ -166,11 +166,19 @@ func (s *postgresServer) ensureDatabase(ctx context.Context) error {
 	return nil
 }
 
+// ping asks whether a server answers. lib/pq heeds a context only once it is connected, and whoever holds the port may
+// accept and say nothing: the driver's own bound covers that.
 func ping(ctx context.Context, dsn string) error {
-	db, err := sql.Open("postgres", dsn)
+	settings, err := pq.NewConfig(dsn)
 	if err != nil {
 		return err
 	}
+	settings.ConnectTimeout = attemptBound
+	connector, err := pq.NewConnectorConfig(settings)
+	if err != nil {
+		return err
+	}
+	db := sql.OpenDB(connector)
 	defer func() { _ = db.Close() }()
 	return db.PingContext(ctx)
 }

@@ -6,9 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
+
+	"github.com/lib/pq"
 )
 
 // sharedFolder is the default of Options.shared.
@@ -18,11 +19,16 @@ const sharedFolder = "/var/lib/perdure"
 // stack left, makes the data folder and starts the private server on a free port.
 func (s *Stack) firstPostgres(ctx context.Context) error {
 	if dsn, ok := s.options.LookupEnv("PERDURE_POSTGRES_DSN"); ok && dsn != "" {
+		const fix = "mend the variable, or unset it for a private server"
+		// The parser's message is kept back: it quotes what it could not read, and that may be the password.
+		if _, err := pq.NewConfig(dsn); err != nil {
+			return errors.New("PERDURE_POSTGRES_DSN is neither a URL, postgres://user:password@host:5432/database, nor a " +
+				"key=value string; " + fix)
+		}
 		pingCtx, cancel := context.WithTimeout(ctx, attemptBound)
 		defer cancel()
 		if err := ping(pingCtx, dsn); err != nil {
-			return fmt.Errorf("the PostgreSQL that PERDURE_POSTGRES_DSN names does not answer: %w; "+
-				"mend the variable, or unset it for a private server", withoutURL(err))
+			return fmt.Errorf("the PostgreSQL that PERDURE_POSTGRES_DSN names does not answer: %w; %s", err, fix)
 		}
 		s.PostgresDSN = dsn
 		return nil
@@ -72,14 +78,6 @@ func (s *Stack) firstPostgres(ctx context.Context) error {
 	s.watch(server.process)
 	s.PostgresDSN = server.dsn(postgresName)
 	return nil
-}
-
-// withoutURL keeps a password out of a message: the error of a URL that cannot be parsed quotes it.
-func withoutURL(err error) error {
-	if parse := (*url.Error)(nil); errors.As(err, &parse) {
-		return parse.Err
-	}
-	return err
 }
 
 // placePostgres makes the folder for the data: below Dir, or, when the account that PostgreSQL needs cannot reach that

@@ -53,6 +53,9 @@ func (s temporalSearch) find(ctx context.Context) (string, error) {
 		}
 		return candidate, nil
 	}
+	if err := context.Cause(ctx); err != nil { // every candidate failed for that reason
+		return "", fmt.Errorf("look for a temporal binary: %w", err)
+	}
 	bin := filepath.Join(s.cache, "bin")
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return "", fmt.Errorf("make the cache folder: %w", err)
