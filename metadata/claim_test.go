@@ -64,15 +64,16 @@ func TestClaimSequences(t *testing.T) {
 		scheduled, started int64
 		want               wire.ClaimOutcome
 	}
-	type do func(b *bench, last wire.Fence)
-	commit := do(func(b *bench, last wire.Fence) { b.commit(last, "a") })
-	failed := do(func(b *bench, last wire.Fence) { b.fail(last, 1, true) })
-	retry := do(func(b *bench, last wire.Fence) { b.fail(last, 1, false) })
-	release := do(func(b *bench, last wire.Fence) { require.NoError(b, b.Release(b.Context(), last, "draining")) })
+	type do func(run string, last wire.Fence)
+	b := newBench(t)
+	commit := do(func(run string, last wire.Fence) { b.commit(last, run) })
+	failed := do(func(_ string, last wire.Fence) { b.fail(last, 1, true) })
+	retry := do(func(_ string, last wire.Fence) { b.fail(last, 1, false) })
+	release := do(func(_ string, last wire.Fence) { require.NoError(b, b.Release(b.Context(), last, "draining")) })
 	closed := func(at int64, status wire.StepStatus) do {
-		return func(b *bench, _ wire.Fence) { b.close("r1", "a", at, status) }
+		return func(run string, _ wire.Fence) { b.close(run, "a", at, status) }
 	}
-	ended := func(at int64) do { return func(b *bench, _ wire.Fence) { b.end("r1", at, wire.RunCanceled) } }
+	ended := func(at int64) do { return func(run string, _ wire.Fence) { b.end(run, at, wire.RunCanceled) } }
 	for name, sequence := range map[string][]any{
 		"the scheduling that committed":        {claim{5, 6, wire.ClaimGranted}, commit, claim{5, 7, wire.ClaimDone}},
 		"also the attempt that committed":      {claim{5, 6, wire.ClaimGranted}, commit, claim{5, 6, wire.ClaimDone}},
@@ -96,22 +97,22 @@ func TestClaimSequences(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t)
-			b.begin("r1", step("a"))
+			run := t.Name()
+			b.begin(run, step("a", run))
 			var last wire.Fence
 			for i, part := range sequence {
 				switch part := part.(type) {
 				case do:
-					part(b, last)
+					part(run, last)
 				case claim:
-					answer := b.claim("r1", "a", part.scheduled, part.started)
+					answer := b.claim(run, "a", part.scheduled, part.started)
 					require.Equal(t, part.want, answer.Outcome, "part %d", i)
 					if part.want == wire.ClaimGranted {
 						require.Greater(t, answer.Token, last.Token)
 						if last.Token != 0 {
-							require.True(t, b.commit(last, "a").Refused, "what held the step before must be refused")
+							require.True(t, b.commit(last, run).Refused, "what held the step before must be refused")
 						}
-						last = wire.Fence{Run: "r1", Step: "a", Scheduled: part.scheduled, Token: answer.Token}
+						last = wire.Fence{Run: run, Step: "a", Scheduled: part.scheduled, Token: answer.Token}
 					}
 				}
 			}

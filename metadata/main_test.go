@@ -21,7 +21,7 @@ const shape = "0123456789abcdef"
 
 // bench is a migrated schema of its own, a store on it, and a plain connection for looking behind the store.
 type bench struct {
-	*testing.T
+	testing.TB
 	*metadata.Store
 	dsn string
 	db  *sqlx.DB
@@ -32,7 +32,7 @@ func newBench(t *testing.T) *bench {
 	dsn := testenv.Postgres(t)
 	_, err := metadata.Migrate(t.Context(), dsn)
 	require.NoError(t, err)
-	return &bench{T: t, Store: openStore(t, dsn), dsn: dsn, db: openPlain(t, dsn)}
+	return &bench{TB: t, Store: openStore(t, dsn), dsn: dsn, db: openPlain(t, dsn)}
 }
 
 func openStore(t *testing.T, dsn string) *metadata.Store {
@@ -144,7 +144,7 @@ func (b *bench) end(run string, scheduled int64, status wire.RunStatus) wire.Run
 
 func (b *bench) fail(fence wire.Fence, attempt int, final bool) bool {
 	b.Helper()
-	refused, err := b.Fail(b.Context(), wire.Failure{
+	refused, err := b.Store.Fail(b.Context(), wire.Failure{
 		Fence: fence, Attempt: attempt, Final: final, Delay: 90 * time.Second, Error: wire.ErrorInfo{Message: "no such file"}, Worker: "host-1",
 	})
 	require.NoError(b, err)
@@ -198,4 +198,12 @@ func (b *bench) dump() map[string]string {
 		tables[table] = string(data)
 	}
 	return tables
+}
+
+// setClock makes the schema's clock stand still.
+func (b *bench) setClock(at string) {
+	b.Helper()
+	_, err := b.db.ExecContext(b.Context(),
+		"create or replace function clock_v1() returns timestamptz language sql volatile as $$ select timestamptz '"+at+"' $$")
+	require.NoError(b, err)
 }

@@ -174,10 +174,11 @@ func (s *Store) schemaVersion(ctx context.Context) (int64, error) {
 }
 
 // EnsureMonths makes the event log's coming months. Whoever runs for long calls it daily; a month that
-// nobody made costs nothing but that its events lie in the DEFAULT partition until then.
+// nobody made costs nothing but that its events lie in the DEFAULT partition until then. It returns
+// [ErrContended] when something reads the log for seconds: the next day is soon enough.
 func (s *Store) EnsureMonths(ctx context.Context) error {
-	return s.try(ctx, "make the coming months of the event log", func(ctx context.Context) error {
-		_, err := s.db.ExecContext(ctx, "select ensure_months_v1()")
-		return err
-	})
+	bounded, cancel := context.WithTimeout(ctx, s.options.Timeout)
+	defer cancel()
+	_, err := s.db.ExecContext(bounded, "select ensure_months_v1()")
+	return translate(ctx, "make the coming months of the event log", err)
 }

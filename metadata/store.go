@@ -74,7 +74,7 @@ func (s *Store) Close() error { return s.db.Close() }
 
 const (
 	// readGrace is how much longer than the context's deadline a read may hang.
-	readGrace = 5 * time.Second
+	readGrace = 2 * time.Second
 	// contendedTries is how often a call that lost against other transactions is made.
 	contendedTries = 4
 )

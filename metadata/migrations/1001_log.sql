@@ -40,7 +40,9 @@ create table event_log_default partition of event_log default;
 -- Makes the months from the current one to p_ahead months later, and those that rows in the DEFAULT partition
 -- belong to; such rows move to their month. Returns the names of the partitions made.
 -- +goose StatementBegin
-create function ensure_months_v1(p_ahead int default 3) returns text[] language plpgsql as $$
+create function ensure_months_v1(p_ahead int default 3) returns text[] language plpgsql
+-- A long reader of the log (a dump) keeps months from being attached: then this gives up, for commits wait meanwhile.
+set lock_timeout = '2s' as $$
 declare
     v_month timestamp;
     v_name  text;
@@ -57,7 +59,9 @@ begin
     loop
         v_name := 'event_log_' || to_char(v_month, 'YYYY_MM');
         continue when to_regclass(quote_ident(v_name)) is not null;
-        -- A month cannot be attached while DEFAULT holds rows of it: nothing may be added to it meanwhile.
+        -- A month cannot be attached while DEFAULT holds rows of it: nothing may be added to it meanwhile. Appenders are
+        -- stopped before they choose a partition: one that has chosen DEFAULT and then waits for it fails.
+        perform 1 from log_head for update;
         lock table event_log_default in access exclusive mode;
         execute format('create table %I (like event_log including all)', v_name);
         execute format(

@@ -19,7 +19,7 @@ declare
 begin
     -- Twice at most: an insert that meets a concurrent one finds that one's row the second time.
     loop
-        select * into v_row from runs where run_id = v_run for update;
+        select * into v_row from runs where run_id = v_run for no key update;
         if found then
             if v_row.first_run_id <> p->>'first_run_id' then
                 return jsonb_build_object('outcome', 'exists', 'status', v_row.status, 'created_at', v_row.created_at);

@@ -77,6 +77,7 @@ declare
     v_plan      plan_steps;
     v_runs      runs;
     v_row       steps;
+    v_known     bigint; -- the row's scheduled
     v_at        timestamptz;
     v_events    jsonb := '[]';
     v_answer    jsonb;
@@ -102,17 +103,18 @@ begin
         end if;
     end if;
 
-    select * into v_row from steps where run_id = v_run and step = v_step for update;
-    if not found then
-        -- The end of a run closes the rows it sees; the lock makes it wait for the one that is new.
+    select scheduled into v_known from steps where run_id = v_run and step = v_step;
+    if not found or v_scheduled > v_known then
+        -- The row begins, or begins anew. The end of a run closes the open rows that it sees; the lock makes it wait
+        -- for the one that is becoming so.
         select * into v_runs from runs where run_id = v_run for share;
         if run_ended_v1(v_runs.status) then
             return jsonb_build_object('outcome', 'superseded');
         end if;
         insert into steps (run_id, step, scheduled) values (v_run, v_step, v_scheduled)
         on conflict (run_id, step) do nothing;
-        select * into v_row from steps where run_id = v_run and step = v_step for update;
     end if;
+    select * into v_row from steps where run_id = v_run and step = v_step for update;
     v_at := clock_v1();
 
     <<decide>>

@@ -88,7 +88,7 @@ declare
     v_failures  jsonb;
     v_at        timestamptz;
 begin
-    select * into v_row from runs where run_id = v_run and first_run_id = p->>'first_run_id' for update;
+    select * into v_row from runs where run_id = v_run and first_run_id = p->>'first_run_id' for no key update;
     if not found then
         return jsonb_build_object('found', false);
     end if;

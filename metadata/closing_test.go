@@ -1,0 +1,126 @@
+package metadata_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/wire"
+)
+
+func TestCloseStepsKeepsWhatIsDone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.begin("r1", step("done"), step("failed"), step("open"), step("never"), step("skipped"))
+	b.committed("r1", "done", 1, "done")
+	b.fail(b.granted("r1", "failed", 1, 1), 1, true)
+	b.granted("r1", "open", 1, 1)
+	closing := []wire.ClosedStep{
+		{Step: "done", Status: wire.StepFailed, Error: "timed out"},
+		{Step: "failed", Status: wire.StepCanceled},
+		{Step: "open", Status: wire.StepFailed, Error: "timed out"},
+		{Step: "never", Status: wire.StepUpstreamFailed},
+		{Step: "skipped", Status: wire.StepSkipped},
+		{Step: "nobody planned it", Status: wire.StepSkipped},
+	}
+
+	done, err := b.CloseSteps(t.Context(), "r1", time.Unix(0, 2), closing)
+
+	require.NoError(t, err)
+	require.Equal(t, []wire.DoneStep{{Step: "done", Result: wire.StepResult{Materialized: []string{"done"}}}}, done)
+	for step, want := range map[string]wire.StepStatus{
+		"done": wire.StepSuccess, "failed": wire.StepFailed, "open": wire.StepFailed, "never": wire.StepUpstreamFailed, "skipped": wire.StepSkipped,
+	} {
+		require.Equal(t, want, b.stepRow("r1", step).Status, step)
+	}
+	require.Equal(t, "timed out", b.stepRow("r1", "open").Error.Message)
+	require.Equal(t, "no such file", b.stepRow("r1", "failed").Error.Message)
+	types := b.types("r1")
+	require.Equal(t, []metadata.EventType{metadata.EventStepFailure, metadata.EventStepUpstreamFailed, metadata.EventStepSkipped}, types[len(types)-3:])
+
+	before := b.dump()
+	again, err := b.CloseSteps(t.Context(), "r1", time.Unix(0, 2), closing)
+	require.NoError(t, err)
+	require.Equal(t, done, again)
+	require.Equal(t, before, b.dump())
+
+	_, err = b.CloseSteps(t.Context(), "r9", time.Unix(0, 2), closing)
+	require.ErrorIs(t, err, metadata.ErrNotFound)
+}
+
+func TestEndRunCountsTheRows(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.begin("r1", step("b", "b", "a"), step("f1"), step("f2"), step("s"), step("u"), step("open"), step("never"))
+	b.committed("r1", "b", 1, "b", "a")
+	b.fail(b.granted("r1", "f2", 1, 1), 1, true)
+	b.fail(b.granted("r1", "f1", 1, 1), 1, true)
+	b.close("r1", "s", 2, wire.StepSkipped)
+	b.close("r1", "u", 2, wire.StepUpstreamFailed)
+	fence := b.granted("r1", "open", 1, 1)
+	running, err := b.Run(t.Context(), "r1")
+	require.NoError(t, err)
+	require.Equal(t, wire.RunStarted, running.Status)
+	require.Equal(t, wire.StepCounts{Succeeded: 1, Failed: 2, Skipped: 2}, running.Steps)
+	require.Equal(t, 7, running.StepsTotal)
+	require.True(t, running.EndedAt.IsZero())
+
+	result := b.end("r1", 3, wire.RunFailure)
+
+	require.Equal(t, wire.RunResult{
+		RunID: "r1", Status: wire.RunFailure, Steps: wire.StepCounts{Succeeded: 1, Failed: 2, Skipped: 2, Canceled: 2},
+		Materialized: []string{"a", "b"},
+		Failures:     []wire.StepFailureInfo{{Step: "f2", Message: "no such file"}, {Step: "f1", Message: "no such file"}},
+	}, result)
+	ended, err := b.Run(t.Context(), "r1")
+	require.NoError(t, err)
+	require.Equal(t, wire.RunFailure, ended.Status)
+	require.Equal(t, result.Steps, ended.Steps)
+	require.Equal(t, result.Failures, ended.Failures)
+	require.False(t, ended.EndedAt.IsZero())
+	require.True(t, b.commit(fence, "open").Refused)
+	require.Equal(t, wire.StepCanceled, b.stepRow("r1", "never").Status)
+
+	before := b.dump()
+	require.Equal(t, result, b.end("r1", 3, wire.RunFailure))
+	require.Equal(t, before, b.dump())
+}
+
+func TestEndRunOfAnotherExecution(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.begin("r1", step("a"))
+	before := b.dump()
+	_, err := b.EndRun(t.Context(), metadata.RunEnd{RunID: "r1", FirstRunID: "another", Status: wire.RunFailure})
+	require.ErrorIs(t, err, metadata.ErrNotFound)
+	_, err = b.EndRun(t.Context(), metadata.RunEnd{RunID: "r2", FirstRunID: "first-r2", Status: wire.RunFailure})
+	require.ErrorIs(t, err, metadata.ErrNotFound)
+	require.Equal(t, before, b.dump())
+}
+
+func TestAnEndFromBeforeAResetIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.begin("r1", step("a"))
+	b.granted("r1", "a", 5, 5)
+	before := b.dump()
+	_, err := b.EndRun(t.Context(), metadata.RunEnd{RunID: "r1", FirstRunID: "first-r1", Status: wire.RunFailure, Scheduled: time.Unix(0, 4)})
+	require.ErrorIs(t, err, metadata.ErrConflict)
+	require.Equal(t, before, b.dump())
+}
+
+func TestAnEndWithoutATimeEndsWhateverIsOpen(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.begin("r1", step("a"))
+	b.granted("r1", "a", 5, 5)
+	result, err := b.EndRun(t.Context(), metadata.RunEnd{RunID: "r1", FirstRunID: "first-r1", Status: wire.RunFailure, Reason: "terminated by a person"})
+	require.NoError(t, err)
+	require.Equal(t, wire.StepCounts{Canceled: 1}, result.Steps)
+	run, err := b.Run(t.Context(), "r1")
+	require.NoError(t, err)
+	require.Equal(t, "terminated by a person", run.Reason)
+	require.Equal(t, wire.ClaimSuperseded, b.claim("r1", "a", 6, 6).Outcome)
+}
