@@ -77,6 +77,9 @@ type StepInput struct {
 
 // StepResult is the result of a step's activity: what it materialized, and which optional outputs it did not emit.
 type StepResult struct {
+	// Recorded says that the step is committed in Postgres; a result that a person gave by `temporal activity complete`
+	// lacks it.
+	Recorded     bool     `json:"recorded,omitempty"`
 	Materialized []string `json:"materialized,omitempty"`
 	NotEmitted   []string `json:"not_emitted,omitempty"`
 }

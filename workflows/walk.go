@@ -105,8 +105,7 @@ func (r *run) settle(ctx workflow.Context, p *pendingStep) bool {
 	var raw json.RawMessage
 	err := p.future.Get(ctx, &raw)
 	if err == nil {
-		r.succeed(p.step, raw)
-		return true
+		return r.succeed(ctx, p, raw)
 	}
 	var failed *temporal.ApplicationError
 	switch {
@@ -144,6 +143,8 @@ func (r *run) settleClosed(ctx workflow.Context, p *pendingStep) bool {
 	case len(result.Done) > 0:
 		// It had committed after all: its answer was lost on the way here.
 		r.progress.Succeed(p.step, result.Done[0].Result.NotEmitted)
+	case p.closed.Status == wire.StepSuccess:
+		r.progress.Succeed(p.step, nil)
 	case p.closed.Status == wire.StepCanceled:
 		r.progress.Cancel(p.step)
 	default:
@@ -153,13 +154,16 @@ func (r *run) settleClosed(ctx workflow.Context, p *pendingStep) bool {
 }
 
 // succeed takes a step's result. One that a person gave by `temporal activity complete` may be any
-// JSON: the step counts as done, with all its outputs emitted.
-func (r *run) succeed(step int, raw json.RawMessage) {
+// JSON: the step is recorded as done by hand, with all its outputs taken as emitted.
+func (r *run) succeed(ctx workflow.Context, p *pendingStep, raw json.RawMessage) (settled bool) {
 	var result wire.StepResult
-	if json.Unmarshal(raw, &result) != nil {
-		result = wire.StepResult{}
+	if json.Unmarshal(raw, &result) != nil || !result.Recorded {
+		p.closed = wire.ClosedStep{Step: r.walkPlan.Steps[p.step].Key, Status: wire.StepSuccess}
+		p.closing = r.closeSteps(ctx, []wire.ClosedStep{p.closed})
+		return false
 	}
-	r.progress.Succeed(step, result.NotEmitted)
+	r.progress.Succeed(p.step, result.NotEmitted)
+	return true
 }
 
 func (r *run) fail(step int, message string) {

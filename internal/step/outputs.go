@@ -56,7 +56,7 @@ func (e *execution) stage(ctx context.Context, outputs []Output) (*stagedStep, e
 	if err != nil {
 		return nil, err
 	}
-	staged := &stagedStep{record: &StagedOutputs{Attempt: e.attempt.Number, Result: wire.StepResult{NotEmitted: notEmitted}}}
+	staged := &stagedStep{record: &StagedOutputs{Attempt: e.attempt.Number, Result: wire.StepResult{Recorded: true, NotEmitted: notEmitted}}}
 	for _, output := range outputs {
 		handle, err := e.code.Stage(e.attempt, Slot{Asset: output.Asset, Token: e.attempt.Token}, output.Value)
 		if err != nil {

@@ -1,0 +1,374 @@
+package step
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perdure-io/perdure/plan"
+	"github.com/perdure-io/perdure/wire"
+)
+
+// The bundle is one step of one run: a ledger in memory that can go away, values that are staged and
+// published in a map, and a user's function.
+type bundle struct {
+	mu        sync.Mutex
+	plan      plan.Step
+	claim     wire.Claim
+	away      time.Time // until when the ledger cannot be reached
+	lostToken bool      // the token no longer holds
+	commits   []wire.Commit
+	failures  []wire.Failure
+	released  []string
+
+	stored    map[string]string // location to "staged" or "published"
+	calls     int
+	compute   func(*Attempt) ([]Output, error)
+	resumable bool
+
+	previous *StagedOutputs
+	beats    []*StagedOutputs
+}
+
+func newBundle(outputs ...plan.Output) *bundle {
+	b := &bundle{stored: map[string]string{}}
+	b.plan = plan.Step{Key: "route_delays", Type: "route_delays", Outputs: outputs}
+	b.claim = wire.Claim{Outcome: wire.ClaimGranted, Token: 7, Attempt: 1}
+	b.compute = func(*Attempt) ([]Output, error) { return []Output{{Asset: "route_delays", Value: 1}}, nil }
+	return b
+}
+
+func one() *bundle { return newBundle(plan.Output{Asset: "route_delays"}) }
+
+func (b *bundle) reach() error {
+	if time.Now().Before(b.away) {
+		return fmt.Errorf("postgres: %w", ErrUnavailable)
+	}
+	return nil
+}
+
+func (b *bundle) Claim(context.Context, wire.ClaimRequest) (wire.Claim, error) {
+	claim := b.claim
+	claim.Plan, _ = json.Marshal(b.plan)
+	return claim, b.reach()
+}
+
+func (b *bundle) CheckToken(context.Context, wire.Fence) (bool, error) { return !b.lostToken, b.reach() }
+
+func (b *bundle) Commit(_ context.Context, commit wire.Commit) (wire.Committed, error) {
+	if err := b.reach(); err != nil {
+		return wire.Committed{}, err
+	}
+	if b.lostToken {
+		return wire.Committed{Refused: true}, nil
+	}
+	b.commits = append(b.commits, commit)
+	return wire.Committed{Result: commit.Result}, nil
+}
+
+func (b *bundle) Fail(_ context.Context, failure wire.Failure) (bool, error) {
+	if err := b.reach(); err != nil {
+		return false, err
+	}
+	b.failures = append(b.failures, failure)
+	return b.lostToken, nil
+}
+
+func (b *bundle) Release(_ context.Context, _ wire.Fence, reason string) error {
+	b.released = append(b.released, reason)
+	return nil
+}
+
+func (b *bundle) Beat(staged *StagedOutputs) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.beats = append(b.beats, staged)
+}
+
+func (b *bundle) Previous() *StagedOutputs { return b.previous }
+
+type value struct {
+	b  *bundle
+	at string
+}
+
+func (v value) Location() string { return v.at }
+func (v value) Publish(context.Context) error {
+	v.b.stored[v.at] = "published"
+	return nil
+}
+
+func (v value) Discard(context.Context) error {
+	delete(v.b.stored, v.at)
+	return nil
+}
+
+func (b *bundle) run(ctx context.Context) (wire.StepResult, error) {
+	runner := &Runner{Ledger: b, Log: slog.New(slog.DiscardHandler), Worker: "w", Build: "b", Patience: 15 * time.Minute, Random: func() float64 { return 0 }}
+	code := &Code{
+		Type: "route_delays",
+		Compute: func(a *Attempt) ([]Output, error) {
+			b.calls++
+			return b.compute(a)
+		},
+		Stage: func(_ *Attempt, slot Slot, _ any) (Staged, error) {
+			at := fmt.Sprintf("%s/%d", slot.Asset, slot.Token)
+			b.stored[at] = "staged"
+			return value{b, at}, nil
+		},
+		Resume: func(_ *Attempt, _ Slot, location string) (Staged, error) {
+			if !b.resumable {
+				return nil, ErrNotResumable
+			}
+			return value{b, location}, nil
+		},
+	}
+	return runner.Run(ctx, code, Identity{Run: "r1", Step: "route_delays", Scheduled: time.Now(), Started: time.Now()}, b)
+}
+
+func TestStepCommitsWhatItPublished(t *testing.T) {
+	t.Parallel()
+	b := newBundle(plan.Output{Asset: "route_delays", CodeVersion: "2"}, plan.Output{Asset: "notes", Optional: true})
+	b.plan.Inputs = []plan.StepInput{{Asset: "airports", External: true}, {Asset: "flights"}}
+	b.claim.Inputs = []wire.InputVersion{{Asset: "flights", Token: 3, DataVersion: "f"}}
+	result, err := b.run(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, wire.StepResult{Recorded: true, Materialized: []string{"route_delays"}, NotEmitted: []string{"notes"}}, result)
+	require.Equal(t, map[string]string{"route_delays/7": "published"}, b.stored)
+	require.Len(t, b.commits, 1)
+	output := b.commits[0].Outputs[0]
+	require.Equal(t, int64(7), output.SlotToken)
+	require.Equal(t, "route_delays/7", output.Location)
+	require.Equal(t, []wire.InputVersion{{Asset: "airports", DataVersion: "INITIAL"}, {Asset: "flights", Token: 3, DataVersion: "f"}}, output.Inputs)
+	require.Equal(t, dataVersion("2", "r1", output.Inputs), output.DataVersion)
+}
+
+func TestOutputsThatWereNotAskedForFailTheStep(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		outputs []Output
+		want    []string
+	}{
+		"missing":   {nil, []string{`did not return the required output "route_delays"`}},
+		"unknown":   {[]Output{{Asset: "route_delays"}, {Asset: "other"}}, []string{`returned output "other", which was not requested`}},
+		"twice":     {[]Output{{Asset: "route_delays"}, {Asset: "route_delays"}}, []string{`returned output "route_delays" twice`}},
+		"all wrong": {[]Output{{Asset: "other"}}, []string{`"other"`, `did not return the required output "route_delays"`}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := one()
+			b.compute = func(*Attempt) ([]Output, error) { return test.outputs, nil }
+			_, err := b.run(t.Context())
+			var failed *FailedError
+			require.ErrorAs(t, err, &failed)
+			for _, want := range test.want {
+				require.ErrorContains(t, err, want)
+			}
+			require.Empty(t, b.commits)
+			require.Empty(t, b.stored)
+		})
+	}
+}
+
+func TestRetriesAreTheUsersUntilTheyAreUsedUp(t *testing.T) {
+	t.Parallel()
+	for attempt, final := range map[int]bool{1: false, 2: false, 3: true} {
+		b := one()
+		b.plan.Retries = &plan.Retries{Max: 2, Delay: time.Minute}
+		b.claim.Attempt = attempt
+		b.compute = func(*Attempt) ([]Output, error) { return nil, errors.New("no such file") }
+		_, err := b.run(t.Context())
+		var failed *FailedError
+		require.ErrorAs(t, err, &failed)
+		require.Equal(t, final, failed.Final, "attempt %d", attempt)
+		require.Len(t, b.failures, 1)
+		require.Equal(t, final, b.failures[0].Final)
+		require.Equal(t, "no such file", b.failures[0].Error.Message)
+		if !final {
+			require.Equal(t, time.Minute, failed.Delay)
+		}
+	}
+}
+
+func TestPanicFailsTheStepWithItsStack(t *testing.T) {
+	t.Parallel()
+	b := one()
+	b.compute = func(*Attempt) ([]Output, error) { panic("index out of range") }
+	_, err := b.run(t.Context())
+	var failed *FailedError
+	require.ErrorAs(t, err, &failed)
+	require.ErrorContains(t, err, "panic: index out of range")
+	require.Contains(t, b.failures[0].Error.Stack, "runner_test.go")
+}
+
+func TestUnreachableStoreCostsTheUserNoRetry(t *testing.T) {
+	t.Parallel()
+	b := one()
+	b.compute = func(*Attempt) ([]Output, error) { return nil, fmt.Errorf("bucket: %w", ErrUnavailable) }
+	_, err := b.run(t.Context())
+	require.ErrorIs(t, err, ErrUnavailable)
+	require.Empty(t, b.failures)
+	require.Len(t, b.released, 1)
+}
+
+func TestCommitWaitsForTheLedgerInPlace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := one()
+		b.compute = func(*Attempt) ([]Output, error) {
+			b.away = time.Now().Add(10 * time.Minute)
+			return []Output{{Asset: "route_delays"}}, nil
+		}
+		started := time.Now()
+		_, err := b.run(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, b.calls)
+		require.Len(t, b.commits, 1)
+		require.GreaterOrEqual(t, time.Since(started), 10*time.Minute)
+		require.GreaterOrEqual(t, len(b.beats), 590, "it beats every second meanwhile")
+		require.Equal(t, "route_delays/7", b.beats[len(b.beats)-1].Outputs[0].Location, "the heartbeat carries what is staged")
+	})
+}
+
+func TestCommitGivesUpAfterItsPatience(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := one()
+		b.compute = func(*Attempt) ([]Output, error) {
+			b.away = time.Now().Add(time.Hour)
+			return []Output{{Asset: "route_delays"}}, nil
+		}
+		_, err := b.run(t.Context())
+		require.ErrorIs(t, err, ErrUnavailable)
+		require.Empty(t, b.commits)
+	})
+}
+
+func TestNextAttemptPublishesWhatWasStaged(t *testing.T) {
+	t.Parallel()
+	staged := &StagedOutputs{
+		Outputs: []wire.CommittedOutput{{Asset: "route_delays", SlotToken: 3, Location: "route_delays/3"}},
+		Result:  wire.StepResult{Recorded: true, Materialized: []string{"route_delays"}}, Attempt: 1,
+	}
+	for resumable, calls := range map[bool]int{true: 0, false: 1} {
+		b := one()
+		b.previous, b.resumable = staged, resumable
+		_, err := b.run(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, calls, b.calls)
+		want := int64(3)
+		if !resumable {
+			want = 7
+		}
+		require.Equal(t, want, b.commits[0].Outputs[0].SlotToken)
+		require.Equal(t, int64(7), b.commits[0].Token, "the fence is always the new attempt's")
+	}
+}
+
+func TestZombieNeitherPublishesNorCommits(t *testing.T) {
+	t.Parallel()
+	for name, frozen := range map[string]time.Duration{"noticed before publishing": time.Hour, "noticed at the commit": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			b := one()
+			b.compute = func(*Attempt) ([]Output, error) {
+				<-time.After(frozen)
+				b.lostToken = true
+				return []Output{{Asset: "route_delays"}}, nil
+			}
+			_, err := b.run(t.Context())
+			var superseded *SupersededError
+			require.ErrorAs(t, err, &superseded, name)
+			require.Empty(t, b.commits, name)
+			require.Empty(t, b.stored, name)
+		})
+	}
+}
+
+func TestTimeoutFailsAFunctionThatIgnoresIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := one()
+		b.plan.Timeout = time.Minute
+		forever := make(chan struct{})
+		b.compute = func(*Attempt) ([]Output, error) { <-forever; return nil, nil }
+		started := time.Now()
+		_, err := b.run(t.Context())
+		var failed *FailedError
+		require.ErrorAs(t, err, &failed)
+		require.ErrorContains(t, err, "took longer than its timeout of 1m0s")
+		require.ErrorContains(t, err, "left behind")
+		require.Equal(t, time.Minute+abandonAfter, time.Since(started))
+		close(forever)
+	})
+}
+
+func TestCancelledStepGivesItsClaimBack(t *testing.T) {
+	t.Parallel()
+	b := one()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	b.compute = func(a *Attempt) ([]Output, error) {
+		cancel(errors.New("it was cancelled"))
+		<-a.Done()
+		return nil, a.Err()
+	}
+	_, err := b.run(ctx)
+	var interrupted *InterruptedError
+	require.ErrorAs(t, err, &interrupted)
+	require.Equal(t, []string{"it was cancelled"}, b.released)
+	require.Empty(t, b.failures)
+}
+
+func TestClaimOutcomesBecomeErrors(t *testing.T) {
+	t.Parallel()
+	outcomes := []struct {
+		outcome wire.ClaimOutcome
+		want    any
+	}{
+		{wire.ClaimSuperseded, new(*SupersededError)},
+		{wire.ClaimWaiting, new(*WaitingError)},
+		{wire.ClaimOtherShape, new(*OtherShapeError)},
+		{wire.ClaimLost, new(*LostError)},
+		{wire.ClaimUnknown, new(*UnknownStepError)},
+	}
+	for _, test := range outcomes {
+		b := one()
+		b.claim = wire.Claim{Outcome: test.outcome, Holder: &wire.Holder{Run: "r0", Step: "s"}, Workers: []string{"1@host"}}
+		_, err := b.run(t.Context())
+		require.ErrorAs(t, err, test.want)
+		require.Zero(t, b.calls)
+	}
+	b := one()
+	b.claim = wire.Claim{Outcome: wire.ClaimDone, Result: &wire.StepResult{Recorded: true, Materialized: []string{"route_delays"}}}
+	result, err := b.run(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"route_delays"}, result.Materialized)
+	require.Zero(t, b.calls, "a step that is done is not computed again")
+}
+
+func TestReportedMetadataGoesToEveryOutput(t *testing.T) {
+	t.Parallel()
+	b := newBundle(plan.Output{Asset: "clean"}, plan.Output{Asset: "rejected"})
+	rows := wire.Metadatum{Label: "rows", Type: wire.MetadataInt, Value: json.RawMessage("3")}
+	own := wire.Metadatum{Label: "own", Type: wire.MetadataBool, Value: json.RawMessage("true")}
+	b.compute = func(a *Attempt) ([]Output, error) {
+		a.Report(rows)
+		a.ReportDataVersion("v9")
+		return []Output{{Asset: "clean", Metadata: []wire.Metadatum{own}}, {Asset: "rejected", DataVersion: "v1"}}, nil
+	}
+	_, err := b.run(t.Context())
+	require.NoError(t, err)
+	outputs := b.commits[0].Outputs
+	require.True(t, slices.EqualFunc([]string{"v9", "v1"}, outputs, func(v string, o wire.CommittedOutput) bool { return o.DataVersion == v }))
+	require.Len(t, outputs[0].Metadata, 2)
+	require.Len(t, outputs[1].Metadata, 1)
+}
