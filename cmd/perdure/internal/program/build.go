@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -151,7 +150,7 @@ func (p Program) build(ctx context.Context) (found source, location string, chan
 		return source{}, "", false, err
 	}
 	next := p
-	next.Binary = p.Binary + ".next" + executableSuffix()
+	next.Binary = p.Binary + ".next" + ExecutableSuffix
 	if err := p.compile(ctx, next.Binary); err != nil {
 		return found, "", false, err
 	}
@@ -225,13 +224,6 @@ func (p Program) failed(ctx context.Context, err error, output string) error {
 		return fmt.Errorf("the go command is not on PATH: install Go from https://go.dev/dl: %w", err)
 	}
 	return &BuildError{Output: output, Cause: err}
-}
-
-func executableSuffix() string {
-	if runtime.GOOS == "windows" {
-		return ".exe"
-	}
-	return ""
 }
 
 // sameContent says whether both files hold the same bytes; a missing first one does not.

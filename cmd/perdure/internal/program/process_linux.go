@@ -6,6 +6,9 @@ import (
 	"syscall"
 )
 
+// ExecutableSuffix ends the names of programs.
+const ExecutableSuffix = ""
+
 func detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

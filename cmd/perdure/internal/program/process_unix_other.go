@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// ExecutableSuffix ends the names of programs.
+const ExecutableSuffix = ""
+
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 func askToStop(process *os.Process) error { return process.Signal(syscall.SIGTERM) }

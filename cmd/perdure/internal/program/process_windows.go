@@ -6,6 +6,9 @@ import (
 	"syscall"
 )
 
+// ExecutableSuffix ends the names of programs.
+const ExecutableSuffix = ".exe"
+
 func detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }

@@ -69,7 +69,7 @@ func (s Style) RunDetails(v RunView, clock Clock, stacks bool) string {
 	if len(v.Steps) > 0 {
 		b.WriteString("\n" + s.StepTable(v, clock))
 	}
-	b.WriteString(s.errors(v.Steps, stacks))
+	b.WriteString(s.Failures(v.Steps, stacks))
 	return b.String()
 }
 
@@ -170,8 +170,8 @@ func (s Style) remark(step metadata.Step, needs []string, clock Clock) string {
 	}
 }
 
-// errors are the whole messages of the failed steps; a table has room for a line only.
-func (s Style) errors(steps []metadata.Step, stacks bool) string {
+// Failures are the whole messages of the failed steps, for which a table has no room; with stacks when asked.
+func (s Style) Failures(steps []metadata.Step, stacks bool) string {
 	var b strings.Builder
 	hidden := false
 	for _, step := range steps {

@@ -1,0 +1,38 @@
+package starter
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/wire"
+)
+
+// ActivateBuild makes runs of the location be planned by this build's definitions from now on. It stays so while a
+// worker of it is alive: 60 s after the last one was seen, a live worker's build takes over. Temporal may be nil. The
+// error is wire.Problems when there is no such location or build.
+func (s *Starter) ActivateBuild(ctx context.Context, location, build string) (metadata.BuildState, error) {
+	builds, err := s.Store.Builds(ctx, location)
+	if err != nil {
+		return metadata.BuildState{}, err
+	}
+	if len(builds) == 0 {
+		return metadata.BuildState{}, s.unknownLocation(ctx, location)
+	}
+	names := make([]string, len(builds))
+	for i, known := range builds {
+		names[i] = known.Build
+		if known.Build != build {
+			continue
+		}
+		snapshot, err := s.Store.Snapshot(ctx, known.Hash)
+		if err != nil {
+			return metadata.BuildState{}, err
+		}
+		return s.Store.RegisterBuild(ctx, build, snapshot, true)
+	}
+	return metadata.BuildState{}, wire.Problems{{
+		Path: "build", Code: wire.CodeUnknown, Message: fmt.Sprintf("location %q has no build %q", location, build),
+		Fix: wire.FixUnknown(build, names),
+	}}
+}
