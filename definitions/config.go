@@ -46,7 +46,7 @@ func Config[C any](defaults C) *ConfigOf[C] {
 }
 
 func (c *config) setDefaults(defaults reflect.Value) {
-	c.root.check(defaults, "", func(path, message, fix string) { c.wrong(path, message, fix) })
+	c.root.check(defaults, "", false, c.wrong)
 	if len(c.faults) > 0 {
 		return
 	}

@@ -147,29 +147,32 @@ func (n *configNode) encode(value reflect.Value, defaults bool) any {
 	}
 }
 
-// check reports what is wrong with a value that code gives: defaults, or a job's config. Every secret it holds is thereby declared.
-func (n *configNode) check(value reflect.Value, path string, report func(path, message, fix string)) {
+// reportFault takes what is wrong with a part of a config.
+type reportFault func(path, message, fix string)
+
+// check reports what is wrong with defaults. Every secret that they name is thereby declared. whole says that the value stands for
+// itself, as the items of a list do, and is not laid under what a run gives: it has its required fields, too.
+func (n *configNode) check(value reflect.Value, path string, whole bool, report reportFault) {
 	switch n.kind {
 	case configObject:
 		for _, f := range n.fields {
-			n.checkField(f, value.FieldByIndex(f.index), join(path, f.name), report)
+			n.checkField(f, value.FieldByIndex(f.index), join(path, f.name), whole, report)
 		}
 	case configList:
 		for i := range value.Len() {
-			n.elem.check(value.Index(i), fmt.Sprintf("%s[%d]", path, i), report)
+			n.elem.check(value.Index(i), fmt.Sprintf("%s[%d]", path, i), true, report)
 		}
 		n.elem.checkAbsent(path+"[]", report)
 	case configMap:
 		for key, elem := range value.Seq2() {
-			n.elem.check(elem, join(path, key.String()), report)
+			n.elem.check(elem, join(path, key.String()), true, report)
 		}
 		n.elem.checkAbsent(join(path, "*"), report)
 	case configPointer:
-		if value.IsNil() {
-			n.elem.checkAbsent(path, report)
-			return
+		if !value.IsNil() {
+			n.elem.check(value.Elem(), path, true, report)
 		}
-		n.elem.check(value.Elem(), path, report)
+		n.elem.checkAbsent(path, report)
 	case configSecret:
 		n.checkSecret(value, path, report)
 	case configFloat:
@@ -182,9 +185,9 @@ func (n *configNode) check(value reflect.Value, path string, report func(path, m
 	}
 }
 
-func (n *configNode) checkField(f *configField, value reflect.Value, path string, report func(path, message, fix string)) {
-	if !f.required {
-		f.node.check(value, path, report)
+func (n *configNode) checkField(f *configField, value reflect.Value, path string, whole bool, report reportFault) {
+	if !f.required || whole {
+		f.node.check(value, path, whole, report)
 		return
 	}
 	if f.node.kind == configSecret && !value.IsZero() {
@@ -198,7 +201,7 @@ func (n *configNode) checkField(f *configField, value reflect.Value, path string
 }
 
 // checkAbsent checks a part of which there is no value yet: it must only be possible to give one.
-func (n *configNode) checkAbsent(path string, report func(path, message, fix string)) {
+func (n *configNode) checkAbsent(path string, report reportFault) {
 	switch n.kind {
 	case configSecret:
 		if n.enum == nil {
@@ -206,7 +209,7 @@ func (n *configNode) checkAbsent(path string, report func(path, message, fix str
 		}
 	case configObject:
 		for _, f := range n.fields {
-			n.checkField(f, reflect.Zero(f.node.typ), join(path, f.name), report)
+			n.checkField(f, reflect.Zero(f.node.typ), join(path, f.name), false, report)
 		}
 	case configList, configMap, configPointer:
 		n.elem.checkAbsent(path, report)
@@ -214,7 +217,7 @@ func (n *configNode) checkAbsent(path string, report func(path, message, fix str
 	}
 }
 
-func (n *configNode) checkSecret(value reflect.Value, path string, report func(path, message, fix string)) {
+func (n *configNode) checkSecret(value reflect.Value, path string, report reportFault) {
 	secret, _ := value.Interface().(Secret)
 	switch {
 	case secret.env == "":
@@ -226,7 +229,7 @@ func (n *configNode) checkSecret(value reflect.Value, path string, report func(p
 	}
 }
 
-func (n *configNode) checkEnum(value reflect.Value, path string, report func(path, message, fix string)) {
+func (n *configNode) checkEnum(value reflect.Value, path string, report reportFault) {
 	if n.enum == nil {
 		return
 	}

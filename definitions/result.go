@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/perdure-io/perdure/internal/step"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -58,14 +59,27 @@ func (r *Result) Materialized() []string {
 	return r.ledger.keys()
 }
 
-// Status is how the step ended that makes an asset; "" when there was none, because the asset was given or not
-// needed.
+// Status is how the step ended that makes an asset: SUCCESS, FAILED, SKIPPED, UPSTREAM_FAILED or CANCELED. It is "" when there was
+// no step, because the asset was given or not needed.
 func (r *Result) Status(a AnyAsset) wire.StepStatus {
 	number, ok := r.step(a)
 	if !ok {
 		return ""
 	}
 	return r.progress.Status(number)
+}
+
+// Stack is the Go stack of the panic that failed an asset's step; "" when it did not panic.
+func (r *Result) Stack(a AnyAsset) string {
+	number, ok := r.step(a)
+	if !ok {
+		return ""
+	}
+	var failed *step.FailedError
+	if !errors.As(r.failures[number], &failed) {
+		return ""
+	}
+	return failed.Stack
 }
 
 // Metadata is what was reported for an asset's materialization; nil when there is none.

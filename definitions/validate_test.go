@@ -15,7 +15,7 @@ import (
 	d "github.com/perdure-io/perdure/definitions"
 )
 
-func one(d.Context) (int, error)             { return 1, nil }
+func one(d.Context) (int, error)              { return 1, nil }
 func plusOne(_ d.Context, n int) (int, error) { return n + 1, nil }
 func sum(_ d.Context, n []int) (int, error)   { return len(n), nil }
 
@@ -307,7 +307,7 @@ func TestValidationRules(t *testing.T) {
 			`job "options" ` + at + `, retries: Max is negative; set how often a failure is tried again, 0 for never`,
 			`job "options" ` + at + `, tags[""]: tag key "" is not allowed; use 1 to 63 letters, digits, ".", "_" or "-", after at most one prefix of the same with a "/"`,
 			`job "part" ` + at + `, selection: multi-asset "m" makes all its assets together, and only "m1" of them is selected; select "m2" too, or declare the multi-asset with CanSubset`,
-			`job "syntax" ` + at + `, selection: selection `+"`a and`"+`, column 6: expected an asset key, *, not, "(", sinks(…), roots(…) or a filter such as group:NAME, found the end; correct the expression`,
+			`job "syntax" ` + at + `, selection: selection ` + "`a and`" + `, column 6: expected an asset key, *, not, "(", sinks(…), roots(…) or a filter such as group:NAME, found the end; correct the expression`,
 			`job "twice" ` + at + `, config.assets.b: "b" is configured twice; configure it once`,
 			`job "unbound" ` + at + `, config: nothing here binds the config definitions_test.limits (definitions/validate_test.go:N); bind it, or leave Configure out`,
 			`job "unknown" ` + at + `, selection: there is no asset "aa"; did you mean "a"?`,
