@@ -115,11 +115,11 @@ func (d DSN) settings() (pq.Config, error) {
 func (d DSN) with(added [][2]string) string {
 	parsed, err := url.Parse(string(d))
 	if !d.isURL() || err != nil {
-		text := string(d)
+		parts := []string{string(d)}
 		for _, setting := range added {
-			text += " " + setting[0] + "=" + setting[1] // the last one of a name counts
+			parts = append(parts, setting[0]+"="+setting[1]) // the last one of a name counts
 		}
-		return text
+		return strings.Join(parts, " ")
 	}
 	query := parsed.Query()
 	for _, setting := range added {

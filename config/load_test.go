@@ -2,7 +2,6 @@ package config_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -283,7 +282,7 @@ func TestSecretsComeFromNamedVariables(t *testing.T) {
 func TestValidateOfAHandMadeConfig(t *testing.T) {
 	t.Parallel()
 	var all *config.Error
-	require.True(t, errors.As(config.Config{}.Validate(), &all))
+	require.ErrorAs(t, config.Config{}.Validate(), &all)
 	require.Greater(t, len(all.Problems), 10)
 }
 

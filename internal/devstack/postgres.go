@@ -212,11 +212,9 @@ func (s *postgresServer) stopLeftover(ctx context.Context) error {
 		return fmt.Errorf("look for a PostgreSQL left behind: %w", err)
 	}
 	first, _, _ := strings.Cut(string(content), "\n")
+	// Half-written by a crash, it names no process, and goes.
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
-	if err != nil {
-		return nil // half-written by a crash: the server itself puts that right
-	}
-	if runs(pid, "postgres", s.data()) {
+	if err == nil && runs(pid, "postgres", s.data()) {
 		return endLeftover(ctx, "PostgreSQL", pid, "postgres", s.data())
 	}
 	// The number is free or belongs to another program by now, which would make the server refuse to start.

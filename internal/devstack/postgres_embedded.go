@@ -85,8 +85,9 @@ func findPostgres(ctx context.Context, path, cache, data string, log func(string
 	if ok {
 		return binaries, nil
 	}
+	fetched, _, _ := strings.Cut(string(embeddedVersion), ".")
 	version, err := os.ReadFile(filepath.Join(data, "PG_VERSION"))
-	if err == nil && !strings.HasPrefix(string(embeddedVersion), strings.TrimSpace(string(version))+".") {
+	if err == nil && strings.TrimSpace(string(version)) != fetched {
 		return postgresBinaries{}, mismatch
 	}
 	log("no PostgreSQL %d or newer on this machine: fetching %s", minimumPostgres, strconv.Quote(string(embeddedVersion)))

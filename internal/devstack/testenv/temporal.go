@@ -8,6 +8,8 @@ type TemporalServer struct {
 	Address string
 	// HTTPAddress is host:port of the HTTP API.
 	HTTPAddress string
+	// Binary is the path of the temporal CLI.
+	Binary string
 }
 
 // Temporal returns this process's Temporal dev server: in memory, with the local stack's settings and Perdure's search
@@ -15,5 +17,5 @@ type TemporalServer struct {
 func Temporal(t testing.TB) TemporalServer {
 	t.Helper()
 	stack := temporal.get(t)
-	return TemporalServer{Address: stack.TemporalAddress, HTTPAddress: stack.HTTPAddress}
+	return TemporalServer{Address: stack.TemporalAddress, HTTPAddress: stack.HTTPAddress, Binary: stack.TemporalBinary()}
 }
