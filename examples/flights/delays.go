@@ -1,0 +1,47 @@
+package main
+
+import "github.com/perdure-io/perdure/definitions"
+
+// Delays sums up some flights.
+type Delays struct {
+	Flights   int
+	Late      int     `description:"flights that left 15 minutes late or more"`
+	MeanDelay float64 `description:"minutes; what left ahead of its time counts as negative"`
+}
+
+func delaysOf(flights []JoinedFlight) Delays {
+	d := Delays{Flights: len(flights)}
+	total := 0
+	for _, flight := range flights {
+		total += flight.DelayMinutes
+		if flight.DelayMinutes >= 15 {
+			d.Late++
+		}
+	}
+	d.MeanDelay = float64(total) / float64(len(flights))
+	return d
+}
+
+func groupBy[K comparable](flights []JoinedFlight, key func(JoinedFlight) K) map[K][]JoinedFlight {
+	groups := map[K][]JoinedFlight{}
+	for _, flight := range flights {
+		groups[key(flight)] = append(groups[key(flight)], flight)
+	}
+	return groups
+}
+
+// insight is what the assets of the last group have in common: they are tables in Postgres.
+func insight(description definitions.Description) []definitions.AssetOption {
+	return []definitions.AssetOption{
+		description, definitions.Group("insights"),
+		definitions.Owners{"team:network"},
+		definitions.StoredBy(Tables),
+		definitions.Kinds{"postgres"},
+	}
+}
+
+// counted returns rows, and reports how many there are and what is in them.
+func counted[T any](ctx definitions.Context, rows []T) ([]T, error) {
+	ctx.Report(definitions.RowCount(len(rows)), definitions.Schema("columns", definitions.SchemaOf[T]()))
+	return rows, nil
+}

@@ -1,0 +1,20 @@
+package main
+
+import "github.com/perdure-io/perdure/definitions"
+
+// Two jobs: everything, and a report that shows the days of the week.
+var (
+	Refresh = definitions.AssetJob("refresh", definitions.Select("*"), definitions.Tags{"team": "network"},
+		definitions.Description("Materializes everything."))
+	WeekdayReport = definitions.AssetJob("weekday_report", definitions.Assets(Report).Upstream(),
+		definitions.Description("Materializes the report with a bar for each day of the week, and all it is made of."),
+		definitions.Configure(ReportConfig, reportConfig{Chart: "weekdays", MinFlights: 30}))
+)
+
+// Location is everything this program defines.
+var Location = definitions.New("flights",
+	Files, Tables, HolidayService,
+	Airports, Flights, Holidays,
+	SplitFlights, JoinedFlights,
+	RouteDelays, BusiestRoutes, AirportDelays, WorstAirports, HourlyDelays, WeekdayDelays, Report,
+	Refresh, WeekdayReport)

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"embed"
+	"errors"
+	"time"
+
+	"github.com/perdure-io/perdure/definitions"
+	"github.com/perdure-io/perdure/storage/blob"
+)
+
+//go:embed data
+var data embed.FS
+
+// Files reads the CSV files that come with this program.
+var Files = definitions.Resource("files", definitions.Bind0(openFiles), definitions.NoClose)
+
+func openFiles(definitions.Context) (*blob.Files, error) {
+	return blob.CSVFiles(data, blob.Paths{"airports": "data/airports.csv", "flights": "data/flights.csv"}), nil
+}
+
+// Airport is a place to fly from or to.
+type Airport struct {
+	IATA      string  `csv:"iata"`
+	Name      string  `csv:"name"`
+	City      string  `csv:"city"`
+	State     string  `csv:"state"`
+	Latitude  float64 `csv:"latitude"`
+	Longitude float64 `csv:"longitude"`
+}
+
+// Airports are external: somebody else makes the file.
+var Airports = definitions.External[[]Airport]("airports", definitions.StoredBy(Files), definitions.Group("raw"),
+	definitions.Description("The airports of the United States."), definitions.Kinds{"csv"})
+
+// Flight is one departure. Times are the airport's own, delays are in minutes; a flight ahead of its time has a
+// negative one.
+type Flight struct {
+	DepartedAt    time.Time `csv:"departed_at" layout:"2006-01-02 15:04:05"`
+	Origin        string
+	Destination   string
+	DistanceMiles int
+	DelayMinutes  int
+}
+
+// Flights are as they were delivered, mistakes and all.
+var Flights = definitions.External[[]Flight]("flights", definitions.StoredBy(Files), definitions.Group("raw"),
+	definitions.Description("20,000 domestic flights of January to March 2001."), definitions.Kinds{"csv"})
+
+// Holidays come from a service that is down now and then, so a failure is tried again.
+var Holidays = definitions.Asset("holidays", definitions.Bind1(fetchHolidays, HolidayService),
+	definitions.Group("raw"), definitions.Owners{"team:network"},
+	definitions.Description("The federal holidays of 2001, from a service that needs a second try."),
+	definitions.Retries{Max: 3, Delay: time.Second})
+
+func fetchHolidays(ctx definitions.Context, service *Calendar) ([]Holiday, error) {
+	if ctx.Run().Attempt == 1 {
+		// On purpose: the first attempt of each run fails, so that you can watch a retry in Temporal's Web UI.
+		return nil, errors.New("503 Service Unavailable (simulated: the second attempt succeeds)")
+	}
+	holidays, err := service.Holidays(ctx, 2001)
+	if err != nil {
+		return nil, err
+	}
+	return counted(ctx, holidays)
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/perdure-io/perdure/definitions"
+)
+
+// RouteDelays and the busiest of the routes.
+var (
+	RouteDelays = definitions.Asset("route_delays", definitions.Bind1(routeDelays, JoinedFlights),
+		insight("Delays from each airport to each other.")...)
+	BusiestRoutes = definitions.Asset("busiest_routes", definitions.Bind2(busiestRoutes, RouteDelays, BusiestConfig),
+		insight("The routes with the most flights.")...)
+	BusiestConfig = definitions.Config(busiestConfig{Top: 10})
+)
+
+// RouteDelay is about the flights from one airport to another.
+type RouteDelay struct {
+	Origin, Destination         string
+	OriginCity, DestinationCity string
+	Delays
+}
+
+func routeDelays(ctx definitions.Context, flights []JoinedFlight) ([]RouteDelay, error) {
+	var routes []RouteDelay
+	for _, group := range groupBy(flights, func(f JoinedFlight) string { return f.Origin + "-" + f.Destination }) {
+		f := group[0]
+		routes = append(routes, RouteDelay{f.Origin, f.Destination, f.OriginCity, f.DestinationCity, delaysOf(group)})
+	}
+	slices.SortFunc(routes, func(a, b RouteDelay) int {
+		return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Destination, b.Destination))
+	})
+	return counted(ctx, routes)
+}
+
+// BusiestRoute is a route and its rank.
+type BusiestRoute struct {
+	Rank int `description:"1 is the busiest"`
+	RouteDelay
+}
+
+type busiestConfig struct{ Top int }
+
+func busiestRoutes(ctx definitions.Context, routes []RouteDelay, c busiestConfig) ([]BusiestRoute, error) {
+	routes = slices.SortedStableFunc(slices.Values(routes), func(a, b RouteDelay) int { return cmp.Compare(b.Flights, a.Flights) })
+	var busiest []BusiestRoute
+	for i, route := range routes[:min(c.Top, len(routes))] {
+		busiest = append(busiest, BusiestRoute{i + 1, route})
+	}
+	return counted(ctx, busiest)
+}
