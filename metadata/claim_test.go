@@ -88,6 +88,7 @@ func TestClaimSequences(t *testing.T) {
 		"after a failure with retry":           {claim{5, 6, wire.ClaimGranted}, retry, claim{5, 7, wire.ClaimGranted}},
 		"after a release":                      {claim{5, 6, wire.ClaimGranted}, release, claim{5, 7, wire.ClaimGranted}},
 		"after a closing":                      {claim{5, 6, wire.ClaimGranted}, closed(8, wire.StepCanceled), claim{5, 9, wire.ClaimSuperseded}},
+		"scheduled between the two":            {claim{5, 6, wire.ClaimGranted}, closed(8, wire.StepCanceled), claim{7, 9, wire.ClaimSuperseded}},
 		"scheduled before a closing":           {closed(8, wire.StepCanceled), claim{7, 9, wire.ClaimSuperseded}},
 		"scheduled after a closing":            {closed(8, wire.StepUpstreamFailed), claim{9, 9, wire.ClaimGranted}},
 		"a closing from before the scheduling": {claim{9, 9, wire.ClaimGranted}, closed(8, wire.StepCanceled), claim{9, 10, wire.ClaimGranted}},

@@ -124,3 +124,21 @@ func TestAnEndWithoutATimeEndsWhateverIsOpen(t *testing.T) {
 	require.Equal(t, "terminated by a person", run.Reason)
 	require.Equal(t, wire.ClaimSuperseded, b.claim("r1", "a", 6, 6).Outcome)
 }
+
+func TestAnEndFromOutsideLeavesAnEndedRunAsItIs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.begin("r1", step("a"))
+	b.committed("r1", "a", 1, "a")
+	own := b.end("r1", 2, wire.RunSuccess)
+	before := b.dump()
+	result, err := b.EndRun(t.Context(), metadata.RunEnd{
+		RunID: "r1", FirstRunID: "first-r1", Status: wire.RunFailure, Reason: "its workflow ended", Scheduled: time.Unix(0, 3),
+	})
+	require.NoError(t, err)
+	require.Equal(t, own, result)
+	require.Equal(t, before, b.dump())
+
+	// The run's own end after a reset that computed nothing anew is recorded.
+	require.Equal(t, wire.RunCanceled, b.end("r1", 4, wire.RunCanceled).Status)
+}

@@ -152,6 +152,32 @@ func TestAMonthThatNobodyMade(t *testing.T) {
 	requireConsecutive(t, b)
 }
 
+// Whoever makes months stops the commits meanwhile, so it waits for nobody for long: neither for a long
+// transaction of a writer nor for a long reader of the log.
+func TestMakingMonthsGivesWay(t *testing.T) {
+	t.Parallel()
+	for name, hold := range map[string]string{
+		"a writer": "select 1 from log_head for update", "a reader": "select 1 from event_log limit 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.setClock("2031-12-31T23:00:00Z")
+			b.begin("r1", step("a"))
+			tx, err := b.db.BeginTxx(t.Context(), nil)
+			require.NoError(t, err)
+			_, err = tx.ExecContext(t.Context(), hold)
+			require.NoError(t, err)
+			require.ErrorIs(t, b.EnsureMonths(t.Context()), metadata.ErrContended)
+			require.NoError(t, tx.Rollback())
+			b.committed("r1", "a", 1, "a")
+			require.NoError(t, b.EnsureMonths(t.Context()))
+			require.Zero(t, b.count("select count(*) from event_log_default"))
+			requireConsecutive(t, b)
+		})
+	}
+}
+
 // requireConsecutive says that the log holds every position up to its head once.
 func requireConsecutive(t *testing.T, b *bench) {
 	t.Helper()

@@ -178,7 +178,8 @@ type RunEnd struct {
 	RunID, FirstRunID string
 	// Status is SUCCESS, FAILURE or CANCELED.
 	Status wire.RunStatus
-	// Reason says why, when the steps do not: "terminated by …".
+	// Reason says why, when the steps do not: "terminated by …". It is set by whoever finds a run whose workflow ended
+	// without recording it, and "" in the workflow's own record. An end with a reason changes nothing on an ended run.
 	Reason string
 	// Scheduled is Temporal's time of the end: the ScheduledTime of the activity that records it, or the time the
 	// execution was closed; zero is now. What Temporal scheduled later comes from a reset and reopens the run.

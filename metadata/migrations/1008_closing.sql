@@ -76,7 +76,8 @@ $$;
 
 -- {run, first_run_id, scheduled, status, reason} -> {"found", "superseded", "status", "steps", "materialized",
 -- "failures"}. Closes as canceled whatever is left open, frees what the run writes and ends it. Counts, failures and what was materialized come from the rows. scheduled is Temporal's time of the end;
--- an end from before a reset that has begun steps anew is superseded and changes nothing. A second time changes nothing.
+-- an end from before a reset that has begun steps anew is superseded and changes nothing. A second time changes nothing,
+-- and neither does an end with a reason, which comes from outside, on a run that has ended.
 -- +goose StatementBegin
 create function end_run_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
@@ -96,7 +97,7 @@ begin
         return jsonb_build_object('found', true, 'superseded', true);
     end if;
 
-    if not run_ended_v1(v_row.status) or (v_scheduled > 0 and v_scheduled > v_row.ended_scheduled) then
+    if not run_ended_v1(v_row.status) or (v_scheduled > v_row.ended_scheduled and coalesce(p->>'reason', '') = '') then
         v_events := close_rows_v1(v_run, v_scheduled, (
             select coalesce(jsonb_agg(jsonb_build_object('step', ps.step, 'status', 'CANCELED')), '[]')
             from plan_steps ps left join steps s using (run_id, step)
