@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -131,7 +132,7 @@ func TestDataOfAFolderThatPostgresCannotReachLiesElsewhere(t *testing.T) {
 	closed, shared := t.TempDir(), stackFolder(t)
 	require.NoError(t, os.Chmod(closed, 0o700))
 	dir := filepath.Join(closed, "state")
-	options := Options{Dir: dir, Ephemeral: true, WithoutTemporal: true, shared: shared}
+	options := anyPorts(t, Options{Dir: dir, WithoutTemporal: true, shared: shared})
 	first := start(t, options)
 	require.NoError(t, execute(t, first.PostgresDSN, "CREATE TABLE kept AS SELECT 'yes' AS answer"))
 	require.NoError(t, first.Stop())
@@ -146,4 +147,13 @@ func TestDataOfAFolderThatPostgresCannotReachLiesElsewhere(t *testing.T) {
 	entries, err := os.ReadDir(shared)
 	require.NoError(t, err)
 	require.Len(t, entries, 1, "the old data can be reached by nobody")
+	require.NoError(t, third.Stop())
+
+	// Nobody comes back for what a test has left.
+	ephemeral := start(t, Options{Dir: filepath.Join(closed, "test"), Ephemeral: true, WithoutTemporal: true, shared: shared})
+	folder := ephemeral.postgres.root
+	require.False(t, strings.HasPrefix(folder, shared), folder)
+	require.DirExists(t, folder)
+	require.NoError(t, ephemeral.Stop())
+	require.NoDirExists(t, folder)
 }

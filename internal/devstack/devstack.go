@@ -36,7 +36,7 @@ type Options struct {
 	TemporalBinary string
 	// Log gets a line for what takes long or is unusual. Default: nowhere.
 	Log io.Writer
-	// Ephemeral is for tests: Temporal keeps its data in memory, and ports are any free ones.
+	// Ephemeral is for tests: Temporal keeps its data in memory, Stop deletes PostgreSQL's, and ports are any free ones.
 	Ephemeral bool
 	// WithoutUI leaves Temporal's Web UI out.
 	WithoutUI bool
@@ -100,8 +100,9 @@ type Stack struct {
 	temporalLock sync.Mutex
 	temporal     *temporalServer // nil without Temporal
 
-	postgresLock sync.Mutex
-	postgres     *postgresServer // nil without a private PostgreSQL
+	postgresLock   sync.Mutex
+	postgres       *postgresServer // nil without a private PostgreSQL
+	postgresFolder string          // "" without one; there even when the server did not come up
 }
 
 // Start brings the stack up and returns once every part answers. It stops when ctx ends or Stop is called. The error is
@@ -166,7 +167,7 @@ func (s *Stack) Stop() error {
 		parts.Go(func() error { temporalErr = s.stopTemporal(); return nil })
 		parts.Go(func() error { postgresErr = s.StopPostgres(); return nil })
 		_ = parts.Wait()
-		s.stopped = errors.Join(temporalErr, postgresErr, s.lock.release())
+		s.stopped = errors.Join(temporalErr, postgresErr, s.discardPostgres(), s.lock.release())
 	})
 	return s.stopped
 }

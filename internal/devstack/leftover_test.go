@@ -110,12 +110,13 @@ func TestServersLeftBehindAreStopped(t *testing.T) {
 func TestAnotherProgramOfTheSameProcessIDIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	dir := stackFolder(t)
-	first := start(t, Options{Dir: dir, Ephemeral: true, WithoutTemporal: true})
+	options := anyPorts(t, Options{Dir: dir, WithoutTemporal: true})
+	first := start(t, options)
 	require.NoError(t, first.Stop())
 	// After a power cut the number in the file may be anybody's: here, ours.
 	ours := strconv.Itoa(os.Getpid())
 	pidFile := filepath.Join(first.postgres.data(), "postmaster.pid")
 	require.NoError(t, os.WriteFile(pidFile, []byte(ours+"\n"+first.postgres.data()+"\n"), 0o600))
-	second := start(t, Options{Dir: dir, Ephemeral: true, WithoutTemporal: true})
+	second := start(t, options)
 	require.NoError(t, execute(t, second.PostgresDSN, "SELECT 1"))
 }

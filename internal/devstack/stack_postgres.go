@@ -8,12 +8,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/lib/pq"
 )
 
 // sharedFolder is the default of Options.shared.
 const sharedFolder = "/var/lib/perdure"
+
+// removeAttempts is how often the deletion of a folder is tried, a pollInterval apart.
+const removeAttempts = 40
 
 // firstPostgres connects to the server that the environment names, or finds PostgreSQL's programs, stops what a killed
 // stack left, makes the data folder and starts the private server on a free port.
@@ -58,7 +62,7 @@ func (s *Stack) firstPostgres(ctx context.Context) error {
 	if err := server.stopLeftover(ctx); err != nil {
 		return err
 	}
-	if err := server.initialize(ctx, filepath.Join(s.options.Dir, "postgres.password")); err != nil {
+	if err := server.initialize(ctx, s.passwordFile()); err != nil {
 		return err
 	}
 	s.postgres = server
@@ -86,7 +90,9 @@ func (s *Stack) placePostgres(server *postgresServer) error {
 	server.root = filepath.Join(s.options.Dir, "postgres")
 	if !server.account.reaches(server.root) {
 		base := s.options.shared
-		if err := os.MkdirAll(base, 0o755); err != nil || !server.account.reaches(filepath.Join(base, "stack")) {
+		if s.options.Ephemeral {
+			base = os.TempDir()
+		} else if err := os.MkdirAll(base, 0o755); err != nil || !server.account.reaches(filepath.Join(base, "stack")) {
 			base = os.TempDir()
 		}
 		sum := sha256.Sum256([]byte(s.options.Dir))
@@ -106,6 +112,7 @@ func (s *Stack) placePostgres(server *postgresServer) error {
 			}
 		}
 	}
+	s.postgresFolder = server.root
 	err := os.MkdirAll(server.root, 0o700)
 	if err == nil {
 		err = server.account.own(server.root)
@@ -115,6 +122,33 @@ func (s *Stack) placePostgres(server *postgresServer) error {
 	}
 	return nil
 }
+
+// discardPostgres deletes the data of an ephemeral stack.
+func (s *Stack) discardPostgres() error {
+	s.postgresLock.Lock()
+	defer s.postgresLock.Unlock()
+	if !s.options.Ephemeral || s.postgresFolder == "" {
+		return nil
+	}
+	if err := errors.Join(removeFolder(s.postgresFolder), os.RemoveAll(s.passwordFile())); err != nil {
+		return fmt.Errorf("delete the data of an ephemeral stack: %w", err)
+	}
+	return nil
+}
+
+// removeFolder is patient with the children of a killed server, which write for a moment longer.
+func removeFolder(folder string) error {
+	var err error
+	for range removeAttempts {
+		if err = os.RemoveAll(folder); err == nil {
+			return nil
+		}
+		<-time.After(pollInterval)
+	}
+	return err
+}
+
+func (s *Stack) passwordFile() string { return filepath.Join(s.options.Dir, "postgres.password") }
 
 // StartPostgres starts PostgreSQL again after KillPostgres or StopPostgres, on the same port and data. It does nothing
 // while the server runs, and fails for a server that is not the stack's own.
