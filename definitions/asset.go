@@ -55,8 +55,9 @@ type compute struct {
 
 // Asset declares an asset that fn computes.
 //
-// key is the parts of its name joined by "/", each of letters, digits, "_", "." and "-": "raw/flights". It is the name
-// of the asset everywhere, from Temporal's timeline to the paths of stored values, and does not begin with "perdure.".
+// key is the parts of its name joined by "/", each of letters, digits, "_", "." and "-": "raw/flights". It is the
+// name of the asset everywhere, from Temporal's timeline to the paths of stored values, and does not begin with
+// "perdure.".
 func Asset[T any](key string, fn Compute[T], opts ...AssetOption) *AssetOf[T] {
 	a := newComputed[T](key, fn.bound, opts)
 	a.faults = append(fn.faultsOf(), a.faults...)

@@ -70,8 +70,8 @@ func (c *config) lower() *plan.ConfigSchema {
 	return &plan.ConfigSchema{Schema: c.schema, Defaults: c.defaults}
 }
 
-// decode reads a config object strictly; what it leaves out has its default, and nil is all defaults. Every call makes a
-// new value, which shares nothing. The error is [wire.Problems].
+// decode reads a config object strictly; what it leaves out has its default, and nil is all defaults. Every call
+// makes a new value, which shares nothing. The error is [wire.Problems].
 func (c *config) decode(object json.RawMessage) (reflect.Value, error) {
 	value := reflect.New(c.typ).Elem()
 	defaults := &configDecoder{forDefaults: true}

@@ -18,8 +18,8 @@ type Context interface {
 	Log() *slog.Logger
 	// Run says which run and attempt this is.
 	Run() RunInfo
-	// Report adds metadata to everything that this step produces. Of two under one label the later holds. Metadata that is
-	// invalid, such as a Float of NaN, fails the step when its function has returned.
+	// Report adds metadata to everything that this step produces. Of two under one label the later holds. Metadata
+	// that is invalid, such as a Float of NaN, fails the step when its function has returned.
 	Report(...Metadatum)
 	// Reported is what was reported so far, for tests.
 	Reported() []Metadatum

@@ -4,7 +4,8 @@ import (
 	"slices"
 )
 
-// Definitions are everything that one code location defines. Make them with [New] or [Merge]; they do not change afterwards.
+// Definitions are everything that one code location defines. Make them with [New] or [Merge]; they do not change
+// afterwards.
 type Definitions struct {
 	location  declared
 	assets    []*asset
@@ -24,9 +25,9 @@ type declaration struct {
 	job      *Job
 }
 
-// New collects the definitions of the code location called name: letters, digits, "_", "." and "-". Everything that an asset
-// needs is listed, too: its upstream assets, the resources it binds, and its IO manager. A multi-asset brings
-// its outputs. The order does not matter, and one handle may be listed several times.
+// New collects the definitions of the code location called name: letters, digits, "_", "." and "-". Everything that
+// an asset needs is listed, too: its upstream assets, the resources it binds, and its IO manager. A multi-asset
+// brings its outputs. The order does not matter, and one handle may be listed several times.
 //
 // New reports no problems, [Definitions.Validate] does.
 func New(name string, definitions ...Definition) *Definitions {
@@ -66,7 +67,12 @@ func Merge(name string, parts ...*Definitions) *Definitions {
 }
 
 // Location is the code location's name.
-func (d *Definitions) Location() string { return d.location.name }
+func (d *Definitions) Location() string {
+	if d == nil {
+		return ""
+	}
+	return d.location.name
+}
 
 func (d *Definitions) add(one *declaration) {
 	switch {

@@ -6,8 +6,9 @@ import (
 	"github.com/perdure-io/perdure/internal/step"
 )
 
-// ErrUnavailable marks an error of an IO manager or a resource whose store cannot be reached. A step that fails with it is tried
-// again until the store is back; that does not count as a failure of the user's function. Wrap it with %w.
+// ErrUnavailable marks an error of an IO manager or a resource whose store cannot be reached. A step that fails
+// with it is tried again until the store is back; that does not count as a failure of the user's function. Wrap it
+// with %w.
 var ErrUnavailable = step.ErrUnavailable
 
 // Environment is what a process gives to the definitions that it runs.

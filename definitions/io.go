@@ -9,10 +9,12 @@ import (
 // Its methods may be called at the same time for different slots.
 type IOManager interface {
 	// Accepts says why values of a type cannot be stored; nil when they can. It is asked when definitions are
-	// validated, so that a type which cannot be stored is found before anything runs. It must not need an open
-	// connection.
+	// validated, so that a type which cannot be stored is found before anything runs: on the zero value of the IO
+	// manager's type, which is not opened for that, unless the resource has the option [Accepts]. It is asked
+	// again of the opened manager, before a step's function runs.
 	Accepts(reflect.Type) error
-	// Stage writes value so that nobody sees it yet: Perdure publishes it after checks and fence.
+	// Stage writes value so that nobody sees it yet: Perdure publishes it after checks and fence. What it reports
+	// is added to the materialization.
 	Stage(ctx Context, at Slot, value any) (Staged, error)
 	// Load fills into, a *T, with the value of a slot. Token is that of the materialization to load; it is 0 for
 	// an external asset of which Perdure knows no materialization.
@@ -32,7 +34,8 @@ type Staged interface {
 // Resumer is an [IOManager] that can find again what an attempt staged before its worker died, so
 // that the step publishes it and does not compute again.
 type Resumer interface {
-	// Resume answers for a slot that Stage was called with, and the location it gave.
+	// Resume answers for a slot that Stage was called with, and the location it gave. When the staged value is no
+	// longer there it returns [ErrNotStored], and the step computes again.
 	Resume(ctx Context, at Slot, location string) (Staged, error)
 }
 
@@ -47,5 +50,5 @@ type Slot struct {
 	Token int64
 }
 
-// ErrNotStored is wrapped by Load when nothing lies in the slot.
+// ErrNotStored is returned or wrapped by Load and Resume when nothing lies in the slot.
 var ErrNotStored = errors.New("no stored value")

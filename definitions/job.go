@@ -61,8 +61,8 @@ const (
 	LowPriority    = Priority(wire.PriorityLow)
 )
 
-// RunConfig is a run's config as JSON, {"assets":{KEY:{…}},"resources":{NAME:{…}}}: of a job's runs, or of [Materialize]. What it leaves out
-// has its default. See [Configure] for the typed form.
+// RunConfig is a run's config as JSON, {"assets":{KEY:{…}},"resources":{NAME:{…}}}: of a job's runs, or of
+// [Materialize]. What it leaves out has its default. See [Configure] for the typed form.
 type RunConfig string
 
 // ConfigOption is what [Configure] returns.
@@ -73,7 +73,7 @@ type ConfigOption interface {
 
 // Configure sets a whole config, required fields too, for everything selected that binds it.
 func Configure[C any](config *ConfigOf[C], value C) ConfigOption {
-	c := configured{at: place()}
+	var c configured
 	if config != nil && config.def != nil {
 		c.config, c.value = config.def, reflect.ValueOf(value)
 	}
@@ -84,7 +84,6 @@ func Configure[C any](config *ConfigOf[C], value C) ConfigOption {
 type configured struct {
 	config *config
 	value  reflect.Value
-	at     string
 }
 
 // encoded is the value as JSON; an error says why it is no valid config.

@@ -21,8 +21,9 @@ const processRun = "in-process"
 // closeWithin bounds how long the resources of a materialization may take to close.
 const closeWithin = 30 * time.Second
 
-// Materialize computes assets in this process, without any server: the same steps with the same retries as a real run, values and
-// records in memory. It is for tests, and returns when everything has ended. A failure stops what needs it and nothing else.
+// Materialize computes assets in this process, without any server: the same steps with the same retries as a real
+// run, values and records in memory. It is for tests, and returns when everything has ended. A failure stops what
+// needs it and nothing else.
 //
 // Every asset is stored in memory, whatever its IO manager is, and handed on as it is, not copied. An external
 // asset must be [Given], or have no reader.

@@ -7,8 +7,8 @@ type materializeOption func(*materialization)
 
 func (o materializeOption) applyMaterialize(m *materialization) { o(m) }
 
-// Only materializes these assets, and what of their upstream is not [Given]. Without it, all assets are materialized. It may be given
-// several times.
+// Only materializes these assets, and what of their upstream is not [Given]. Without it, all assets are
+// materialized. It may be given several times.
 func Only(assets ...AnyAsset) MaterializeOption {
 	return materializeOption(func(m *materialization) {
 		m.only = append(m.only, assets...)
@@ -16,8 +16,8 @@ func Only(assets ...AnyAsset) MaterializeOption {
 	})
 }
 
-// Given replaces a source by a value: an asset, which is then not computed and needs no upstream; a resource, which is then neither
-// opened nor closed; a config; or any [View] or [All] that a function binds.
+// Given replaces a source by a value: an asset, which is then not computed and needs no upstream; a resource, which
+// is then neither opened nor closed; a config; or any [View] or [All] that a function binds.
 func Given[T any](source Source[T], value T) MaterializeOption {
 	n := needOf(source)
 	return materializeOption(func(m *materialization) {

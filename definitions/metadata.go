@@ -12,9 +12,9 @@ import (
 )
 
 // Metadatum is one typed fact under a label: about a materialization, where it is reported ([Context.Report],
-// [AssetOf.Of]), or about an asset ([Metadata]). Make one with [Int], [Float], [Text], [URL], [Path], [JSON], [Markdown],
-// [Table], [Schema], [Timestamp], [Duration], [Bool], [AssetRef], [RowCount] or [DataVersion]; the zero value is invalid.
-// Two are equal when label, type and value are.
+// [AssetOf.Of]), or about an asset ([Metadata]). Make one with [Int], [Float], [Text], [URL], [Path], [JSON],
+// [Markdown], [Table], [Schema], [Timestamp], [Duration], [Bool], [AssetRef], [RowCount] or [DataVersion]; the zero
+// value is invalid. Two are equal when label, type and value are.
 type Metadatum struct {
 	// Label says what the fact is. Within one materialization a label stands once.
 	Label string
@@ -103,8 +103,8 @@ func RowCount(rows int) Metadatum {
 	return m
 }
 
-// DataVersion replaces the data version that Perdure computes: two materializations with one data version hold the same data. For
-// [Context.Report] and [AssetOf.Of] only.
+// DataVersion replaces the data version that Perdure computes: two materializations with one data version hold the
+// same data. For [Context.Report] and [AssetOf.Of] only.
 func DataVersion(version string) Metadatum {
 	m := encoded(labelDataVersion, dataVersionKind, version)
 	if version == "" {

@@ -33,18 +33,19 @@ type CodeVersion string
 // Owners are e-mail addresses or team:<name>.
 type Owners []string
 
-// Tags are labels to select by, on an asset, or labels of a job's runs. A key is a name, or prefix/name; names, prefixes and values are at
-// most 63 letters, digits, "_", "." and "-"; a value may be empty.
+// Tags are labels to select by, on an asset, or labels of a job's runs. A key is a name, or prefix/name; names,
+// prefixes and values are at most 63 letters, digits, "_", "." and "-"; a value may be empty.
 type Tags map[string]string
 
-// Kinds say what an asset is made of or with, at most three: "postgres", "parquet", "image". Each is lower-case letters, digits, "_", "." and "-".
+// Kinds say what an asset is made of or with, at most three: "postgres", "parquet", "image". Each is lower-case
+// letters, digits, "_", "." and "-".
 type Kinds []string
 
 // Metadata are facts about the asset itself, not about one materialization; those are for [Context.Report].
 type Metadata []Metadatum
 
-// Queue sends the step to workers of its own, for much memory or a GPU: those started with --queues NAME. Without it, the location's workers
-// take it. Letters, digits, "_", "." and "-".
+// Queue sends the step to workers of its own, for much memory or a GPU: those started with --queues NAME. Without
+// it, the location's workers take it. Letters, digits, "_", "." and "-".
 type Queue string
 
 // Pool limits how many steps that name it run at once, across runs. Letters, digits, "_", "." and "-".

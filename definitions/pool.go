@@ -100,8 +100,8 @@ func (r *resource) eachNeeded(visit func(*resource)) {
 	walk(r)
 }
 
-// entry finds a resource that is open or being opened, or begins to open it. A failed opening is forgotten, so that the next step
-// tries again.
+// entry finds a resource that is open or being opened, or begins to open it. A failed opening is forgotten, so that
+// the next step tries again.
 func (p *pool) entry(key string, r *resource, configs map[string]json.RawMessage) (*opened, error) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()

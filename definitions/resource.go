@@ -4,7 +4,8 @@ import (
 	"reflect"
 )
 
-// ResourceOf is the typed handle of a resource: a [Source] wherever a function takes an R. Declare one with [Resource].
+// ResourceOf is the typed handle of a resource: a [Source] wherever a function takes an R. Declare one with
+// [Resource].
 type ResourceOf[R any] struct{ def *resource }
 
 // resource is a resource without its type.
@@ -21,10 +22,10 @@ type resource struct {
 // ResourceOption is an option of [Resource].
 type ResourceOption interface{ applyResource(*resource) }
 
-// Accepts says which types an IO manager stores, without opening it, so that a type which cannot be stored is
-// found when the definitions are validated. A resource needs it when its function returns the interface
-// [IOManager], or when what is accepted depends on how the manager was made; else the zero value of the concrete
-// type is asked. Where neither is possible, the manager is asked when a step opens it, before the step's function runs.
+// Accepts says which types an IO manager stores, without opening it, so that a type which cannot be stored is found
+// when the definitions are validated. A resource needs it when its function returns the interface [IOManager], or
+// when what is accepted depends on how the manager was made; else the zero value of the concrete type is asked.
+// Where neither is possible, the manager is asked when a step opens it, before the step's function runs.
 type Accepts func(reflect.Type) error
 
 func (v Accepts) applyResource(r *resource) {
@@ -32,8 +33,8 @@ func (v Accepts) applyResource(r *resource) {
 	r.accepts = v
 }
 
-// Resource declares something that steps share: opened by a bound function when the first step needs it, once in a worker process
-// for each config it is asked for with, and closed when the process drains, in the reverse order of
+// Resource declares something that steps share: opened by a bound function when the first step needs it, once in a
+// worker process for each config it is asked for with, and closed when the process drains, in the reverse order of
 // opening. open may bind other resources and one [Config].
 //
 // close is mandatory, so that nobody forgets it: (*sql.DB).Close, or [NoClose]. The Context that open gets

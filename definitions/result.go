@@ -34,7 +34,8 @@ func (r *Result) begin(p *plan.Plan, progress *plan.Progress, ledger *memoryLedg
 }
 
 // Err joins everything that went wrong: the problems for which nothing was run ([ProblemList] among them), each
-// failed step with its name, the end of the context, and resources that did not close. It is nil when all steps succeeded or were skipped.
+// failed step with its name, the end of the context, and resources that did not close. It is nil when all steps
+// succeeded or were skipped.
 func (r *Result) Err() error {
 	if r.refused != nil {
 		return r.refused
@@ -59,8 +60,8 @@ func (r *Result) Materialized() []string {
 	return r.ledger.keys()
 }
 
-// Status is how the step ended that makes an asset: SUCCESS, FAILED, SKIPPED, UPSTREAM_FAILED or CANCELED. It is "" when there was
-// no step, because the asset was given or not needed.
+// Status is how the step ended that makes an asset: SUCCESS, FAILED, SKIPPED, UPSTREAM_FAILED or CANCELED. It is ""
+// when there was no step, because the asset was given or not needed.
 func (r *Result) Status(a AnyAsset) wire.StepStatus {
 	number, ok := r.step(a)
 	if !ok {

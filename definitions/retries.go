@@ -6,8 +6,9 @@ import (
 	"github.com/perdure-io/perdure/plan"
 )
 
-// Retries says how often a failure of the user's function is tried again. The zero value: not at all. A worker
-// that dies is no such failure; its step is always taken up again. On a job it is for the assets that have none of their own.
+// Retries says how often a failure of the user's function is tried again. The zero value: not at all. A worker that
+// dies is no such failure; its step is always taken up again. On a job it is for the assets that have none of their
+// own.
 type Retries struct {
 	// Max is how many times a failure is tried again: 3 means at most four attempts.
 	Max int

@@ -2,17 +2,15 @@ package definitions
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 
 	"github.com/perdure-io/perdure/internal/step"
 	"github.com/perdure-io/perdure/plan"
 )
 
-// Runtime is a location's definitions, ready to run in this process: its code by name, and its open resources. It is for Perdure's own
-// packages. All methods may be called concurrently.
+// Runtime is a location's definitions, ready to run in this process: its code by name, and its open resources. It
+// is for Perdure's own packages. All methods may be called concurrently.
 type Runtime struct {
 	environment Environment
 	snapshot    *plan.Snapshot
@@ -24,8 +22,8 @@ type Runtime struct {
 	inMemory bool
 }
 
-// NewRuntime validates the definitions and lowers them. The error holds a [ProblemList] when they are not valid, also when the default
-// storage is missing or cannot store an asset that has no other.
+// NewRuntime validates the definitions and lowers them. The error holds a [ProblemList] when they are not valid,
+// also when the default storage is missing or cannot store an asset that has no other.
 func NewRuntime(d *Definitions, environment Environment) (*Runtime, error) {
 	snapshot, err := d.Snapshot()
 	if err != nil {
@@ -82,8 +80,8 @@ func (r *Runtime) Code(computeName string) (code *step.Code, ok bool) {
 	return code, ok
 }
 
-// Close closes the open resources in the reverse order of opening. It attempts all, joins their errors, and waits for none beyond the
-// end of ctx. Steps that ask for a resource afterwards fail.
+// Close closes the open resources in the reverse order of opening. It attempts all, joins their errors, and waits
+// for none beyond the end of ctx. Steps that ask for a resource afterwards fail.
 func (r *Runtime) Close(ctx context.Context) error { return r.pool.close(ctx) }
 
 func (r *Runtime) lower(c *compute, shape string) *step.Code {
@@ -134,83 +132,3 @@ func (s *scope) prepare(a *asset) error {
 	}
 	return nil
 }
-
-func (r *Runtime) stage(a *asset, attempt *step.Attempt, slot step.Slot, value any) (step.Staged, error) {
-	if a == nil {
-		return nil, errors.New("this location does not declare it: was the step planned by another build?")
-	}
-	if a.isNothing() {
-		return nothingStaged{}, nil
-	}
-	context := contextOf(attempt)
-	manager, err := newScope(r, attempt, context).manager(a)
-	if err != nil {
-		return nil, err
-	}
-	handle := &staged{context: context}
-	err = guarded(func() (err error) {
-		handle.staged, err = manager.Stage(context, Slot(slot), value)
-		return err
-	})
-	switch {
-	case err != nil:
-		return nil, err
-	case handle.staged == nil:
-		return nil, fmt.Errorf("its IO manager (%v) returned neither a staged value nor an error", reflect.TypeOf(manager))
-	}
-	return handle, context.handOver(attempt)
-}
-
-func (r *Runtime) resume(a *asset, attempt *step.Attempt, slot step.Slot, location string) (step.Staged, error) {
-	if a == nil {
-		return nil, step.ErrNotResumable
-	}
-	if a.isNothing() {
-		return nothingStaged{}, nil
-	}
-	context := contextOf(attempt)
-	manager, err := newScope(r, attempt, context).manager(a)
-	if err != nil {
-		return nil, err
-	}
-	resumer, ok := manager.(Resumer)
-	if !ok {
-		return nil, step.ErrNotResumable
-	}
-	handle := &staged{context: context}
-	err = guarded(func() (err error) {
-		handle.staged, err = resumer.Resume(context, Slot(slot), location)
-		return err
-	})
-	if errors.Is(err, ErrNotStored) || err == nil && handle.staged == nil {
-		return nil, step.ErrNotResumable
-	}
-	return handle, err
-}
-
-// staged is a user's staged value as the step runner knows it.
-type staged struct {
-	context *stepContext
-	staged  Staged
-}
-
-func (s *staged) Location() string { return s.staged.Location() }
-
-func (s *staged) Publish(ctx context.Context) error {
-	return guarded(func() error { return s.staged.Publish(s.with(ctx)) })
-}
-
-func (s *staged) Discard(ctx context.Context) error {
-	return guarded(func() error { return s.staged.Discard(s.with(ctx)) })
-}
-
-func (s *staged) with(ctx context.Context) Context {
-	return newContext(ctx, s.context.log, s.context.run)
-}
-
-// nothingStaged is the value of an asset of Nothing.
-type nothingStaged struct{}
-
-func (nothingStaged) Location() string              { return "" }
-func (nothingStaged) Publish(context.Context) error { return nil }
-func (nothingStaged) Discard(context.Context) error { return nil }

@@ -348,3 +348,22 @@ func TestCodesAreThoseOfTheSnapshot(t *testing.T) {
 	_, ok := runtime.Code("airports")
 	require.False(t, ok, "nothing computes an external asset")
 }
+
+func TestFanInLeavesOutWhatWasNotEmitted(t *testing.T) {
+	t.Parallel()
+	optional := d.OptionalAsset("optional", d.Bind0(func(d.Context) (*int, error) { return nil, nil }))
+	below := d.Asset("below", d.Bind1(plusOne, optional))
+	all := d.Asset("all", d.Bind1(sum, d.All[int](optional, below)))
+	code := codeOf(t, runtimeOf(t, optional, below, all), "all")
+
+	inRun := attempt(t.Context(), "all", nil)
+	inRun.Plan.Inputs = []plan.StepInput{{Asset: "below", InRun: true}, {Asset: "optional", InRun: true}}
+	outputs, err := code.Compute(inRun)
+	require.NoError(t, err)
+	require.Equal(t, 0, outputs[0].Value, "what this run makes and did not emit is left out, also when it was skipped")
+
+	outside := attempt(t.Context(), "all", nil)
+	outside.Plan.Inputs = []plan.StepInput{{Asset: "below"}, {Asset: "optional"}}
+	_, err = code.Compute(outside)
+	require.ErrorContains(t, err, `load input "below": it has no materialization`, "what another run should have made is missed, unless it is optional")
+}

@@ -7,8 +7,8 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-// Selection says which assets a job takes: by handle ([Assets]), or in the selection language ([Select]). The zero value selects
-// nothing.
+// Selection says which assets a job takes: by handle ([Assets]), or in the selection language ([Select]). The zero
+// value selects nothing.
 type Selection struct {
 	// keys are set for a selection by handles alone; expression for any other.
 	keys       []string

@@ -2,11 +2,9 @@ package definitions
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
@@ -229,84 +227,6 @@ func (l *lowering) job(j *Job) (plan.Job, error) {
 		Name: j.name, Description: j.description, Selection: j.selection.lower(), Config: config, Tags: maps.Clone(j.tags),
 		Retries: j.retries.lower(), Priority: wire.Priority(j.priority), At: j.at,
 	}, nil
-}
-
-const runConfigFix = `write {"assets":{KEY:{…}},"resources":{NAME:{…}}}`
-
-// runConfigSections are a run config as JSON.
-type runConfigSections struct {
-	Assets    map[string]json.RawMessage `json:"assets,omitempty"`
-	Resources map[string]json.RawMessage `json:"resources,omitempty"`
-}
-
-// runConfig writes each typed config under everything that binds it, beside what is given as JSON. It is nil when nothing is
-// configured, and has one form for the same meaning. Its error is [wire.Problems].
-func (d *Definitions) runConfig(given RunConfig, typed []configured) (json.RawMessage, error) {
-	var sections runConfigSections
-	if given != "" {
-		object, problems := wire.DecodeObject([]byte(given))
-		if len(problems) > 0 {
-			for i := range problems {
-				problems[i].Fix = runConfigFix
-			}
-			return nil, problems
-		}
-		if len(typed) == 0 {
-			return json.Marshal(object) // sorted; the planner checks what is in it
-		}
-		decoder := json.NewDecoder(strings.NewReader(string(given)))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&sections); err != nil {
-			return nil, wire.Problems{{Code: wire.CodeInvalid, Message: err.Error(), Fix: runConfigFix}}
-		}
-	}
-	var problems wire.Problems
-	for _, c := range typed {
-		problems = append(problems, d.configure(&sections, c)...)
-	}
-	switch {
-	case len(problems) > 0:
-		return nil, problems
-	case sections.Assets == nil && sections.Resources == nil:
-		return nil, nil
-	}
-	return json.Marshal(sections)
-}
-
-func (d *Definitions) configure(sections *runConfigSections, c configured) wire.Problems {
-	value, err := c.encoded()
-	if err != nil {
-		if problems := wire.ProblemsOf(err); problems != nil {
-			return problems
-		}
-		return wire.Problems{{Code: wire.CodeInvalid, Message: err.Error(), Fix: "use values that JSON has"}}
-	}
-	var problems wire.Problems
-	found := false
-	enter := func(section *map[string]json.RawMessage, title, name string) {
-		found = true
-		if _, doubled := (*section)[name]; doubled {
-			problems = append(problems, wire.Problem{Path: wire.FieldPath(title, name), Code: wire.CodeConflict, Message: fmt.Sprintf("%q is configured twice", name), Fix: "configure it once"})
-		}
-		if *section == nil {
-			*section = map[string]json.RawMessage{}
-		}
-		(*section)[name] = value
-	}
-	for _, one := range d.computes {
-		if slices.Contains(configsOf(one.needs), c.config) {
-			enter(&sections.Assets, "assets", one.name)
-		}
-	}
-	for _, r := range d.resources {
-		if slices.Contains(configsOf(r.needs), c.config) {
-			enter(&sections.Resources, "resources", r.name)
-		}
-	}
-	if !found {
-		problems = append(problems, wire.Problem{Code: wire.CodeUnknown, Message: fmt.Sprintf("nothing here binds the config %s (%s)", c.config.name, c.config.at), Fix: "bind it, or leave Configure out"})
-	}
-	return problems
 }
 
 // sorted is a sorted copy; nil stays nil.

@@ -1,8 +1,8 @@
 package definitions
 
-// Source is anything that a parameter of type T can be bound to: an asset's value ([AssetOf]), a
-// resource ([ResourceOf]), config ([ConfigOf]), several sources as a slice ([All]), a part of another
-// source ([View]), or what a step was asked for ([Requested]). The interface is sealed: only this package's types are sources.
+// Source is anything that a parameter of type T can be bound to: an asset's value ([AssetOf]), a resource
+// ([ResourceOf]), config ([ConfigOf]), several sources as a slice ([All]), a part of another source ([View]), or
+// what a step was asked for ([Requested]). The interface is sealed: only this package's types are sources.
 type Source[T any] interface {
 	// carries is never called. It makes the compiler name both types where a source does not fit:
 	// "have carries([]Airport), want carries([]Flight)".

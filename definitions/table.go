@@ -20,7 +20,8 @@ type TableSchema struct {
 // Column is one column of a table.
 type Column struct {
 	Name string `json:"name"`
-	// Type is for people: "string", "int", "float", "bool", "timestamp", "duration", "json", or what the store calls it.
+	// Type is for people: "string", "int", "float", "bool", "timestamp", "duration", "json", or what the store
+	// calls it.
 	Type string `json:"type"`
 	// Description is for people; it may be empty.
 	Description string `json:"description,omitempty"`

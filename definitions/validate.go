@@ -9,9 +9,12 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-// Validate finds everything that is wrong with the definitions, at once. The error is [ProblemList], nil when they are valid. It
-// runs none of the user's functions but the Accepts of IO managers, and needs no connection.
+// Validate finds everything that is wrong with the definitions, at once. The error is [ProblemList], nil when they
+// are valid. It runs none of the user's functions but the Accepts of IO managers, and needs no connection.
 func (d *Definitions) Validate() error {
+	if d == nil {
+		return ProblemList{{Object: "location", At: place(), Message: "its definitions are nil", Fix: "make them with New"}}
+	}
 	v := &validation{definitions: d, listed: setOf(d.assets), computes: setOf(d.computes), resources: setOf(d.resources)}
 	v.names()
 	for _, a := range d.assets {

@@ -130,8 +130,8 @@ func knots(computes []*compute, needs map[*compute][]edge) [][]*compute {
 	return found
 }
 
-// shortestCircle is a shortest circle through the first member of a knot by name, in the direction in which data flows. Each edge is an
-// asset and what makes it.
+// shortestCircle is a shortest circle through the first member of a knot by name, in the direction in which data
+// flows. Each edge is an asset and what makes it.
 func shortestCircle(knot []*compute, needs map[*compute][]edge) []edge {
 	start := slices.MinFunc(knot, func(a, b *compute) int { return strings.Compare(a.name, b.name) })
 	// towards is the edge by which a compute was first met, and who needs it.

@@ -63,7 +63,8 @@ func (v *validation) wire(d *declared, problems wire.Problems) {
 	}
 }
 
-// ofJob gives the planner's problems with a job the places they have in the job: a request sees only that its job is at fault.
+// ofJob gives the planner's problems with a job the places they have in the job: a request sees only that its job
+// is at fault.
 func ofJob(name string, problems wire.Problems) wire.Problems {
 	var found wire.Problems
 	for _, p := range problems {
@@ -81,9 +82,9 @@ func ofJob(name string, problems wire.Problems) wire.Problems {
 	return found
 }
 
-// planJobs reports what the planner would refuse. It needs a graph: where names are not unique, or needs unknown, there
-// are problems enough already, and needs that cannot be met are left out. That a required config is missing is no problem
-// of a job, for the request may bring it.
+// planJobs reports what the planner would refuse. It needs a graph: where names are not unique, or needs unknown,
+// there are problems enough already, and needs that cannot be met are left out. That a required config is missing
+// is no problem of a job, for the request may bring it.
 func (v *validation) planJobs(jobs []*Job) {
 	part := *v.definitions
 	part.jobs = jobs
