@@ -1,0 +1,68 @@
+package postgres
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/perdure-io/perdure/definitions"
+)
+
+const (
+	// maxIdentifier is PostgreSQL's limit for names, in bytes.
+	maxIdentifier = 63
+	// reserved begins the names of tables that are not assets'.
+	reserved     = "perdure_"
+	stagedPrefix = reserved + "staged_"
+)
+
+// tableOf is the table of an asset: the parts of its key joined by "__", in lower case, with "_" for other characters. Where
+// that loses something, or is too long, "$" and a hash follow: names without one hold no "$", so no two assets share a table.
+func tableOf(asset string) string {
+	var table strings.Builder
+	exact := !strings.HasPrefix(asset, reserved)
+	parts := strings.Split(asset, "/")
+	for i, part := range parts {
+		if i > 0 {
+			table.WriteString("__")
+		}
+		if part == "" || strings.HasPrefix(part, "_") || strings.HasSuffix(part, "_") || strings.Contains(part, "__") {
+			exact = false
+		}
+		for _, r := range strings.ToLower(part) {
+			if r != '_' && (r < 'a' || r > 'z') && (r < '0' || r > '9') {
+				exact, r = false, '_'
+			}
+			table.WriteRune(r)
+		}
+		exact = exact && strings.ToLower(part) == part
+	}
+	name := table.String()
+	if exact && len(name) <= maxIdentifier {
+		return name
+	}
+	hash := "$" + hashOf(asset)[:12]
+	return name[:min(len(name), maxIdentifier-len(hash))] + hash
+}
+
+// stagedPrefixOf begins the names of all staged tables of one table.
+func stagedPrefixOf(table string) string { return stagedPrefix + hashOf(table)[:16] + "_" }
+
+// stagedOf is the table of a value that is not yet published.
+func stagedOf(table string, token int64) string {
+	return fmt.Sprintf("%s%d", stagedPrefixOf(table), token)
+}
+
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// check refuses a slot that a table cannot hold.
+func check(at definitions.Slot) error {
+	if at.Partition != "" {
+		return fmt.Errorf("%s [%s]: a table holds a whole asset, and this one has partitions: store it with storage/blob", at.Asset, at.Partition)
+	}
+	return nil
+}

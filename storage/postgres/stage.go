@@ -1,0 +1,128 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"github.com/perdure-io/perdure/definitions"
+)
+
+// Stage writes the rows into a table of their own, in one transaction, so that the table is there only if it is
+// complete. It is an ordinary table: one that is not logged would be empty after a crash of the server, also when published.
+func (s *Storage) Stage(ctx definitions.Context, at definitions.Slot, value any) (definitions.Staged, error) {
+	if err := check(at); err != nil {
+		return nil, fmt.Errorf("store %w", err)
+	}
+	if at.Token <= 0 {
+		return nil, fmt.Errorf("store %s: the token is %d: only tokens above 0 can be stored", at.Asset, at.Token)
+	}
+	rows := reflect.ValueOf(value)
+	if !rows.IsValid() {
+		return nil, fmt.Errorf("store %s: a nil value has no columns: return an empty slice", at.Asset)
+	}
+	fields, err := fieldsOf(rows.Type())
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", at.Asset, err)
+	}
+	v := s.stagedAt(at)
+	if err := s.prepare(ctx); err != nil {
+		return nil, fmt.Errorf("store %s at %s: %w", at.Asset, v.Location(), err)
+	}
+	err = s.transaction(ctx, func(tx *sqlx.Tx) error {
+		if err := s.create(ctx, tx, v, fields); err != nil {
+			return err
+		}
+		return s.fill(ctx, tx, v.staged, fields, rows)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store %s at %s: %w", at.Asset, v.Location(), err)
+	}
+	return v, nil
+}
+
+func (s *Storage) create(ctx context.Context, tx *sqlx.Tx, v *table, fields []field) error {
+	lines := make([]string, len(fields))
+	for i, f := range fields {
+		lines[i] = "\t" + pq.QuoteIdentifier(f.Name) + " " + f.sqlType
+	}
+	_, err := tx.ExecContext(ctx, fmt.Sprintf("DROP TABLE IF EXISTS %[1]s;\nCREATE TABLE %[1]s (\n%[2]s\n);\nCOMMENT ON TABLE %[1]s IS %[3]s",
+		s.quote(v.staged), strings.Join(lines, ",\n"), pq.QuoteLiteral("Perdure asset "+v.asset)))
+	return err
+}
+
+func (s *Storage) fill(ctx context.Context, tx *sqlx.Tx, staged string, fields []field, rows reflect.Value) error {
+	copied, err := tx.PrepareContext(ctx, fmt.Sprintf(`COPY %s (%s) FROM STDIN`, s.quote(staged), columnList(fields)))
+	if err != nil {
+		return err
+	}
+	values := make([]any, len(fields))
+	for i := range rows.Len() {
+		for c, f := range fields {
+			if values[c], err = f.value(rows.Index(i)); err != nil {
+				return fmt.Errorf("row %d, %s: %w", i, f.Field, err)
+			}
+		}
+		if _, err := copied.ExecContext(ctx, values...); err != nil {
+			return err
+		}
+	}
+	// Without values, Exec ends the COPY and tells what the server refused.
+	if _, err := copied.ExecContext(ctx); err != nil {
+		return err
+	}
+	return copied.Close()
+}
+
+// Resume finds the table that Stage wrote, or that it was published already. The error wraps [definitions.ErrNotStored] when
+// neither is so.
+func (s *Storage) Resume(ctx definitions.Context, at definitions.Slot, location string) (definitions.Staged, error) {
+	if err := check(at); err != nil {
+		return nil, fmt.Errorf("resume %w", err)
+	}
+	v := s.stagedAt(at)
+	if want := v.Location(); location != want {
+		return nil, fmt.Errorf("resume %s: it was staged for %s, and here it would be for %s: the workers' databases differ", at.Asset, location, want)
+	}
+	if err := s.prepare(ctx); err != nil {
+		return nil, fmt.Errorf("resume %s: %w", at.Asset, err)
+	}
+	var found bool
+	err := s.db.GetContext(ctx, &found, fmt.Sprintf(
+		`SELECT to_regclass($1) IS NOT NULL OR EXISTS (SELECT FROM %s WHERE table_name = $2 AND token = $3)`, s.quote(bookkeeping)),
+		s.quote(v.staged), v.name, v.token)
+	if err != nil {
+		return nil, fmt.Errorf("resume %s: %w", at.Asset, classify(ctx, err))
+	}
+	if !found {
+		return nil, fmt.Errorf("resume %s: %w: the staged table %s.%s is gone", at.Asset, definitions.ErrNotStored, s.schema, v.staged)
+	}
+	return v, nil
+}
+
+// table is one value of an asset's table.
+type table struct {
+	storage      *Storage
+	asset        string
+	token        int64
+	name, staged string
+}
+
+func (s *Storage) stagedAt(at definitions.Slot) *table {
+	name := tableOf(at.Asset)
+	return &table{storage: s, asset: at.Asset, token: at.Token, name: name, staged: stagedOf(name, at.Token)}
+}
+
+func (v *table) Location() string { return v.storage.locate(v.name) }
+
+// Discard drops the staged table. What is published stays: it may have replaced what was there before.
+func (v *table) Discard(ctx definitions.Context) error {
+	if _, err := v.storage.db.ExecContext(ctx, `DROP TABLE IF EXISTS `+v.storage.quote(v.staged)); err != nil {
+		return fmt.Errorf("discard %s.%s of %s: %w", v.storage.schema, v.staged, v.asset, classify(ctx, err))
+	}
+	return nil
+}
