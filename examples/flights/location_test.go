@@ -125,7 +125,7 @@ func TestTheWholeLocation(t *testing.T) {
 		}
 	})
 
-	// The golden numbers were worked out by hand, with awk over the CSV file.
+	// The numbers below were worked out with awk and a script over the CSV file, apart from this program.
 	t.Run("the worst airports", func(t *testing.T) {
 		t.Parallel()
 		var worst []string
