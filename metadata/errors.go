@@ -100,10 +100,10 @@ func translate(ctx context.Context, operation string, err error) error {
 	if kind == nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
 		kind = ErrUnavailable // the store's own deadline
 	}
-	switch kind {
-	case nil:
+	switch {
+	case kind == nil:
 		return fmt.Errorf("%s: %w", operation, err)
-	case ErrSchemaBehind:
+	case errors.Is(kind, ErrSchemaBehind):
 		return fmt.Errorf("%s: %w (run `perdure migrate`): %w", operation, kind, err)
 	default:
 		return fmt.Errorf("%s: %w: %w", operation, kind, err)

@@ -168,6 +168,7 @@ func TestRefusalsAreRememberedOnce(t *testing.T) {
 	}
 	require.NoError(t, b.Refuse(t.Context(), refusal))
 	require.NoError(t, b.Refuse(t.Context(), refusal))
+	first := refusal.Input
 	refusal.FirstRunID, refusal.Input = "another", string(make([]byte, 70_000))
 	require.NoError(t, b.Refuse(t.Context(), refusal))
 
@@ -175,7 +176,7 @@ func TestRefusalsAreRememberedOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, refused, 2)
 	require.Len(t, []rune(refused[0].Input), 65_536)
-	require.Equal(t, `{"asets":"*"}`, refused[1].Input)
+	require.Equal(t, first, refused[1].Input)
 	require.Equal(t, refusal.Problems, refused[1].Problems)
 	require.Zero(t, b.count("select count(*) from event_log"))
 }

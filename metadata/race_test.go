@@ -39,7 +39,7 @@ func TestRacesHaveOneOutcome(t *testing.T) {
 	for worker := range parallel {
 		wait.Go(func() {
 			for i := worker; i < races; i += parallel {
-				if err := race(t, b, rand.New(rand.NewPCG(seed, uint64(i))), i); err != nil {
+				if err := race(b, rand.New(rand.NewPCG(seed, uint64(i))), i); err != nil {
 					t.Errorf("race %d of seed %d: %v", i, seed, err)
 				}
 			}
@@ -59,7 +59,7 @@ func TestRacesHaveOneOutcome(t *testing.T) {
 	requireOneEventForEachRow(t, b)
 }
 
-func race(t *testing.T, b *bench, random *rand.Rand, number int) error {
+func race(b *bench, random *rand.Rand, number int) error {
 	run, asset := fmt.Sprintf("r%d", number), fmt.Sprintf("asset_%d", number)
 	attempts := make([]attempt, 4)
 	for i := range attempts {
@@ -81,7 +81,7 @@ func race(t *testing.T, b *bench, random *rand.Rand, number int) error {
 		wait.Go(func() {
 			a := &attempts[i]
 			<-time.After(time.Duration(pauses[i]) * 500 * time.Microsecond)
-			claim, err := b.Claim(t.Context(), request(run, "s", a.scheduled, a.started))
+			claim, err := b.Claim(b.Context(), request(run, "s", a.scheduled, a.started))
 			a.claim, a.token, errs[i] = claim.Outcome, claim.Token, err
 			if err != nil || claim.Outcome != wire.ClaimGranted {
 				return
@@ -89,20 +89,20 @@ func race(t *testing.T, b *bench, random *rand.Rand, number int) error {
 			fence := wire.Fence{Run: run, Step: "s", Scheduled: a.scheduled, Token: claim.Token}
 			switch endings[i] {
 			case 0: // fails for good
-				refused, err := b.Store.Fail(t.Context(), wire.Failure{Fence: fence, Attempt: claim.Attempt, Final: true, Error: wire.ErrorInfo{Message: "no"}})
+				refused, err := b.Store.Fail(b.Context(), wire.Failure{Fence: fence, Attempt: claim.Attempt, Final: true, Error: wire.ErrorInfo{Message: "no"}})
 				a.failed, errs[i] = err == nil && !refused, err
 				return
 			case 1: // freezes, and wakes when the others are done
 				<-time.After(4 * time.Millisecond)
 			}
-			committed, err := b.Commit(t.Context(), commitOf(fence, asset))
+			committed, err := b.Commit(b.Context(), commitOf(fence, asset))
 			a.committed, errs[i] = err == nil && !committed.Refused, err
 		})
 	}
 	if closing {
 		wait.Go(func() {
 			<-time.After(time.Duration(random.IntN(2000)) * time.Microsecond)
-			_, errs[len(attempts)] = b.CloseSteps(t.Context(), run, time.Unix(0, 15), []wire.ClosedStep{{Step: "s", Status: wire.StepCanceled}})
+			_, errs[len(attempts)] = b.CloseSteps(b.Context(), run, time.Unix(0, 15), []wire.ClosedStep{{Step: "s", Status: wire.StepCanceled}})
 		})
 	}
 	wait.Wait()
@@ -111,16 +111,16 @@ func race(t *testing.T, b *bench, random *rand.Rand, number int) error {
 			return err
 		}
 	}
-	return judge(t, b, run, attempts, closing)
+	return judge(b, run, attempts, closing)
 }
 
 // judge compares what the attempts were answered with what the rows say.
-func judge(t *testing.T, b *bench, run string, attempts []attempt, closing bool) error {
-	page, err := b.Materializations(t.Context(), metadata.MaterializationFilter{Run: run}, "", 0)
+func judge(b *bench, run string, attempts []attempt, closing bool) error {
+	page, err := b.Materializations(b.Context(), metadata.MaterializationFilter{Run: run}, "", 0)
 	if err != nil {
 		return err
 	}
-	steps, err := b.Steps(t.Context(), run, "", 0)
+	steps, err := b.Steps(b.Context(), run, "", 0)
 	if err != nil {
 		return err
 	}

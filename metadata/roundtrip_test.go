@@ -45,7 +45,7 @@ func listenBefore(t *testing.T, dsn string) (*turns, string) {
 	t.Helper()
 	address, err := url.Parse(dsn)
 	require.NoError(t, err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	proxy, server := &turns{}, address.Host
 	var wait sync.WaitGroup
@@ -56,7 +56,7 @@ func listenBefore(t *testing.T, dsn string) (*turns, string) {
 			if err != nil {
 				return
 			}
-			backend, err := net.Dial("tcp", server)
+			backend, err := new(net.Dialer).DialContext(t.Context(), "tcp", server)
 			if err != nil {
 				_ = client.Close()
 				continue
