@@ -6,17 +6,52 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/perdure-io/perdure/wire"
 )
 
 // progress is what the heartbeat carries, written by the attempt and read by the beating goroutine.
-type progress struct{ staged atomic.Pointer[StagedOutputs] }
+type progress struct {
+	mu      sync.Mutex
+	staged  *StagedOutputs
+	carried bool // a heartbeat may have shown it to a next attempt
+}
 
-func (p *progress) load() *StagedOutputs         { return p.staged.Load() }
-func (p *progress) store(outputs *StagedOutputs) { p.staged.Store(outputs) }
+// store replaces what is to be carried; nil is nothing.
+func (p *progress) store(outputs *StagedOutputs) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.staged, p.carried = outputs, false
+}
+
+// inherit goes on carrying what an earlier attempt's heartbeat did.
+func (p *progress) inherit(outputs *StagedOutputs) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.staged, p.carried = outputs, outputs != nil
+}
+
+// carry is what a heartbeat takes along.
+func (p *progress) carry() *StagedOutputs {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.carried = p.carried || p.staged != nil
+	return p.staged
+}
+
+// withdraw keeps heartbeats from carrying what is staged. False means that one may have done so already: a next attempt
+// may publish it, or have published it.
+func (p *progress) withdraw() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.carried {
+		return false
+	}
+	p.staged = nil
+	return true
+}
 
 // stagedStep is a step whose outputs are all written and not yet published.
 type stagedStep struct {
@@ -128,16 +163,16 @@ func (e *execution) resume(ctx context.Context) (*stagedStep, error) {
 func (e *execution) publish(ctx context.Context, staged *stagedStep) (wire.StepResult, error) {
 	if time.Since(e.claimedAt) > trustClaim {
 		var holds bool
-		err := e.patiently(ctx, "check the token of", func() (err error) {
+		err := e.patiently(ctx, "check the token of", e.runner.Patience, func() (err error) {
 			holds, err = e.runner.Ledger.CheckToken(ctx, e.fence)
 			return err
 		})
-		if err != nil {
-			return wire.StepResult{}, err
+		if err == nil && !holds {
+			err = &SupersededError{Step: e.id.Step, When: "before publishing"}
 		}
-		if !holds {
-			e.discard(ctx, staged.handles)
-			return wire.StepResult{}, &SupersededError{Step: e.id.Step, When: "before publishing"}
+		if err != nil {
+			e.abandon(ctx, staged)
+			return wire.StepResult{}, err
 		}
 	}
 	for i, handle := range staged.handles {
@@ -145,22 +180,38 @@ func (e *execution) publish(ctx context.Context, staged *stagedStep) (wire.StepR
 			return wire.StepResult{}, e.fail(ctx, fmt.Errorf("publish %q: %w", staged.record.Outputs[i].Asset, err))
 		}
 	}
+	return e.commit(ctx, staged)
+}
+
+func (e *execution) commit(ctx context.Context, staged *stagedStep) (wire.StepResult, error) {
 	var committed wire.Committed
-	err := e.patiently(ctx, "commit", func() (err error) {
+	unheard := false // a try whose answer was lost may have been the one that committed
+	err := e.patiently(ctx, "commit", e.runner.Patience, func() (err error) {
 		committed, err = e.runner.Ledger.Commit(ctx, wire.Commit{
 			Fence: e.fence, Outputs: staged.record.Outputs, Result: staged.record.Result,
 			Build: e.runner.Build, Worker: e.runner.Worker, Attempt: staged.record.Attempt,
 		})
+		unheard = unheard || err != nil
 		return err
 	})
 	if err != nil {
 		return wire.StepResult{}, err
 	}
 	if committed.Refused {
-		e.discard(ctx, staged.handles)
+		if !unheard {
+			e.abandon(ctx, staged)
+		}
 		return wire.StepResult{}, &SupersededError{Step: e.id.Step, When: "at the commit"}
 	}
 	return committed.Result, nil
+}
+
+// abandon discards what was staged for nothing, unless another attempt may have found it by the heartbeat: that one
+// publishes and commits the very same values, which are then no longer this attempt's to remove.
+func (e *execution) abandon(ctx context.Context, staged *stagedStep) {
+	if e.progress.withdraw() {
+		e.discard(ctx, staged.handles)
+	}
 }
 
 // discard removes staged values; what cannot be removed is only left behind, so it is logged.

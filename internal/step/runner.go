@@ -20,6 +20,9 @@ const (
 	trustClaim = 5 * time.Second
 	// abandonAfter is how long a function that ignores its context is waited for.
 	abandonAfter = 10 * time.Second
+	// claimPatience is how long a claim waits in place for a ledger that is away. An attempt that did not hear the answer
+	// and asks again is known; the next one would take it for a worker that died.
+	claimPatience = 15 * time.Second
 	// releaseTimeout bounds giving a claim back.
 	releaseTimeout = 5 * time.Second
 	// The pauses between tries while the ledger is away.
@@ -48,15 +51,15 @@ type Identity struct {
 // Run makes one attempt: it returns what the step materialized, now or in an earlier attempt, or one
 // of the package's errors.
 func (r *Runner) Run(ctx context.Context, code *Code, id Identity, heartbeat Heartbeat) (wire.StepResult, error) {
-	e := &execution{runner: r, code: code, id: id, heartbeat: heartbeat}
+	e := &execution{runner: r, code: code, id: id, heartbeat: heartbeat, log: r.Log.With("run", id.Run, "step", id.Step)}
+	// Until it is known to be of no use, the heartbeat keeps what an earlier attempt had staged.
+	e.progress.inherit(heartbeat.Previous())
+	stop := e.keepBeating(ctx)
+	defer stop()
 	done, err := e.claim(ctx)
 	if err != nil || done != nil {
 		return resultOf(done), err
 	}
-	// Until it is known to be of no use, the heartbeat keeps what an earlier attempt had staged.
-	e.progress.store(heartbeat.Previous())
-	stop := e.keepBeating(ctx)
-	defer stop()
 	return e.run(ctx)
 }
 
@@ -73,6 +76,7 @@ type execution struct {
 	code      *Code
 	id        Identity
 	heartbeat Heartbeat
+	log       *slog.Logger
 
 	attempt   *Attempt
 	fence     wire.Fence
@@ -82,14 +86,18 @@ type execution struct {
 
 // claim asks for the step. A non-nil result means that it is already done.
 func (e *execution) claim(ctx context.Context) (*wire.StepResult, error) {
-	claim, err := e.runner.Ledger.Claim(ctx, wire.ClaimRequest{
-		Run: e.id.Run, Step: e.id.Step,
-		Scheduled: e.id.Scheduled.UnixNano(), Started: e.id.Started.UnixNano(),
-		Type: e.code.Type, Shape: e.code.Shape,
-		Worker: e.runner.Worker, Build: e.runner.Build,
+	var claim wire.Claim
+	err := e.patiently(ctx, "claim", claimPatience, func() (err error) {
+		claim, err = e.runner.Ledger.Claim(ctx, wire.ClaimRequest{
+			Run: e.id.Run, Step: e.id.Step,
+			Scheduled: e.id.Scheduled.UnixNano(), Started: e.id.Started.UnixNano(),
+			Type: e.code.Type, Shape: e.code.Shape,
+			Worker: e.runner.Worker, Build: e.runner.Build,
+		})
+		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("claim %s: %w", e.id.Step, err)
+		return nil, err
 	}
 	switch claim.Outcome {
 	case wire.ClaimGranted:
@@ -128,7 +136,7 @@ func (e *execution) begin(ctx context.Context, claim wire.Claim) error {
 	e.attempt = &Attempt{
 		Context: ctx, Plan: step, Run: e.id.Run, Cause: claim.Cause, Tags: claim.Tags,
 		Number: claim.Attempt, Token: claim.Token, Inputs: inputs,
-		Log: e.runner.Log.With("run", e.id.Run, "step", e.id.Step, "attempt", claim.Attempt),
+		Log: e.log.With("attempt", claim.Attempt),
 	}
 	return nil
 }
@@ -143,7 +151,7 @@ func (e *execution) keepBeating(ctx context.Context) (stop func()) {
 		for {
 			select {
 			case <-ticker.C:
-				e.heartbeat.Beat(e.progress.load())
+				e.heartbeat.Beat(e.progress.carry())
 			case <-done:
 				return
 			case <-ctx.Done():
@@ -246,7 +254,7 @@ func (e *execution) fail(ctx context.Context, cause error) error {
 		Error: wire.ErrorInfo{Message: cause.Error(), Stack: failed.Stack},
 	}
 	var refused bool
-	err := e.patiently(ctx, "record the failure of", func() (err error) {
+	err := e.patiently(ctx, "record the failure of", e.runner.Patience, func() (err error) {
 		refused, err = e.runner.Ledger.Fail(ctx, record)
 		return err
 	})
@@ -259,20 +267,24 @@ func (e *execution) fail(ctx context.Context, cause error) error {
 	return failed
 }
 
-// patiently calls the ledger again and again while it is away, for as long as the runner's patience
+// patiently calls the ledger again and again while it is away, for as long as patience
 // lasts; the heartbeat goes on meanwhile.
-func (e *execution) patiently(ctx context.Context, what string, call func() error) error {
-	deadline := time.Now().Add(e.runner.Patience)
+func (e *execution) patiently(ctx context.Context, what string, patience time.Duration, call func() error) error {
+	deadline := time.Now().Add(patience)
 	pause := firstPause
 	for {
 		err := call()
 		if err == nil {
 			return nil
 		}
+		if ctx.Err() != nil {
+			// What the call says then is only that.
+			return e.interrupted(ctx)
+		}
 		if !errors.Is(err, ErrUnavailable) || time.Now().Add(pause).After(deadline) {
 			return fmt.Errorf("%s %s: %w", what, e.id.Step, err)
 		}
-		e.attempt.Log.Warn("the ledger is away, waiting", "error", err)
+		e.log.Warn("the ledger is away, waiting", "error", err)
 		select {
 		case <-ctx.Done():
 			return e.interrupted(ctx)
@@ -291,9 +303,12 @@ func (e *execution) interrupted(ctx context.Context) error {
 
 // release is a courtesy: a claim that is not given back is taken over, and counted as lost.
 func (e *execution) release(ctx context.Context, cause error) {
+	if e.fence.Token == 0 {
+		return // nothing was granted yet
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
 	if err := e.runner.Ledger.Release(ctx, e.fence, cause.Error()); err != nil {
-		e.attempt.Log.Warn("the claim was not given back", "error", err)
+		e.log.Warn("the claim was not given back", "error", err)
 	}
 }

@@ -294,6 +294,41 @@ func TestZombieNeitherPublishesNorCommits(t *testing.T) {
 	}
 }
 
+func TestZombieLeavesAloneWhatAHeartbeatHasCarried(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := one()
+		// The commit is tried for a while, so that heartbeats carry what is staged; meanwhile another attempt publishes
+		// that very value and commits it.
+		b.compute = func(*Attempt) ([]Output, error) {
+			b.away = time.Now().Add(20 * time.Second)
+			b.lostToken = true
+			return []Output{{Asset: "route_delays"}}, nil
+		}
+		_, err := b.run(t.Context())
+		var superseded *SupersededError
+		require.ErrorAs(t, err, &superseded)
+		require.NotNil(t, b.beats[len(b.beats)-1])
+		require.Equal(t, map[string]string{"route_delays/7": "published"}, b.stored)
+	})
+}
+
+func TestClaimAsksAgainWhenItDoesNotHearTheAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := one()
+		b.away = time.Now().Add(2 * time.Second)
+		_, err := b.run(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, b.calls)
+
+		b.away = time.Now().Add(time.Hour)
+		_, err = b.run(t.Context())
+		require.ErrorIs(t, err, ErrUnavailable)
+		require.Empty(t, b.released, "nothing was granted that could be given back")
+	})
+}
+
 func TestTimeoutFailsAFunctionThatIgnoresIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
