@@ -1,0 +1,53 @@
+package testlocation
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/perdure-io/perdure/worker"
+)
+
+// The variables that make a program a worker.
+const (
+	specVariable   = "PERDURETEST_SPEC"
+	folderVariable = "PERDURETEST_FOLDER"
+)
+
+// Main makes this process a worker and does not return, when it was started as one by [Instance.StartWorker]. A program
+// that starts workers calls it first.
+func Main() {
+	path, ok := os.LookupEnv(specVariable)
+	if !ok {
+		return
+	}
+	spec, err := readSpec(path)
+	if err == nil {
+		var controls Controls
+		if controls, err = NewControls(os.Getenv(folderVariable)); err == nil {
+			go endWithStarter()
+			worker.Main(spec.definitions(controls, os.Getenv("PERDURE_STORAGE_URL")))
+		}
+	}
+	fmt.Fprintln(os.Stderr, "Error:", err)
+	os.Exit(1)
+}
+
+// endWithStarter ends this process when the one that started it is gone: its standard input ends then.
+func endWithStarter() {
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	fmt.Fprintln(os.Stderr, "Error: the process that started this worker is gone")
+	os.Exit(1)
+}
+
+// environ is our environment without Perdure's own variables: a person's settings are not for tests.
+func environ() []string {
+	var kept []string
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "PERDURE") {
+			kept = append(kept, variable)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,112 @@
+package testlocation
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/perdure-io/perdure/definitions"
+)
+
+// Spec is a code location: its name and its assets, each after those it needs.
+type Spec struct {
+	Location string  `json:"location"`
+	Assets   []Asset `json:"assets"`
+}
+
+// Asset is one asset of a Spec.
+type Asset struct {
+	Key string `json:"key"`
+	// Inputs are the keys of the assets whose values it loads.
+	Inputs []string `json:"inputs,omitempty"`
+	// Retries is as in definitions; nil is none.
+	Retries *definitions.Retries `json:"retries,omitempty"`
+	// Timeout bounds one attempt; 0 does not.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// Queue names other workers than the location's own; "" is those.
+	Queue string `json:"queue,omitempty"`
+}
+
+// Keys are the keys of all assets.
+func (s Spec) Keys() []string {
+	keys := make([]string, len(s.Assets))
+	for i, asset := range s.Assets {
+		keys[i] = asset.Key
+	}
+	return keys
+}
+
+// Sums are what the values of the assets must say when every input was right, by key.
+func (s Spec) Sums() map[string]string {
+	sums := make(map[string]string, len(s.Assets))
+	for _, asset := range s.Assets {
+		inputs := make([]string, len(asset.Inputs))
+		for i, input := range asset.Inputs {
+			inputs[i] = sums[input]
+		}
+		sums[asset.Key] = sumOf(asset.Key, inputs)
+	}
+	return sums
+}
+
+// write puts the spec where a worker finds it.
+func (s Spec) write(folder, name string) (string, error) {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return "", fmt.Errorf("write the spec of location %q: %w", s.Location, err)
+	}
+	path := filepath.Join(folder, name)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		return "", fmt.Errorf("write the spec of location %q: %w", s.Location, err)
+	}
+	return path, nil
+}
+
+func readSpec(path string) (Spec, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Spec{}, fmt.Errorf("read the location's spec: %w", err)
+	}
+	var spec Spec
+	if err := json.Unmarshal(data, &spec); err != nil {
+		return Spec{}, fmt.Errorf("read the location's spec %s: %w", path, err)
+	}
+	return spec, nil
+}
+
+// definitions builds the location. Its values lie in the bucket at storageURL, whose publishing can be held up.
+func (s Spec) definitions(controls Controls, storageURL string) *definitions.Definitions {
+	store := gateResource(controls, storageURL)
+	handles := make(map[string]*definitions.AssetOf[Value], len(s.Assets))
+	all := []definitions.Definition{store}
+	for _, asset := range s.Assets {
+		handle := s.declare(asset, handles, controls, store)
+		handles[asset.Key] = handle
+		all = append(all, handle)
+	}
+	return definitions.New(s.Location, all...)
+}
+
+func (s Spec) declare(asset Asset, handles map[string]*definitions.AssetOf[Value], controls Controls, store *definitions.ResourceOf[*gate]) *definitions.AssetOf[Value] {
+	options := []definitions.AssetOption{definitions.StoredBy(store)}
+	if asset.Retries != nil {
+		options = append(options, *asset.Retries)
+	}
+	if asset.Timeout > 0 {
+		options = append(options, definitions.Timeout(asset.Timeout))
+	}
+	if asset.Queue != "" {
+		options = append(options, definitions.Queue(asset.Queue))
+	}
+	f := &function{asset: asset.Key, controls: controls}
+	if len(asset.Inputs) == 0 {
+		return definitions.Asset(asset.Key, definitions.Bind0(func(ctx definitions.Context) (Value, error) { return f.call(ctx, nil) }), options...)
+	}
+	inputs := make([]definitions.Source[Value], len(asset.Inputs))
+	for i, key := range asset.Inputs {
+		inputs[i] = handles[key]
+	}
+	return definitions.Asset(asset.Key, definitions.Bind1(f.call, definitions.All(inputs...)), options...)
+}
