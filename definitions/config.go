@@ -138,7 +138,7 @@ func (c *ConfigOf[C]) load(s *scope) (C, error) {
 	if err != nil {
 		return loaded, fmt.Errorf("load config: %w", err)
 	}
-	loaded, _ = value.Interface().(C) // decode makes a value of this very type
+	loaded, _ = reflect.TypeAssert[C](value) // decode makes a value of this very type
 	return loaded, nil
 }
 

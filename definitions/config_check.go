@@ -79,7 +79,7 @@ func (n *configNode) checkAbsent(path string, report reportFault) {
 }
 
 func (n *configNode) checkSecret(value reflect.Value, path string, report reportFault) {
-	secret, _ := value.Interface().(Secret)
+	secret, _ := reflect.TypeAssert[Secret](value)
 	switch {
 	case secret.env == "":
 		report(path, "the secret names no environment variable", `give it a default with FromEnv, or mark the field config:"required" and list the variables: enum:"NAME"`)
@@ -103,7 +103,7 @@ func (n *configNode) checkEnum(value reflect.Value, path string, report reportFa
 func (n *configNode) eachSecret(value reflect.Value, path string, visit func(path string, secret Secret)) {
 	switch n.kind {
 	case configSecret:
-		if secret, ok := value.Interface().(Secret); ok && secret.env != "" {
+		if secret, ok := reflect.TypeAssert[Secret](value); ok && secret.env != "" {
 			visit(path, secret)
 		}
 	case configObject:

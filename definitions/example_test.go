@@ -61,8 +61,7 @@ func ExampleDefinitions_Validate() {
 	sums := definitions.Asset("totals", definitions.Bind1(totals, orders), definitions.Retries{Max: 3, Jitter: definitions.Full})
 
 	err := definitions.New("shop", orders, sums).Validate()
-	var problems definitions.ProblemList
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[definitions.ProblemList](err); ok {
 		for _, p := range problems {
 			fmt.Printf("%s, %s: %s (%s)\n", p.Object, p.Field, p.Message, p.Fix)
 		}
@@ -276,8 +275,8 @@ func ExampleStoredBy() {
 	orders := definitions.Asset("orders", definitions.Bind0(readOrders), definitions.StoredBy(files))
 	sums := definitions.Asset("totals", definitions.Bind1(totals, orders), definitions.StoredBy(files))
 
-	var problems definitions.ProblemList
-	if errors.As(definitions.New("shop", files, orders, sums).Validate(), &problems) {
+	err := definitions.New("shop", files, orders, sums).Validate()
+	if problems, ok := errors.AsType[definitions.ProblemList](err); ok {
 		fmt.Println(problems[0].Object, problems[0].Message)
 	}
 	// Output: asset "totals" the IO manager "files" does not keep a map[string]float64: a CSV file holds a slice, not a map[string]float64

@@ -1,7 +1,6 @@
 package definitions_test
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"reflect"
@@ -34,18 +33,23 @@ type warehouseConfig struct {
 
 var (
 	WarehouseConfig = definitions.Config(warehouseConfig{DSN: definitions.FromEnv("WAREHOUSE_DSN")})
-	Warehouse       = definitions.Resource("warehouse", definitions.Bind1(openWarehouse, WarehouseConfig), (*sql.DB).Close)
+	Warehouse       = definitions.Resource("warehouse", definitions.Bind1(openWarehouse, WarehouseConfig), (*warehouse).Close)
 	Tables          = definitions.Resource("tables", definitions.Bind1(newTables, Warehouse), definitions.NoClose)
 )
 
-func openWarehouse(ctx definitions.Context, c warehouseConfig) (*sql.DB, error) {
-	return sql.Open("postgres", c.DSN.Reveal(ctx))
+// warehouse stands for a database.
+type warehouse struct{ dsn string }
+
+func (*warehouse) Close() error { return nil }
+
+func openWarehouse(ctx definitions.Context, c warehouseConfig) (*warehouse, error) {
+	return &warehouse{c.DSN.Reveal(ctx)}, nil
 }
 
-type tables struct{ db *sql.DB }
+type tables struct{ in *warehouse }
 
-func newTables(_ definitions.Context, db *sql.DB) (definitions.IOManager, error) {
-	return tables{db}, nil
+func newTables(_ definitions.Context, in *warehouse) (definitions.IOManager, error) {
+	return tables{in}, nil
 }
 
 func (tables) Accepts(t reflect.Type) error {
@@ -58,13 +62,14 @@ func (tables) Accepts(t reflect.Type) error {
 func (tables) Stage(definitions.Context, definitions.Slot, any) (definitions.Staged, error) {
 	return nil, errors.ErrUnsupported
 }
+
 func (tables) Load(definitions.Context, definitions.Slot, any) error { return errors.ErrUnsupported }
 
 var Flights = definitions.Asset("flights", definitions.Bind1(readFlights, Warehouse),
 	definitions.Group("raw"), definitions.StoredBy(Tables),
 	definitions.Retries{Max: 3, Delay: 2 * time.Second, Backoff: definitions.Exponential})
 
-func readFlights(ctx definitions.Context, _ *sql.DB) ([]Flight, error) {
+func readFlights(ctx definitions.Context, _ *warehouse) ([]Flight, error) {
 	flights := []Flight{{"2001-01-01", "RNO", "SMF", 12}, {"2001-01-01", "RNO", "LAX", 4}}
 	ctx.Report(definitions.RowCount(len(flights)))
 	return flights, nil
@@ -144,7 +149,7 @@ func TestTheWholeLocationInProcess(t *testing.T) {
 	t.Parallel()
 	run := definitions.Materialize(t.Context(), Location,
 		definitions.Given(Airports, []Airport{{"RNO", "west"}}),
-		definitions.Given(Warehouse, (*sql.DB)(nil)))
+		definitions.Given(Warehouse, (*warehouse)(nil)))
 	require.NoError(t, run.Err())
 
 	delays, err := RouteDelays.In(run)

@@ -46,7 +46,7 @@ func (p *pool) get(ctx context.Context, r *resource, configs map[string]json.Raw
 	if err != nil {
 		return nil, err
 	}
-	entry, err := p.entry(key, r, configs)
+	entry, err := p.entry(key, r, configs) //nolint:contextcheck // what is opened outlives the step that asks first
 	if err != nil {
 		return nil, fmt.Errorf("open resource %q: %w", r.name, err)
 	}

@@ -37,14 +37,14 @@ func (v Accepts) applyResource(r *resource) {
 // worker process for each config it is asked for with, and closed when the process drains, in the reverse order of
 // opening. open may bind other resources and one [Config].
 //
-// close is mandatory, so that nobody forgets it: (*sql.DB).Close, or [NoClose]. The Context that open gets
+// shut is mandatory, so that nobody forgets it: (*sql.DB).Close, or [NoClose]. The Context that open gets
 // lives as long as the resource.
-func Resource[R any](name string, open Compute[R], close func(R) error, opts ...ResourceOption) *ResourceOf[R] {
+func Resource[R any](name string, open Compute[R], shut func(R) error, opts ...ResourceOption) *ResourceOf[R] {
 	r := &resource{
 		declared: declared{what: "resource", name: name, at: place(), faults: open.faultsOf()},
 		typ:      reflect.TypeFor[R](), needs: open.needs,
 	}
-	if close == nil {
+	if shut == nil {
 		r.wrong("close", "its close function is nil", "give the function that closes it, or NoClose when it holds nothing")
 	}
 	for _, o := range opts {
@@ -57,7 +57,7 @@ func Resource[R any](name string, open Compute[R], close func(R) error, opts ...
 	r.open = func(s *scope) (any, error) { return open.run(s) }
 	r.shut = func(value any) error {
 		typed, _ := value.(R) // what open returned; a nil interface stays nil
-		return close(typed)
+		return shut(typed)
 	}
 	return &ResourceOf[R]{r}
 }

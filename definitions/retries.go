@@ -41,43 +41,43 @@ const (
 )
 
 // lower is nil when nothing is retried.
-func (r *Retries) lower() *plan.Retries {
-	if r == nil || r.Max == 0 {
+func (v *Retries) lower() *plan.Retries {
+	if v == nil || v.Max == 0 {
 		return nil
 	}
-	return &plan.Retries{Max: r.Max, Delay: r.Delay, Backoff: plan.Backoff(r.Backoff), Jitter: plan.Jitter(r.Jitter)}
+	return &plan.Retries{Max: v.Max, Delay: v.Delay, Backoff: plan.Backoff(v.Backoff), Jitter: plan.Jitter(v.Jitter)}
 }
 
-func (r *Retries) faults() []fault {
-	if r == nil {
+func (v *Retries) faults() []fault {
+	if v == nil {
 		return nil
 	}
 	var faults []fault
 	add := func(message, fix string) { faults = append(faults, fault{"retries", message, fix}) }
-	if r.Max < 0 {
+	if v.Max < 0 {
 		add("Max is negative", "set how often a failure is tried again, 0 for never")
 	}
-	if r.Max == 0 && *r != (Retries{}) {
+	if v.Max == 0 && *v != (Retries{}) {
 		add("Max is 0, so nothing is ever tried again", "set Max, or leave Retries out")
 	}
-	if r.Delay < 0 {
+	if v.Delay < 0 {
 		add("Delay is negative", "set the time before a retry")
 	}
-	if r.Delay == 0 && r.Backoff != Constant {
-		add("Backoff is "+string(r.Backoff)+" without a Delay", "set the Delay that grows")
+	if v.Delay == 0 && v.Backoff != Constant {
+		add("Backoff is "+string(v.Backoff)+" without a Delay", "set the Delay that grows")
 	}
-	if r.Delay == 0 && r.Jitter != NoJitter {
-		add("Jitter is "+string(r.Jitter)+" without a Delay", "set the Delay that is spread")
+	if v.Delay == 0 && v.Jitter != NoJitter {
+		add("Jitter is "+string(v.Jitter)+" without a Delay", "set the Delay that is spread")
 	}
-	switch r.Backoff {
+	switch v.Backoff {
 	case Constant, Linear, Exponential:
 	default:
-		add("there is no backoff "+string(r.Backoff), "use Constant, Linear or Exponential")
+		add("there is no backoff "+string(v.Backoff), "use Constant, Linear or Exponential")
 	}
-	switch r.Jitter {
+	switch v.Jitter {
 	case NoJitter, Full, PlusMinus:
 	default:
-		add("there is no jitter "+string(r.Jitter), "use NoJitter, Full or PlusMinus")
+		add("there is no jitter "+string(v.Jitter), "use NoJitter, Full or PlusMinus")
 	}
 	return faults
 }

@@ -111,10 +111,11 @@ func TestResourceIsOpenedOnceForAllSteps(t *testing.T) {
 		a := d.Asset("a", d.Bind1(plusOne, shared))
 		runtime := runtimeOf(t, shared, a)
 
+		code := codeOf(t, runtime, "a")
 		var steps sync.WaitGroup
 		for range 20 {
 			steps.Go(func() {
-				outputs, err := codeOf(t, runtime, "a").Compute(attempt(t.Context(), "a", nil))
+				outputs, err := code.Compute(attempt(t.Context(), "a", nil))
 				if err != nil || outputs[0].Value != 2 {
 					t.Errorf("got %v, %v", outputs, err)
 				}
@@ -123,7 +124,7 @@ func TestResourceIsOpenedOnceForAllSteps(t *testing.T) {
 		impatient, cancel := context.WithCancelCause(t.Context())
 		gaveUp := make(chan error)
 		go func() {
-			_, err := codeOf(t, runtime, "a").Compute(attempt(impatient, "a", nil))
+			_, err := code.Compute(attempt(impatient, "a", nil))
 			gaveUp <- err
 		}()
 		synctest.Wait() // all wait for the one opening

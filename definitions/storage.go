@@ -21,7 +21,7 @@ func StoredBy[M IOManager](io Source[M]) StorageOption {
 	if typ := reflect.TypeFor[M](); typ.Kind() != reflect.Interface {
 		s.zero = func() IOManager {
 			if typ.Kind() == reflect.Pointer {
-				manager, _ := reflect.New(typ.Elem()).Interface().(IOManager)
+				manager, _ := reflect.TypeAssert[IOManager](reflect.New(typ.Elem()))
 				return manager
 			}
 			var zero M
@@ -67,14 +67,14 @@ func (s *storage) resource() *resource {
 
 // refuses asks whether values of a type can be stored, without opening anything. known is false when
 // nobody can tell before the manager is opened.
-func (s *storage) refuses(typ reflect.Type) (refusal error, known bool) {
+func (s *storage) refuses(typ reflect.Type) (known bool, refusal error) {
 	if r := s.resource(); r != nil && r.accepts != nil {
-		return ask(r.accepts, typ), true
+		return true, ask(r.accepts, typ)
 	}
 	if s.zero != nil {
-		return ask(s.zero().Accepts, typ), true
+		return true, ask(s.zero().Accepts, typ)
 	}
-	return nil, false
+	return false, nil
 }
 
 func ask(accepts func(reflect.Type) error, typ reflect.Type) (refusal error) {

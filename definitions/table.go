@@ -91,7 +91,7 @@ func (c fieldColumn) cell(row reflect.Value) any {
 	if c.index != nil {
 		row = row.FieldByIndex(c.index)
 	}
-	if duration, ok := row.Interface().(time.Duration); ok {
+	if duration, ok := reflect.TypeAssert[time.Duration](row); ok {
 		return duration.String()
 	}
 	return row.Interface()

@@ -95,7 +95,7 @@ func (v *validation) store(a *asset) {
 		return
 	}
 	v.needsListed(&a.declared, []need{a.store.need})
-	if refusal, known := a.store.refuses(a.typ); known && refusal != nil {
+	if known, refusal := a.store.refuses(a.typ); known && refusal != nil {
 		v.add(a.problem("stored_by", fmt.Sprintf("the IO manager %q does not keep a %v: %v", r.name, a.typ, refusal),
 			"change the asset's type, or store it with an IO manager that keeps it"))
 	}

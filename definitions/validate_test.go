@@ -53,6 +53,7 @@ func (intsOnly) Accepts(t reflect.Type) error {
 	}
 	return nil
 }
+
 func (intsOnly) Stage(d.Context, d.Slot, any) (d.Staged, error) { return nil, errors.ErrUnsupported }
 func (intsOnly) Load(d.Context, d.Slot, any) error              { return errors.ErrUnsupported }
 
@@ -62,6 +63,7 @@ func (m *pointerManager) Accepts(reflect.Type) error {
 	m.codec["asked"] = true // a nil map in the zero value
 	return nil
 }
+
 func (*pointerManager) Stage(d.Context, d.Slot, any) (d.Staged, error) {
 	return nil, errors.ErrUnsupported
 }
@@ -87,10 +89,14 @@ func TestValidationRules(t *testing.T) {
 			a := constant("raw/a.b-c_1", d.Owners{"ann@example.com", "team:data"}, d.Kinds{"postgres"}, d.Tags{"acme/tier": "1", "pii": ""}, d.StoredBy(ints))
 			return d.New("x", ints, a, d.Asset("b", d.Bind1(plusOne, a)))
 		}, nil},
-		{"location name", func() *d.Definitions { return d.New("a b") },
-			[]string{`location "a b" ` + at + `, name: "a b" is no name of a location; use letters, digits, "_", "." and "-"`}},
-		{"reserved location name", func() *d.Definitions { return d.New("perdure-system") },
-			[]string{`location "perdure-system" ` + at + `, name: "perdure-system" begins as the names that are Perdure's own; choose another name`}},
+		{
+			"location name", func() *d.Definitions { return d.New("a b") },
+			[]string{`location "a b" ` + at + `, name: "a b" is no name of a location; use letters, digits, "_", "." and "-"`},
+		},
+		{
+			"reserved location name", func() *d.Definitions { return d.New("perdure-system") },
+			[]string{`location "perdure-system" ` + at + `, name: "perdure-system" begins as the names that are Perdure's own; choose another name`},
+		},
 		{"nil definitions", func() *d.Definitions {
 			return d.New("x", nil, &undeclared, nilResource, (*d.Job)(nil), (*d.MultiAssetOf)(nil))
 		}, []string{
@@ -107,8 +113,10 @@ func TestValidationRules(t *testing.T) {
 			`asset "a//b" ` + at + `, key: "a//b" is no key; use parts of letters, digits, "_", "." and "-", joined by "/"`,
 			`asset "perdure.run" ` + at + `, key: "perdure.run" begins with "perdure.", which is Perdure's own; choose another key`,
 		}},
-		{"a doubled key", func() *d.Definitions { return d.New("x", constant("a"), d.External[int]("a")) },
-			[]string{`asset "a" ` + at + `, key: it is declared twice, at definitions/validate_test.go:N and at definitions/validate_test.go:N; rename one of the two, or leave it out`}},
+		{
+			"a doubled key", func() *d.Definitions { return d.New("x", constant("a"), d.External[int]("a")) },
+			[]string{`asset "a" ` + at + `, key: it is declared twice, at definitions/validate_test.go:N and at definitions/validate_test.go:N; rename one of the two, or leave it out`},
+		},
 		{"an asset and a multi-asset of one name", func() *d.Definitions {
 			return d.New("x", constant("a"), multi("a", "b"))
 		}, []string{`multi-asset "a" ` + at + `, name: asset "a" (definitions/validate_test.go:N) has the same name; rename one of the two: an asset and a multi-asset share one space of names`}},
@@ -195,8 +203,10 @@ func TestValidationRules(t *testing.T) {
 			`asset "c" ` + at + `, resources: it needs resource "s" (definitions/validate_test.go:N), which is not among the definitions; add it to New("x", …)`,
 			`asset "e" ` + at + `, resources: it needs resource "ints" (definitions/validate_test.go:N), which is not among the definitions; add it to New("x", …)`,
 		}},
-		{"a need of another declaration", func() *d.Definitions { return d.New("x", constant("a"), d.Asset("b", d.Bind1(plusOne, constant("a")))) },
-			[]string{`asset "b" ` + at + `, inputs: it binds the declaration of asset "a" at definitions/validate_test.go:N, and the definitions have another one, at definitions/validate_test.go:N; use one handle in both places`}},
+		{
+			"a need of another declaration", func() *d.Definitions { return d.New("x", constant("a"), d.Asset("b", d.Bind1(plusOne, constant("a")))) },
+			[]string{`asset "b" ` + at + `, inputs: it binds the declaration of asset "a" at definitions/validate_test.go:N, and the definitions have another one, at definitions/validate_test.go:N; use one handle in both places`},
+		},
 		{"loaded and After", func() *d.Definitions {
 			a := constant("a")
 			return d.New("x", a, d.Asset("b", d.Bind1(plusOne, a), d.After(a)))
