@@ -87,7 +87,7 @@ lint-workflows: $(WORKFLOWCHECK)
 
 .PHONY: lint-compose
 lint-compose: $(COMPOSE_SPEC)
-	$(COMPOSE_SPEC) docker-compose.yml >/dev/null
+	$(COMPOSE_SPEC) -no-interpolation docker-compose.yml >/dev/null
 
 .PHONY: verify
 verify: ## Check that go.mod is tidy and that what is generated is up to date
