@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+// result is one line of the report.
+type result struct {
+	Name string `json:"name"`
+	// Size is how many steps, assets or samples were measured.
+	Size int `json:"size"`
+	// Ours and Plain are medians, in Unit.
+	Ours  float64 `json:"ours"`
+	Plain float64 `json:"plain"`
+	// Ratio is ours by plain.
+	Ratio float64 `json:"ratio"`
+	Unit  string  `json:"unit"`
+}
+
+// benchmark measures once, ours and the plain alternative, in milliseconds.
+type benchmark struct {
+	name    string
+	size    int
+	measure func(context.Context, *bench) (ours, plain time.Duration, err error)
+}
+
+var benchmarks = []benchmark{
+	{"wide_1000", 1000, layered(500, 500)},
+	{"layers_1000", 1000, layered(slices.Repeat([]int{100}, 10)...)},
+	{"chain_50", 50, layered(slices.Repeat([]int{1}, 50)...)},
+	{"run_start", runStartSamples, runStart},
+	{"plan_10000", 10000, planning},
+}
+
+func main() {
+	pattern := flag.String("bench", ".", "regular expression over the names of benchmarks")
+	runs := flag.Int("runs", 5, "how often each is measured, at least 3; the median counts")
+	out := flag.String("out", "benchmarks/out/latest.json", "file for the report")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *pattern, *runs, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, pattern string, runs int, out string) error {
+	wanted, err := regexp.Compile(pattern)
+	if err != nil {
+		return fmt.Errorf("-bench: %w", err)
+	}
+	if runs < 3 {
+		return fmt.Errorf("-runs is %d: a median of fewer than 3 says nothing", runs)
+	}
+	b, err := newBench(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	results := []result{}
+	for _, benchmark := range benchmarks {
+		if !wanted.MatchString(benchmark.name) {
+			continue
+		}
+		measured, err := measure(ctx, b, benchmark, runs)
+		if err != nil {
+			return fmt.Errorf("%s: %w", benchmark.name, err)
+		}
+		results = append(results, measured)
+	}
+	if len(results) == 0 {
+		return fmt.Errorf("no benchmark matches %q", pattern)
+	}
+	if err := printTable(results); err != nil {
+		return err
+	}
+	return write(out, results)
+}
+
+// measure runs a benchmark once to warm up, and then for the record.
+func measure(ctx context.Context, b *bench, benchmark benchmark, runs int) (result, error) {
+	if _, _, err := benchmark.measure(ctx, b); err != nil {
+		return result{}, err
+	}
+	var ours, plain []float64
+	for i := range runs {
+		o, p, err := benchmark.measure(ctx, b)
+		if err != nil {
+			return result{}, err
+		}
+		ours, plain = append(ours, milliseconds(o)), append(plain, milliseconds(p))
+		fmt.Fprintf(os.Stderr, "%s %d of %d: ours %.1f ms, plain %.1f ms\n", benchmark.name, i+1, runs, milliseconds(o), milliseconds(p))
+	}
+	r := result{Name: benchmark.name, Size: benchmark.size, Ours: median(ours), Plain: median(plain), Unit: "ms"}
+	r.Ratio = r.Ours / r.Plain
+	return r, nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func median(values []float64) float64 {
+	values = slices.Sorted(slices.Values(values))
+	middle := len(values) / 2
+	if len(values)%2 == 1 {
+		return values[middle]
+	}
+	return (values[middle-1] + values[middle]) / 2
+}
+
+func printTable(results []result) error {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "benchmark\tsize\tours\tplain\tratio\tunit\t")
+	for _, r := range results {
+		fmt.Fprintf(table, "%s\t%d\t%.1f\t%.1f\t%.2f\t%s\t\n", r.Name, r.Size, r.Ours, r.Plain, r.Ratio, r.Unit)
+	}
+	return table.Flush()
+}
+
+func write(path string, results []result) error {
+	data, err := json.MarshalIndent(results, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	if err := os.WriteFile(path, append(data, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
