@@ -57,7 +57,7 @@ func (r *run) continueAsNew(ctx workflow.Context) error {
 	events, size := info.GetCurrentHistoryLength(), info.GetCurrentHistorySize()
 	limits := r.walkPlan.Limits
 	force := events >= limits.ForceAfter-eventsPerStep*len(r.pending) || size >= forceSize
-	if (events < r.nextContinue && !force) || r.progress.Done() {
+	if (events < r.nextContinue && !force) || !r.advanced || r.progress.Done() {
 		return nil
 	}
 	drained := len(r.pending) == 0
@@ -112,8 +112,9 @@ func (r *run) continued(ctx workflow.Context) error {
 			return fmt.Errorf("record the skipped steps of run %q: %w", r.id, err)
 		}
 	}
-	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
-		return err
+	if workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }) != nil || ctx.Err() != nil {
+		// Cancelled meanwhile: this execution is the one that records it.
+		return nil
 	}
 	walk, err := plan.EncodeWalk(r.walkPlan)
 	if err != nil {

@@ -21,21 +21,21 @@ const (
 func (r *run) showDetails(ctx workflow.Context) {
 	waiting, ready, running, ended := r.progress.Counts()
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s** %s\n\n", r.status, r.reason(waiting, ready, running, ended))
+	fmt.Fprintf(&b, "**%s** %s\n\n", r.status, r.reason(ready, running, ended))
 	b.WriteString("| done | running | waiting | failed | skipped | cancelled |\n|---|---|---|---|---|---|\n")
 	fmt.Fprintf(&b, "| %d of %d | %d | %d | %d | %d | %d |\n",
 		ended.Succeeded, len(r.walkPlan.Steps), running, waiting+ready, ended.Failed, ended.Skipped, ended.Canceled)
 	if len(r.failures) > 0 {
 		b.WriteString("\n**Failed**\n\n")
 		for _, failure := range r.failures[:min(shownFailures, len(r.failures))] {
-			fmt.Fprintf(&b, "- `%s`: %s\n", failure.Step, firstLine(failure.Message))
+			fmt.Fprintf(&b, "- `%s`: %s\n", failure.Step, failure.Message)
 		}
 	}
 	r.showOpen(&b)
 	workflow.SetCurrentDetails(ctx, b.String())
 }
 
-func (r *run) reason(waiting, ready, running int, ended wire.StepCounts) string {
+func (r *run) reason(ready, running int, ended wire.StepCounts) string {
 	switch {
 	case r.status == wire.RunCanceling:
 		return fmt.Sprintf("waiting for %d steps to stop", running)
@@ -43,8 +43,6 @@ func (r *run) reason(waiting, ready, running int, ended wire.StepCounts) string 
 		return ""
 	case ended.Failed > 0:
 		return "a step failed; what does not need it goes on"
-	case running == 0 && ready == 0 && waiting > 0:
-		return "about to schedule steps"
 	case ready > 0:
 		return fmt.Sprintf("%d steps are ready and wait for the limit of %d steps at once", ready, r.walkPlan.Limits.MaxConcurrentSteps)
 	default:

@@ -24,6 +24,8 @@ func (r *run) cancel(ctx workflow.Context) (wire.RunResult, error) {
 			return wire.RunResult{}, r.err
 		}
 	}
+	// What a failure left behind before the cancel is recorded as that, not as cancelled.
+	r.recordDecided(ctx)
 	r.progress.CancelRest()
 	result, err := r.record(ctx, wire.RunCanceled)
 	if err != nil {
@@ -108,7 +110,13 @@ func failureMessage(result wire.RunResult) string {
 	return b.String()
 }
 
+// maxLine is how much of a failure's first line is shown and carried along, in bytes: a user's message may be of any length.
+const maxLine = 1000
+
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
+	if len(line) > maxLine {
+		line = strings.ToValidUTF8(line[:maxLine], "") + "…"
+	}
 	return line
 }

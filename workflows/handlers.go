@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
@@ -26,14 +27,26 @@ func (r *run) handle(ctx workflow.Context) error {
 	return nil
 }
 
+var stepStatuses = []string{
+	string(wire.StepWaiting), string(wire.StepRunning), string(wire.StepSuccess), string(wire.StepFailed),
+	string(wire.StepSkipped), string(wire.StepUpstreamFailed), string(wire.StepCanceled),
+}
+
 // waitingForLimit is how many unmet needs of a step the query names.
 const waitingForLimit = 20
 
 func (r *run) steps(argument converter.RawValue) (wire.StepsQueryResult, error) {
 	var filter wire.StepsQueryInput
 	if data := inputOf(argument); data != nil {
-		if problems := wire.Decode(data, &filter); len(problems) > 0 {
-			return wire.StepsQueryResult{}, problems
+		problems := wire.Decode(data, &filter)
+		if len(problems) == 0 && filter.Status != "" && !slices.Contains(stepStatuses, string(filter.Status)) {
+			problems = wire.Problems{{
+				Path: "status", Code: wire.CodeUnknown, Message: fmt.Sprintf("no step has the status %q", filter.Status),
+				Fix: wire.FixUnknown(string(filter.Status), stepStatuses),
+			}}
+		}
+		if len(problems) > 0 {
+			return wire.StepsQueryResult{}, refusal("query", problems)
 		}
 	}
 	result := wire.StepsQueryResult{RunID: r.id, Status: r.status, Steps: []wire.StepState{}}
@@ -70,21 +83,26 @@ func (r *run) checkCancelStep(argument converter.RawValue) error {
 func (r *run) stepToCancel(argument converter.RawValue) (*pendingStep, error) {
 	var input wire.CancelStepInput
 	if problems := wire.Decode(inputOf(argument), &input); len(problems) > 0 {
-		return nil, problems
+		return nil, refusal("update", problems)
+	}
+	if r.walkPlan == nil {
+		return nil, refusal("update", wire.Problems{{Code: wire.CodeConflict, Message: fmt.Sprintf("run %q is being planned: no step of it runs yet", r.id)}})
 	}
 	i, ok := r.index[input.Step]
 	if !ok {
-		return nil, wire.Problems{{Path: "step", Code: wire.CodeUnknown, Message: fmt.Sprintf("run %q has no step %q", r.id, input.Step), Fix: `the query "steps" lists them`}}
+		return nil, refusal("update", wire.Problems{{
+			Path: "step", Code: wire.CodeUnknown, Message: fmt.Sprintf("run %q has no step %q", r.id, input.Step), Fix: `the query "steps" lists them`,
+		}})
 	}
 	for _, p := range r.pending {
 		if p.step == i && p.closing == nil {
 			return p, nil
 		}
 	}
-	return nil, wire.Problems{{
+	return nil, refusal("update", wire.Problems{{
 		Path: "step", Code: wire.CodeConflict,
 		Message: fmt.Sprintf("step %q is %s", input.Step, r.progress.Status(i)), Fix: "only a step that is RUNNING can be cancelled",
-	}}
+	}})
 }
 
 // cancelStep answers once the step has ended.

@@ -26,6 +26,10 @@ func isNull(payload *commonpb.Payload) bool {
 	return string(payload.GetMetadata()[converter.MetadataEncoding]) == converter.MetadataEncodingNil
 }
 
+// rememberedInput is how much of a refused input is remembered, in bytes: as text in JSON the whole of a large one may
+// be more than Temporal takes.
+const rememberedInput = 64 << 10
+
 // decode reads the request, and what an earlier execution of the run carried along. A request that
 // is refused is remembered by one row and nothing else.
 func (r *run) decode(ctx workflow.Context, request, carried converter.RawValue) error {
@@ -50,9 +54,12 @@ func (r *run) decode(ctx workflow.Context, request, carried converter.RawValue) 
 }
 
 func (r *run) refuse(ctx workflow.Context, request converter.RawValue, problems wire.Problems) error {
+	// What was asked for is remembered even when it is cancelled meanwhile.
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	input := inputOf(request)
 	err := workflow.ExecuteActivity(controlOptions(ctx, r.queue, "refuse"), wire.RefuseActivity, wire.RefuseInput{
 		WorkflowID: r.id, FirstRunID: r.firstRunID, WorkflowType: wire.RunWorkflow,
-		Input: string(inputOf(request)), Problems: problems,
+		Input: string(input[:min(len(input), rememberedInput)]), Problems: problems,
 	}).Get(ctx, nil)
 	if err != nil {
 		return err

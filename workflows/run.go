@@ -45,6 +45,9 @@ type run struct {
 	status   wire.RunStatus
 	// begun is whether the walk was taken over from the execution before.
 	begun bool
+	// advanced is whether a step has ended in this execution: one in which none has does not continue as new, whatever
+	// the limits say, or the run would for ever.
+	advanced bool
 	// nextContinue is the number of history events from which continuing as new is tried.
 	nextContinue int
 	// firstOpen is below every step that has not ended, for details.
@@ -76,9 +79,11 @@ func (r *run) plan(ctx workflow.Context) (*wire.RunResult, error) {
 		return nil, nil
 	}
 	var planned wire.PlanRunResult
-	err := workflow.ExecuteActivity(controlOptions(ctx, r.queue, "plan"), wire.PlanRunActivity, wire.PlanRunInput{
+	// A cancel does not leave a half-made run behind: planning takes milliseconds, and the walk sees the cancel.
+	planning, _ := workflow.NewDisconnectedContext(ctx)
+	err := workflow.ExecuteActivity(controlOptions(planning, r.queue, "plan"), wire.PlanRunActivity, wire.PlanRunInput{
 		RunID: r.id, FirstRunID: r.firstRunID, Queue: r.queue, Request: r.request,
-	}).Get(ctx, &planned)
+	}).Get(planning, &planned)
 	if err != nil {
 		return nil, activityFailure(err)
 	}
@@ -148,7 +153,12 @@ func activityFailure(err error) error {
 }
 
 func invalidRequest(problems wire.Problems) error {
-	return temporal.NewNonRetryableApplicationError("invalid run request: "+problems.Error(), wire.FailureInvalidRequest, nil, wire.Refusal{Problems: problems})
+	return refusal("run request", problems)
+}
+
+// refusal is how every entry point refuses what it was given.
+func refusal(what string, problems wire.Problems) error {
+	return temporal.NewNonRetryableApplicationError("invalid "+what+": "+problems.Error(), wire.FailureInvalidRequest, nil, wire.Refusal{Problems: problems})
 }
 
 func resultOf(result *wire.RunResult) wire.RunResult {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -37,6 +39,9 @@ func (r *run) walk(ctx workflow.Context) (wire.RunResult, error) {
 		}
 		if err := r.continueAsNew(ctx); err != nil {
 			return wire.RunResult{}, err
+		}
+		if r.err != nil {
+			return wire.RunResult{}, r.err
 		}
 		r.dispatch(ctx)
 		r.recordDecided(ctx)
@@ -93,6 +98,7 @@ func (r *run) collect(ctx workflow.Context) {
 			open = append(open, p)
 		}
 	}
+	r.advanced = r.advanced || len(open) < len(r.pending)
 	clear(r.pending[len(open):])
 	r.pending = open
 }
@@ -102,21 +108,21 @@ func (r *run) settle(ctx workflow.Context, p *pendingStep) bool {
 	if p.closing != nil {
 		return r.settleClosed(ctx, p)
 	}
-	var raw json.RawMessage
+	var raw converter.RawValue
 	err := p.future.Get(ctx, &raw)
 	if err == nil {
-		return r.succeed(ctx, p, raw)
+		return r.succeed(ctx, p, inputOf(raw))
 	}
 	var failed *temporal.ApplicationError
 	switch {
 	case errors.As(err, &failed) && failed.Type() == wire.FailureStepFailed:
 		r.fail(p.step, failed.Message())
 		return true
-	case temporal.IsCanceledError(err) && !p.canceled:
+	case wasCanceled(err) && !p.canceled:
 		// The whole run is being cancelled: its end closes the step.
 		r.progress.Cancel(p.step)
 		return true
-	case temporal.IsCanceledError(err):
+	case wasCanceled(err):
 		p.closed = wire.ClosedStep{Step: r.walkPlan.Steps[p.step].Key, Status: wire.StepCanceled}
 	default:
 		p.closed = wire.ClosedStep{Step: r.walkPlan.Steps[p.step].Key, Status: wire.StepFailed, Error: err.Error()}
@@ -124,6 +130,13 @@ func (r *run) settle(ctx workflow.Context, p *pendingStep) bool {
 	// Nobody recorded this end, and an attempt may still be alive somewhere: close the step before it counts as ended.
 	p.closing = r.closeSteps(ctx, []wire.ClosedStep{p.closed})
 	return false
+}
+
+// wasCanceled says whether a step ended because that was asked for: also when the attempt failed before it heard of it,
+// and Temporal made no other.
+func wasCanceled(err error) bool {
+	var ended *temporal.ActivityError
+	return temporal.IsCanceledError(err) || errors.As(err, &ended) && ended.RetryState() == enums.RETRY_STATE_CANCEL_REQUESTED
 }
 
 func (r *run) closeSteps(ctx workflow.Context, steps []wire.ClosedStep) workflow.Future {
@@ -155,7 +168,7 @@ func (r *run) settleClosed(ctx workflow.Context, p *pendingStep) bool {
 
 // succeed takes a step's result. One that a person gave by `temporal activity complete` may be any
 // JSON: the step is recorded as done by hand, with all its outputs taken as emitted.
-func (r *run) succeed(ctx workflow.Context, p *pendingStep, raw json.RawMessage) (settled bool) {
+func (r *run) succeed(ctx workflow.Context, p *pendingStep, raw []byte) (settled bool) {
 	var result wire.StepResult
 	if json.Unmarshal(raw, &result) != nil || !result.Recorded {
 		p.closed = wire.ClosedStep{Step: r.walkPlan.Steps[p.step].Key, Status: wire.StepSuccess}
@@ -168,7 +181,7 @@ func (r *run) succeed(ctx workflow.Context, p *pendingStep, raw json.RawMessage)
 
 func (r *run) fail(step int, message string) {
 	if len(r.failures) < maxFailures {
-		r.failures = append(r.failures, wire.StepFailureInfo{Step: r.walkPlan.Steps[step].Key, Message: message})
+		r.failures = append(r.failures, wire.StepFailureInfo{Step: r.walkPlan.Steps[step].Key, Message: firstLine(message)})
 	}
 	r.progress.Fail(step)
 }
