@@ -142,3 +142,16 @@ func TestAnEndFromOutsideLeavesAnEndedRunAsItIs(t *testing.T) {
 	// The run's own end after a reset that computed nothing anew is recorded.
 	require.Equal(t, wire.RunCanceled, b.end("r1", 4, wire.RunCanceled).Status)
 }
+
+func TestAStepCompletedByHandIsDoneWithoutAMaterialization(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.begin("r1", step("a"), step("b"))
+	fence := b.granted("r1", "a", 1, 1)
+	done, err := b.CloseSteps(t.Context(), "r1", time.Time{}, []wire.ClosedStep{{Step: "a", Status: wire.StepSuccess}})
+	require.NoError(t, err)
+	require.Equal(t, []wire.DoneStep{{Step: "a", Result: wire.StepResult{Recorded: true}}}, done)
+	require.Equal(t, wire.StepResult{Recorded: true}, b.commit(fence, "a").Result, "the attempt that still runs hears that it is done")
+	require.Zero(t, b.count("select count(*) from materializations"))
+	require.Equal(t, 1, b.count("select count(*) from event_log where type = 'STEP_SUCCESS' and body->>'by_hand' = 'true'"))
+}

@@ -115,7 +115,8 @@ func TestACommitAcrossAMonthsEnd(t *testing.T) {
 	require.Equal(t, committed, b.commit(fence, "a"))
 	require.Equal(t, wire.ClaimDone, b.claim("r1", "a", 1, 2).Outcome)
 
-	require.Equal(t, 1, b.count("select count(*) from event_log_2031_01 where type = 'STEP_START'"))
+	require.Equal(t, 1, b.count("select count(*) from event_log_2031_01 where type = 'RUN_START'"))
+	require.Equal(t, 1, b.count("select count(*) from event_log_2031_02 where type = 'STEP_START' and body->>'started_at' like '2031-01-31T23:59:59.9%'"))
 	require.Equal(t, 1, b.count("select count(*) from event_log_2031_02 where type = 'ASSET_MATERIALIZATION'"))
 	require.Equal(t, 1, b.count("select count(*) from materializations"))
 	require.Zero(t, b.count("select count(*) from event_log_default"))

@@ -21,7 +21,8 @@ import (
 type Options struct {
 	// MaxOpenConnections bounds the pool; 0 is 16.
 	MaxOpenConnections int
-	// MaxIdleConnections is how many stay open without work; 0 is 4.
+	// MaxIdleConnections is how many stay open without work; 0 is all of them: a new connection plans every function anew,
+	// which costs more than what it saves.
 	MaxIdleConnections int
 	// MaxConnectionLifetime makes connections move to another server behind a load balancer; 0 is 30 minutes.
 	MaxConnectionLifetime time.Duration
@@ -32,7 +33,7 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	return Options{
 		MaxOpenConnections:    cmp.Or(o.MaxOpenConnections, 16),
-		MaxIdleConnections:    cmp.Or(o.MaxIdleConnections, 4),
+		MaxIdleConnections:    cmp.Or(o.MaxIdleConnections, o.MaxOpenConnections, 16),
 		MaxConnectionLifetime: cmp.Or(o.MaxConnectionLifetime, 30*time.Minute),
 		Timeout:               cmp.Or(o.Timeout, 30*time.Second),
 	}

@@ -30,6 +30,9 @@ create table steps (
     reason_since timestamptz,
     result       jsonb,   -- wire.StepResult, when done
     error        jsonb,   -- wire.ErrorInfo of the last failure
+    -- Whether the log has the step's STEP_START. It is written with the end of an attempt: a claim takes no position
+    -- in the log, so that claims do not queue behind the log's one row.
+    start_logged boolean not null default false,
     first_started_at timestamptz,
     claimed_at   timestamptz,
     ended_at     timestamptz,
@@ -102,6 +105,16 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- The event of an attempt's start, for whoever records its end: STEP_START once, STEP_RESTARTED from then on.
+-- +goose StatementBegin
+create function start_event_v1(p_row steps, p_attempt int) returns jsonb language sql immutable as $$
+    select jsonb_build_object(
+        'type', case when p_row.start_logged then 'STEP_RESTARTED' else 'STEP_START' end, 'step', p_row.step,
+        'body', jsonb_build_object('worker', p_row.worker, 'build', p_row.build, 'attempt', p_attempt, 'started_at', p_row.claimed_at)
+            || case when p_row.lost > 0 then jsonb_build_object('lost_workers', to_jsonb(p_row.lost_workers)) else '{}' end)
+$$;
+-- +goose StatementEnd
+
 -- {run, step, scheduled, token} -> {"holds"}: whether the attempt may still publish and commit.
 -- +goose StatementBegin
 create function check_token_v1(p jsonb) returns jsonb language sql stable as $$
@@ -114,6 +127,7 @@ $$;
 
 -- +goose Down
 drop function check_token_v1(jsonb);
+drop function start_event_v1(steps, int);
 drop function free_writers_v1(text, text[]);
 drop table asset_partitions;
 drop table materializations;

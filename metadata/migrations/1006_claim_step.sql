@@ -189,10 +189,6 @@ begin
                 v_answer := jsonb_build_object('outcome', 'waiting', 'holder', v_holder);
                 exit decide;
             end if;
-            v_events := v_events || jsonb_build_object(
-                'type', case when v_row.first_started_at is null then 'STEP_START' else 'STEP_RESTARTED' end, 'step', v_step,
-                'body', jsonb_build_object('worker', v_worker, 'build', coalesce(p->>'build', ''), 'attempt', v_row.failures + 1)
-                    || case when v_row.lost > 0 then jsonb_build_object('lost_workers', to_jsonb(v_row.lost_workers)) else '{}' end);
             update steps
             set token = v_row.token, started = v_started, held = true, worker = v_worker, build = coalesce(p->>'build', ''),
                 -- A step that was scheduled anew (started is 0) begins anew.

@@ -30,13 +30,13 @@ begin
     end if;
 
     update steps
-    set state = 'done', held = false, result = p->'result', error = null, ended_at = clock_v1(),
+    set state = 'done', held = false, start_logged = true, result = p->'result', error = null, ended_at = clock_v1(),
         reason_code = '', reason = '', reason_since = null
     where run_id = v_run and step = v_step;
     perform free_writers_v1(v_run, array[v_step]);
 
     select o_first, o_at into v_first, v_at from append_events_v1(v_run, v_runs.cause,
-        coalesce((
+        jsonb_build_array(start_event_v1(v_row, (p->>'attempt')::int)) || coalesce((
             select jsonb_agg(jsonb_build_object('type', 'ASSET_MATERIALIZATION', 'step', v_step,
                 'asset', o.output->>'asset', 'partition', coalesce(o.output->>'partition', ''),
                 'body', jsonb_build_object('location', o.output->>'location', 'data_version', o.output->>'data_version',
@@ -48,7 +48,7 @@ begin
     with made as (
         insert into materializations (position, at, run_id, step, scheduled, asset, partition, token, slot_token, location,
             metadata, data_version, code_version, inputs, build, cause)
-        select v_first + o.place - 1, v_at, v_run, v_step, v_row.scheduled, o.output->>'asset',
+        select v_first + o.place, v_at, v_run, v_step, v_row.scheduled, o.output->>'asset',
                coalesce(o.output->>'partition', ''), v_token, (o.output->>'slot_token')::bigint,
                coalesce(o.output->>'location', ''), coalesce(nullif(o.output->'metadata', 'null'), '[]'),
                coalesce(o.output->>'data_version', ''), coalesce(o.output->>'code_version', ''),
@@ -111,19 +111,19 @@ begin
     v_body := jsonb_build_object('error', p->'error', 'attempt', v_attempt, 'worker', coalesce(p->>'worker', ''));
     if v_final then
         update steps
-        set state = 'failed', failures = v_row.failures + 1, held = false, error = p->'error', ended_at = clock_v1(),
+        set state = 'failed', failures = v_row.failures + 1, held = false, start_logged = true, error = p->'error', ended_at = clock_v1(),
             reason_code = '', reason = '', reason_since = null
         where run_id = v_run and step = v_step;
         perform free_writers_v1(v_run, array[v_step]);
         perform append_events_v1(v_run, v_cause,
-            jsonb_build_array(jsonb_build_object('type', 'STEP_FAILURE', 'step', v_step, 'body', v_body)));
+            jsonb_build_array(start_event_v1(v_row, v_attempt), jsonb_build_object('type', 'STEP_FAILURE', 'step', v_step, 'body', v_body)));
     else
         update steps
-        set failures = v_row.failures + 1, held = false, error = p->'error',
+        set failures = v_row.failures + 1, held = false, start_logged = true, error = p->'error',
             reason_code = 'user_failure', reason_since = clock_v1(),
             reason = format('retry %s in %s', v_row.failures + 1, duration_text_v1(v_delay))
         where run_id = v_run and step = v_step;
-        perform append_events_v1(v_run, v_cause, jsonb_build_array(jsonb_build_object('type', 'STEP_UP_FOR_RETRY',
+        perform append_events_v1(v_run, v_cause, jsonb_build_array(start_event_v1(v_row, v_attempt), jsonb_build_object('type', 'STEP_UP_FOR_RETRY',
             'step', v_step, 'body', v_body || jsonb_build_object('delay', v_delay))));
     end if;
     return jsonb_build_object('refused', false);

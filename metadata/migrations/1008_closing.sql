@@ -3,7 +3,7 @@
 -- +goose Up
 
 -- Closes those of p_steps ([{step, status: wire.StepStatus, error}]) that are open or have no row, and returns the
--- events of it. p_scheduled is Temporal's time of the closing: a step that was scheduled later (by a reset) stays
+-- events of it. SUCCESS is a step that a person completed by hand: done, without a materialization. p_scheduled is Temporal's time of the closing: a step that was scheduled later (by a reset) stays
 -- open, an attempt that was scheduled earlier may no longer claim; 0 closes whatever it finds.
 -- +goose StatementBegin
 create function close_rows_v1(p_run text, p_scheduled bigint, p_steps jsonb) returns jsonb language plpgsql as $$
@@ -13,22 +13,23 @@ declare
     v_events jsonb;
 begin
     with closed as (
-        insert into steps as s (run_id, step, scheduled, state, error, ended_at)
-        select p_run, c.step, p_scheduled, c.state, c.error, v_at
-        from (select distinct on (step) step, lower(status) as state, error
+        insert into steps as s (run_id, step, scheduled, state, error, result, ended_at)
+        select p_run, c.step, p_scheduled, c.state, c.error, case c.state when 'done' then '{"recorded":true}'::jsonb end, v_at
+        from (select distinct on (step) step, case status when 'SUCCESS' then 'done' else lower(status) end as state, error
               from jsonb_to_recordset(p_steps) c(step text, status text, error jsonb) order by step) c
         join plan_steps ps on ps.run_id = p_run and ps.step = c.step
         order by c.step -- the order of locks
         on conflict (run_id, step) do update
         set state = excluded.state, scheduled = greatest(s.scheduled, excluded.scheduled), held = false,
-            error = coalesce(excluded.error, s.error), ended_at = excluded.ended_at,
+            error = coalesce(excluded.error, s.error), result = excluded.result, ended_at = excluded.ended_at,
             reason_code = '', reason = '', reason_since = null
         where s.state = 'open' and (p_scheduled = 0 or s.scheduled <= p_scheduled)
         returning s.step, s.state, s.error)
     select array_agg(c.step),
            jsonb_agg(jsonb_build_object(
-               'type', case c.state when 'failed' then 'STEP_FAILURE' else 'STEP_' || upper(c.state) end,
-               'step', c.step, 'body', case when c.error is null then '{}' else jsonb_build_object('error', c.error) end)
+               'type', case c.state when 'failed' then 'STEP_FAILURE' when 'done' then 'STEP_SUCCESS' else 'STEP_' || upper(c.state) end,
+               'step', c.step, 'body', case when c.state = 'done' then '{"by_hand":true}'
+                   when c.error is null then '{}' else jsonb_build_object('error', c.error) end)
                order by ps.idx)
     into v_closed, v_events
     from closed c join plan_steps ps on ps.run_id = p_run and ps.step = c.step;
