@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -68,7 +70,7 @@ func (a *app) request(options materialize) (wire.RunRequest, error) {
 	if options.dryRun && options.noWait {
 		add(usagef("--no-wait makes no sense with --dry-run, which starts nothing"))
 	}
-	request.Assets.Expression = union(options.selections)
+	request.Assets = union(options.selections)
 	var err error
 	request.Config, err = a.runConfig(options.configFile, options.settings)
 	add(err)
@@ -83,20 +85,27 @@ func (a *app) request(options materialize) (wire.RunRequest, error) {
 	return request, errors.Join(problems...)
 }
 
-// union is one expression that selects what any of the others does.
-func union(expressions []string) string {
-	if len(expressions) == 1 {
-		return expressions[0]
-	}
-	return strings.Join(parenthesized(expressions), " or ")
-}
+// plainKey is an expression that is just an asset's key.
+var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./-]*$`)
 
-func parenthesized(expressions []string) []string {
-	each := make([]string, len(expressions))
-	for i, expression := range expressions {
-		each[i] = "(" + expression + ")"
+// words of the selection language are no keys, although they look like it.
+var words = []string{"and", "or", "not", "sinks", "roots"}
+
+// union selects what any of the expressions does.
+func union(expressions []string) wire.AssetSelection {
+	if len(expressions) <= 1 {
+		return wire.AssetSelection{Expression: strings.Join(expressions, "")}
 	}
-	return each
+	keys := true
+	parenthesized := make([]string, len(expressions))
+	for i, expression := range expressions {
+		keys = keys && plainKey.MatchString(expression) && !slices.Contains(words, expression)
+		parenthesized[i] = "(" + expression + ")"
+	}
+	if keys {
+		return wire.AssetSelection{Keys: expressions}
+	}
+	return wire.AssetSelection{Expression: strings.Join(parenthesized, " or ")}
 }
 
 func (a *app) materialize(ctx context.Context, options materialize) error {

@@ -76,7 +76,7 @@ func (a *app) checkLocation(ctx context.Context, dir string) error {
 // buildFailure introduces what the compiler says.
 func buildFailure(err error) error {
 	var wrong *program.BuildError
-	if errors.As(err, &wrong) && wrong.Output != "" {
+	if errors.As(err, &wrong) && wrong.Output != "" && !wrong.Compiled {
 		return fmt.Errorf("the location does not build:\n%w", err)
 	}
 	return err

@@ -143,6 +143,7 @@ func (d *demonstration) materialize(ctx context.Context, kill bool) (string, err
 	}
 	a := d.app
 	f := a.newFollower(d.session, started.ID)
+	f.linkless = true
 	a.warn("materializing * as run %s\n", started.ID)
 	if !kill {
 		return started.ID, f.conclude(f.follow(ctx))

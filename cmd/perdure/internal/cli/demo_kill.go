@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/perdure-io/perdure/cmd/perdure/internal/render"
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -40,7 +41,7 @@ func (d *demonstration) killInMidRun(ctx context.Context, run string, f *followe
 		if err := d.process.Kill(); err != nil {
 			return err
 		}
-		f.notes <- fmt.Sprintf("killed the location (process %d) with SIGKILL: %d steps were done, %s was running", pid, len(done), strings.Join(running, ", "))
+		f.notes <- fmt.Sprintf("killed the location (process %d) with SIGKILL in mid-run: %s done, running: %s", pid, render.Count(len(done), "step"), strings.Join(running, ", "))
 		if err := d.startLocation(context.WithoutCancel(ctx)); err != nil {
 			return err
 		}

@@ -128,7 +128,7 @@ func (l *local) report(event program.Event) {
 	case program.Building:
 		a.warn("perdure: %s has changed: building", a.env.shown(event.File))
 	case program.BuildFailed:
-		a.warn("perdure: what ran before goes on, for this does not build:\n%s", render.Indent(event.Err.Error(), 2))
+		a.warn("perdure: the change is not taken, what ran before goes on:\n%s", render.Indent(event.Err.Error(), 2))
 	case program.Unchanged:
 		a.warn("perdure: the build is the same: what runs goes on")
 	case program.Started:

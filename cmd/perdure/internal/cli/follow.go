@@ -35,6 +35,8 @@ type follower struct {
 	unpolled string
 	// silent shows nothing: the output is JSON.
 	silent bool
+	// linkless leaves the link out of the summary: the Web UI is about to stop.
+	linkless bool
 	// notes are lines to print between the looks.
 	notes chan string
 
@@ -217,7 +219,7 @@ func (f *follower) conclude(result wire.RunResult, err error) error {
 
 func (f *follower) summary(result wire.RunResult, failed *starter.RunError) string {
 	var b strings.Builder
-	b.WriteString(f.style.Failures(f.view.Steps, false))
+	b.WriteString(f.style.Failures(f.view.Steps, false, f.app.env.Program+" run show "+f.run+" --stacks"))
 	fmt.Fprintf(&b, "\n%s  %s", f.style.RunStatus(result.Status), f.style.Bold(f.run))
 	if f.planned {
 		fmt.Fprintf(&b, "  %s in %s", render.Progress(f.view.Steps), render.RunDuration(f.view.Run, f.app.clock()))
@@ -227,6 +229,8 @@ func (f *follower) summary(result wire.RunResult, failed *starter.RunError) stri
 		// Terminated or timed out: the steps do not say why.
 		b.WriteString(render.Indent(failed.Cause.Error(), 2) + "\n")
 	}
-	b.WriteString(f.style.Faint(link(f.session.settings, f.run)) + "\n")
+	if !f.linkless {
+		b.WriteString(f.style.Faint(link(f.session.settings, f.run)) + "\n")
+	}
 	return b.String()
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/perdure-io/perdure/cmd/perdure/internal/program"
@@ -50,6 +52,10 @@ func (a *app) refuseForLocal() error {
 func (a *app) startLocal(ctx context.Context, dir, state string) (_ *local, err error) {
 	state = a.env.path(state)
 	l := &local{app: a, state: state, program: a.program(dir, state, a.env.Environ)}
+	// Before anything is started: a folder without a program is found at once.
+	if err := l.program.Inspect(ctx); err != nil {
+		return nil, buildFailure(err)
+	}
 	// The stack outlives ctx: on Ctrl-C the location drains first, which needs it.
 	stackCtx, cancelStart := context.WithCancel(context.WithoutCancel(ctx))
 	interrupt := context.AfterFunc(ctx, cancelStart)
@@ -74,16 +80,18 @@ func (a *app) startLocal(ctx context.Context, dir, state string) (_ *local, err 
 func (l *local) startParts(ctx, stackCtx context.Context, cancelStack context.CancelFunc) error {
 	buildCtx, cancelBuild := context.WithCancel(ctx)
 	defer cancelBuild()
+	log := &mutedWriter{Writer: l.app.env.Stderr}
 	built := make(chan error, 1)
 	go func() {
 		location, _, err := l.program.Build(buildCtx)
 		l.location = location
 		if err != nil {
+			log.muted.Store(true)
 			cancelStack()
 		}
 		built <- buildFailure(err)
 	}()
-	options := devstack.Options{Dir: l.state, Log: l.app.env.Stderr, LookupEnv: l.app.stackVariable}
+	options := devstack.Options{Dir: l.state, Log: log, LookupEnv: l.app.stackVariable}
 	stack, stackErr := devstack.Start(stackCtx, options)
 	l.stack = stack
 	if stackErr != nil {
@@ -96,8 +104,22 @@ func (l *local) startParts(ctx, stackCtx context.Context, cancelStack context.Ca
 	case buildErr != nil && !errors.Is(buildErr, context.Canceled):
 		return buildErr
 	default:
-		return errors.Join(stackErr, buildErr)
+		return stackErr
 	}
+}
+
+// mutedWriter can be silenced: what a stack says while it is given up would only distract from the reason.
+type mutedWriter struct {
+	io.Writer
+	muted atomic.Bool
+}
+
+// Write drops what is written while muted.
+func (w *mutedWriter) Write(text []byte) (int, error) {
+	if w.muted.Load() {
+		return len(text), nil
+	}
+	return w.Writer.Write(text)
 }
 
 // stackVariable is the environment as the stack sees it: --postgres-dsn names a server to use, as the variable does.

@@ -128,19 +128,34 @@ func stepCounts(run metadata.Run) string {
 func (a *app) runCancelCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "cancel RUN", Short: "Ask a run to stop: its steps are told, and it ends CANCELED", Args: arguments(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			if err := s.CancelRun(cmd.Context(), args[0]); err != nil {
-				return err
-			}
-			if a.output == jsonFormat {
-				return a.printJSON(map[string]string{"run_id": args[0], "status": string(wire.RunCanceling)})
-			}
-			return a.print(fmt.Sprintf("run %s was told to stop; `%s run watch %s` waits for its end\n", args[0], a.env.Program, args[0]))
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.cancelRun(cmd.Context(), args[0]) },
 	}
+}
+
+func (a *app) cancelRun(ctx context.Context, id string) error {
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	run, err := s.Store.Run(ctx, id)
+	switch {
+	case errors.Is(err, metadata.ErrNotFound):
+		// It may wait for a worker yet.
+		if _, describeErr := s.Temporal.DescribeWorkflowExecution(ctx, id, ""); describeErr != nil {
+			return notFound(ctx, s.Store, id)
+		}
+	case err != nil:
+		return err
+	case run.Status.Ended():
+		// Temporal takes a cancel of a closed workflow without a word.
+		return fmt.Errorf("run %s has ended already: %s, %s", id, run.Status, a.clock().Moment(run.EndedAt))
+	}
+	if err := s.CancelRun(ctx, id); err != nil {
+		return err
+	}
+	if a.output == jsonFormat {
+		return a.printJSON(map[string]string{"run_id": id, "status": string(wire.RunCanceling)})
+	}
+	return a.print(fmt.Sprintf("run %s was told to stop; `%s run watch %s` waits for its end\n", id, a.env.Program, id))
 }

@@ -32,7 +32,9 @@ type Program struct {
 type BuildError struct {
 	// Output is what the go command or the program said.
 	Output string
-	Cause  error
+	// Compiled says that it builds: Output is about its definitions.
+	Compiled bool
+	Cause    error
 }
 
 func (e *BuildError) Error() string {
@@ -127,6 +129,12 @@ func notMain(dir, name string) error {
 	return fmt.Errorf("%s holds package %s, not a program: its package main calls worker.Main", dir, name)
 }
 
+// Inspect says, within moments, whether there is a program at all. A *BuildError says that there is none.
+func (p Program) Inspect(ctx context.Context) error {
+	_, err := p.source(ctx)
+	return err
+}
+
 // Compile compiles the program. A *BuildError holds what the compiler says.
 func (p Program) Compile(ctx context.Context) error {
 	if _, err := p.source(ctx); err != nil {
@@ -192,7 +200,11 @@ func (p Program) definitions(ctx context.Context) (location string, err error) {
 	var output, complaint bytes.Buffer
 	ask.Stdout, ask.Stderr = &output, &complaint
 	if err := ask.Run(); err != nil {
-		return "", p.failed(ctx, err, complaint.String())
+		err = p.failed(ctx, err, strings.TrimPrefix(complaint.String(), "Error: "))
+		if wrong := (*BuildError)(nil); errors.As(err, &wrong) {
+			wrong.Compiled = true
+		}
+		return "", err
 	}
 	var snapshot struct {
 		Location string `json:"location"`

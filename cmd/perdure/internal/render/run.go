@@ -61,7 +61,7 @@ func (s Style) RunDetails(v RunView, clock Clock, stacks bool) string {
 	}
 	b.WriteString("\n" + s.Fields([][2]string{
 		{"title", OneLine(run.Title)}, {"note", OneLine(run.Note)},
-		{"job", run.Job}, {"selection", OneLine(run.Selection)}, {"config", string(run.Config)}, {"tags", tags(run.Tags)},
+		{"job", run.Job}, {"selection", OneLine(run.Selection)}, {"config", config(run)}, {"tags", tags(run.Tags)},
 		{"location", location(run)}, {"cause", causeOf(run)},
 		{"started", clock.Moment(run.StartedAt)}, {"ended", clock.Moment(run.EndedAt)}, {"duration", RunDuration(run, clock)},
 		{"web ui", v.Link},
@@ -69,7 +69,7 @@ func (s Style) RunDetails(v RunView, clock Clock, stacks bool) string {
 	if len(v.Steps) > 0 {
 		b.WriteString("\n" + s.StepTable(v, clock))
 	}
-	b.WriteString(s.Failures(v.Steps, stacks))
+	b.WriteString(s.Failures(v.Steps, stacks, "--stacks"))
 	return b.String()
 }
 
@@ -78,6 +78,14 @@ func location(run metadata.Run) string {
 		return run.Location
 	}
 	return run.Location + " (build " + run.Build + ")"
+}
+
+// config is the run config on one line; "" when there is none.
+func config(run metadata.Run) string {
+	if string(run.Config) == "null" {
+		return ""
+	}
+	return OneLine(string(run.Config))
 }
 
 // causeOf is the run's cause when it is not simply the run itself.
@@ -170,8 +178,9 @@ func (s Style) remark(step metadata.Step, needs []string, clock Clock) string {
 	}
 }
 
-// Failures are the whole messages of the failed steps, for which a table has no room; with stacks when asked.
-func (s Style) Failures(steps []metadata.Step, stacks bool) string {
+// Failures are the whole messages of the failed steps, for which a table has no room; with stacks when asked, else with
+// the hint what shows them.
+func (s Style) Failures(steps []metadata.Step, stacks bool, hint string) string {
 	var b strings.Builder
 	hidden := false
 	for _, step := range steps {
@@ -190,7 +199,7 @@ func (s Style) Failures(steps []metadata.Step, stacks bool) string {
 		}
 	}
 	if hidden {
-		b.WriteString("\n" + s.Faint("--stacks shows the stacks of panics") + "\n")
+		b.WriteString("\n" + s.Faint(hint+" shows the stacks of panics") + "\n")
 	}
 	return b.String()
 }

@@ -1,0 +1,114 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestACommandLineThatMakesNoSenseIsExplainedWithoutUsageText(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"aset"}, "Error: perdure has no command \"aset\" (did you mean asset?)\n`perdure --help` says how to use it\n"},
+		{[]string{"asset", "lst"}, "Error: perdure asset has no command \"lst\" (did you mean list?)\n`perdure asset --help` says how to use it\n"},
+		{[]string{"run", "show"}, "Error: accepts 1 arg(s), received 0\n`perdure run show --help` says how to use it\n"},
+		{[]string{"run", "list", "--lmit", "3"}, "Error: unknown flag: --lmit\n`perdure run list --help` says how to use it\n"},
+		{[]string{"run", "list", "-o", "yaml"}, "Error: invalid argument \"yaml\" for \"-o, --output\" flag: must be table or json, not \"yaml\"\n`perdure run list --help` says how to use it\n"},
+		{
+			[]string{"run", "list", "--status", "sucess", "--limit", "0", "--tag", "a"},
+			"Error: --status: there is no status \"sucess\" (did you mean \"SUCCESS\"? known: QUEUED, STARTING, STARTED, CANCELING, SUCCESS, FAILURE, CANCELED)\n" +
+				"--limit is 0 and must be 1 to 1000\n--tag a: write it as KEY=VALUE\n`perdure run list --help` says how to use it\n",
+		},
+		{
+			[]string{"asset", "materialize", "--set", "a=1", "--priority", "urgent", "--dry-run", "--no-wait"},
+			"Error: name what to materialize: a selection such as \"*\" or \"route_delays+\", or --job\n" +
+				"--no-wait makes no sense with --dry-run, which starts nothing\n" +
+				"--set a=1: write it as assets.KEY.FIELD=VALUE or resources.NAME.FIELD=VALUE; a name with dots in it as assets[\"a.b\"].FIELD=VALUE\n" +
+				"--priority must be 1 to 5, or \"high\", \"normal\", \"low\" or \"backfill\", not urgent\n`perdure asset materialize --help` says how to use it\n",
+		},
+		{[]string{"migrate", "down"}, "Error: --to is missing: the version to go back to, as `perdure migrate status` lists them; 0 removes every table\n`perdure migrate down --help` says how to use it\n"},
+		{[]string{"migrate", "upp"}, "Error: perdure migrate has no command \"upp\" (did you mean up?)\n`perdure migrate --help` says how to use it\n"},
+		{[]string{"schema", "RunRequst"}, "Error: there is no schema \"RunRequst\" (did you mean \"RunRequest\"? known: CancelStepInput, Metadatum, Refusal, RunRequest, RunResult, StepState, StepsQueryInput, StepsQueryResult)\n`perdure schema --help` says how to use it\n"},
+		{[]string{"demo"}, "Error: there is no folder examples/flights here: call this in a clone of the repository, or name the folder of a code location\n`perdure demo --help` says how to use it\n"},
+		{[]string{"dev", "--output", "json", "--address", "a:1"}, "Error: --output: this command prints no JSON\n--temporal-address: this command brings a Temporal of its own\n`perdure dev --help` says how to use it\n"},
+	} {
+		require.Equal(t, test.want, newShell(t).fails(t, 2, test.args...), "%v", test.args)
+	}
+}
+
+func TestEveryMissingServerIsNamedAtOnce(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	s := newShell(t, "PERDURE_TEMPORAL_ADDRESS="+address, "PERDURE_POSTGRES_DSN=postgres://me:secret@"+address+"/x?sslmode=disable")
+	complaint := s.fails(t, 1, "check", "--instance")
+	require.Contains(t, complaint, "temporal at "+address+" (temporal.address) cannot be reached")
+	require.Contains(t, complaint, "postgres at postgres://me:xxxxx@"+address+"/x?sslmode=disable (postgres.dsn) cannot be reached")
+	require.NotContains(t, complaint, "secret")
+	require.Contains(t, newShell(t).fails(t, 1, "asset", "list"), "or use `perdure dev`, which brings a PostgreSQL")
+}
+
+func TestSchemaPrintsJSONSchema(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	schema := parsed[struct {
+		Title      string                     `json:"title"`
+		Properties map[string]json.RawMessage `json:"properties"`
+	}](t, s.ok(t, "schema", "RunRequest"))
+	require.Equal(t, "RunRequest", schema.Title)
+	require.Contains(t, schema.Properties, "dry_run")
+	require.Contains(t, s.ok(t, "schema"), "RunRequest\nRunResult\n")
+	require.Contains(t, parsed[[]string](t, s.ok(t, "schema", "-o", "json")), "RunRequest")
+}
+
+func TestCheckOfAFolderWithoutAProgram(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	require.Contains(t, s.fails(t, 1, "check", "nowhere"), "there is no folder ")
+	s.write(t, "lib/go.mod", "module example.com/lib\n\ngo 1.26\n")
+	s.write(t, "lib/lib.go", "package lib\n")
+	require.Contains(t, s.fails(t, 1, "check", "lib"), "holds package lib, not a program: its package main calls worker.Main")
+}
+
+func TestStackOfTheFolderIsUsedWhereNothingElseIsConfigured(t *testing.T) {
+	t.Parallel()
+	configured := migrated(t)
+	dsn, address := configured.environ[0][len("PERDURE_POSTGRES_DSN="):], configured.environ[1][len("PERDURE_TEMPORAL_ADDRESS="):]
+	stack, err := json.Marshal(map[string]string{"temporal_address": address, "ui_address": "127.0.0.1:1", "postgres_dsn": dsn, "storage_url": "file:///nowhere"})
+	require.NoError(t, err)
+	s := newShell(t)
+	s.write(t, ".perdure/running.json", string(stack))
+	want := "Temporal at " + address + ": answers"
+	require.Contains(t, s.ok(t, "check", "--instance"), want)
+
+	below := newShell(t)
+	s.write(t, "below/.keep", "")
+	below.folder = s.folder + "/below"
+	require.Contains(t, below.ok(t, "check", "--instance"), want)
+
+	require.Contains(t, s.fails(t, 1, "check", "--instance", "--address", "127.0.0.1:1"), "temporal at 127.0.0.1:1")
+	s.write(t, "perdure.yaml", "temporal:\n  address: 127.0.0.1:1\n")
+	require.Contains(t, s.fails(t, 1, "check", "--instance"), "temporal at 127.0.0.1:1")
+}
+
+func TestAStackThatWasKilledIsNotUsed(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	s.write(t, ".perdure/running.json", `{"temporal_address":"127.0.0.1:1","ui_address":"127.0.0.1:1","postgres_dsn":"postgres://x@127.0.0.1:1/x","storage_url":"file:///nowhere"}`)
+	require.Contains(t, s.fails(t, 1, "asset", "list"), "postgres.dsn is not set")
+}
+
+func TestAnEmptyInstanceSaysSo(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	require.Contains(t, s.fails(t, 1, "asset", "list"), "there is no code location yet")
+	require.Equal(t, "no run matches\n", s.ok(t, "run", "list"))
+	require.Equal(t, "Error: there is no run \"r1\": `perdure run list` names those there are\n", s.fails(t, 1, "run", "show", "r1"))
+}
