@@ -37,12 +37,17 @@ func (a *Activities) endDeadRun(ctx context.Context, id string) error {
 	default:
 		info := described.GetWorkflowExecutionInfo()
 		status := info.GetStatus()
-		if status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW ||
-			info.GetFirstRunId() != recorded.FirstRunID {
+		switch {
+		case info.GetFirstRunId() != recorded.FirstRunID:
+			// Temporal gives an id out again only when the execution that had it is closed.
+			end.Reason = "its workflow ended in Temporal without recording the run's end, and another was started under its id"
+			end.Scheduled = info.GetStartTime().AsTime()
+		case status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW:
 			return nil
+		default:
+			end.Reason = fmt.Sprintf("its workflow ended as %s in Temporal without recording the run's end", strings.ToLower(status.String()))
+			end.Scheduled = info.GetCloseTime().AsTime()
 		}
-		end.Reason = fmt.Sprintf("its workflow ended as %s in Temporal without recording the run's end", strings.ToLower(status.String()))
-		end.Scheduled = info.GetCloseTime().AsTime()
 	}
 	_, err = a.Store.EndRun(ctx, end)
 	if errors.Is(err, metadata.ErrConflict) {
