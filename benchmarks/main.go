@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime/pprof"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -45,15 +47,35 @@ var benchmarks = []benchmark{
 func main() {
 	pattern := flag.String("bench", ".", "regular expression over the names of benchmarks")
 	runs := flag.Int("runs", 5, "how often each is measured, at least 3; the median counts")
+	profile := flag.String("cpuprofile", "", "file for a CPU profile of this process, both sides of it")
 	out := flag.String("out", "benchmarks/out/latest.json", "file for the report")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *pattern, *runs, *out); err != nil {
+	if err := profiled(*profile, func() error { return run(ctx, *pattern, *runs, *out) }); err != nil {
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		stop()
 		os.Exit(1)
 	}
+}
+
+// profiled runs do under the CPU profiler when path names a file for the profile.
+func profiled(path string, do func() error) (err error) {
+	if path == "" {
+		return do()
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("-cpuprofile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return errors.Join(fmt.Errorf("-cpuprofile: %w", err), file.Close())
+	}
+	defer func() {
+		pprof.StopCPUProfile()
+		err = errors.Join(err, file.Close())
+	}()
+	return do()
 }
 
 func run(ctx context.Context, pattern string, runs int, out string) error {
