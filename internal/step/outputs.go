@@ -1,6 +1,7 @@
 package step
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,12 +94,17 @@ func (e *execution) stage(ctx context.Context, outputs []Output) (*stagedStep, e
 	}
 	staged := &stagedStep{record: &StagedOutputs{Attempt: e.attempt.Number, Result: wire.StepResult{Recorded: true, NotEmitted: notEmitted}}}
 	for _, output := range outputs {
-		handle, err := e.code.Stage(e.attempt, Slot{Asset: output.Asset, Token: e.attempt.Token}, output.Value)
+		// What the store reports is about this output alone.
+		own := *e.attempt
+		own.reported, own.dataVersion = nil, ""
+		handle, err := e.code.Stage(&own, Slot{Asset: output.Asset, Token: e.attempt.Token}, output.Value)
 		if err != nil {
 			e.discard(ctx, staged.handles)
 			return nil, fmt.Errorf("store %q: %w", output.Asset, err)
 		}
 		staged.handles = append(staged.handles, handle)
+		output.Metadata = slices.Concat(output.Metadata, own.reported)
+		output.DataVersion = cmp.Or(output.DataVersion, own.dataVersion)
 		staged.record.Outputs = append(staged.record.Outputs, e.describe(output, handle))
 		staged.record.Result.Materialized = append(staged.record.Result.Materialized, output.Asset)
 	}

@@ -34,6 +34,8 @@ type bundle struct {
 	calls     int
 	compute   func(*Attempt) ([]Output, error)
 	resumable bool
+	// storeReports is what the store says of each value that it stages.
+	storeReports []wire.Metadatum
 
 	previous *StagedOutputs
 	beats    []*StagedOutputs
@@ -62,7 +64,9 @@ func (b *bundle) Claim(context.Context, wire.ClaimRequest) (wire.Claim, error) {
 	return claim, b.reach()
 }
 
-func (b *bundle) CheckToken(context.Context, wire.Fence) (bool, error) { return !b.lostToken, b.reach() }
+func (b *bundle) CheckToken(context.Context, wire.Fence) (bool, error) {
+	return !b.lostToken, b.reach()
+}
 
 func (b *bundle) Commit(_ context.Context, commit wire.Commit) (wire.Committed, error) {
 	if err := b.reach(); err != nil {
@@ -120,7 +124,8 @@ func (b *bundle) run(ctx context.Context) (wire.StepResult, error) {
 			b.calls++
 			return b.compute(a)
 		},
-		Stage: func(_ *Attempt, slot Slot, _ any) (Staged, error) {
+		Stage: func(a *Attempt, slot Slot, _ any) (Staged, error) {
+			a.Report(b.storeReports...)
 			at := fmt.Sprintf("%s/%d", slot.Asset, slot.Token)
 			b.stored[at] = "staged"
 			return value{b, at}, nil
@@ -406,4 +411,16 @@ func TestReportedMetadataGoesToEveryOutput(t *testing.T) {
 	require.True(t, slices.EqualFunc([]string{"v9", "v1"}, outputs, func(v string, o wire.CommittedOutput) bool { return o.DataVersion == v }))
 	require.Len(t, outputs[0].Metadata, 2)
 	require.Len(t, outputs[1].Metadata, 1)
+}
+
+func TestWhatTheStoreReportsStaysWithItsOutput(t *testing.T) {
+	t.Parallel()
+	b := newBundle(plan.Output{Asset: "clean"}, plan.Output{Asset: "rejected"})
+	b.compute = func(*Attempt) ([]Output, error) { return []Output{{Asset: "clean"}, {Asset: "rejected"}}, nil }
+	b.storeReports = []wire.Metadatum{{Label: "bytes", Type: wire.MetadataInt, Value: json.RawMessage("3")}}
+	_, err := b.run(t.Context())
+	require.NoError(t, err)
+	for _, output := range b.commits[0].Outputs {
+		require.Equal(t, b.storeReports, output.Metadata, output.Asset)
+	}
 }
