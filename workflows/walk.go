@@ -118,9 +118,8 @@ func (r *run) settle(ctx workflow.Context, p *pendingStep) bool {
 	case errors.As(err, &failed) && failed.Type() == wire.FailureStepFailed:
 		r.fail(p.step, failed.Message())
 		return true
-	case wasCanceled(err) && !p.canceled:
-		// The whole run is being cancelled: its end closes the step.
-		r.progress.Cancel(p.step)
+	case wasCanceled(err) && !p.canceled && (ctx.Err() != nil || r.status == wire.RunCanceling):
+		// The whole run is being cancelled: its end closes the step, and what needs it.
 		return true
 	case wasCanceled(err):
 		p.closed = wire.ClosedStep{Step: r.walkPlan.Steps[p.step].Key, Status: wire.StepCanceled}

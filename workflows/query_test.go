@@ -1,0 +1,192 @@
+package workflows_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	sdkpb "go.temporal.io/api/sdk/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/perdure-io/perdure/wire"
+)
+
+type activityStarted = activity.Info
+
+// updateAnswer is what whoever sends an update hears.
+type updateAnswer struct {
+	t         *testing.T
+	accepted  bool
+	completed bool
+	result    wire.StepState
+	err       error
+}
+
+func (a *updateAnswer) Accept()          { a.accepted = true }
+func (a *updateAnswer) Reject(err error) { a.err = err }
+func (a *updateAnswer) Complete(result any, err error) {
+	a.completed, a.err = true, err
+	if err == nil {
+		state, ok := result.(wire.StepState)
+		require.True(a.t, ok, "%T", result)
+		a.result = state
+	}
+}
+
+func TestTheQueryTellsWhereStepsAre(t *testing.T) {
+	t.Parallel()
+	w := newWorld("a", "b", "child<a,b", "grandchild<child").does(isHeld, "a", "b")
+	e := w.environment(t)
+	e.after(time.Minute, func() {
+		require.Equal(t, wire.StepsQueryResult{RunID: "r1", Status: wire.RunStarted, Steps: []wire.StepState{
+			{Step: "a", Status: wire.StepRunning}, {Step: "b", Status: wire.StepRunning},
+			{Step: "child", Status: wire.StepWaiting, WaitingFor: []string{"a", "b"}},
+			{Step: "grandchild", Status: wire.StepWaiting, WaitingFor: []string{"child"}},
+		}}, e.steps())
+		e.completeAll("b")
+	})
+	e.after(2*time.Minute, func() {
+		require.Equal(t, []wire.StepState{
+			{Step: "child", Status: wire.StepWaiting, WaitingFor: []string{"a"}},
+			{Step: "grandchild", Status: wire.StepWaiting, WaitingFor: []string{"child"}},
+		}, e.steps(payload(`{"status":"WAITING"}`)).Steps)
+		require.Equal(t, []wire.StepState{{Step: "b", Status: wire.StepSuccess}}, e.steps(wire.StepsQueryInput{Status: wire.StepSuccess}).Steps)
+		require.Equal(t, []wire.StepState{}, e.steps(payload(`{"status":"FAILED"}`)).Steps)
+		require.Len(t, e.steps(payload(`{}`)).Steps, 4)
+		e.completeAll("a")
+	})
+	_, err := e.run(everything())
+	require.NoError(t, err)
+	require.Equal(t, wire.RunSuccess, e.steps().Status, "a closed run still answers")
+}
+
+func TestABadQueryIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld("a")
+	e := w.environment(t)
+	_, err := e.run(everything())
+	require.NoError(t, err)
+	for argument, says := range map[string]string{
+		`{"state":"RUNNING"}`:  `unknown field "state"`,
+		`{"status":"RUNING"}`:  `no step has the status "RUNING"`,
+		`{"status":7}`:         "must be a string",
+		`null`:                 "must not be null",
+		`[]`:                   "must be a JSON object",
+		`{"status":"running"}`: "RUNNING",
+	} {
+		_, err := e.QueryWorkflow(wire.StepsQuery, payload(argument))
+		require.ErrorContains(t, err, "invalid query: ", argument)
+		require.ErrorContains(t, err, says, argument)
+	}
+}
+
+// details are what Temporal's Web UI shows of the run.
+func (e *environment) details() string {
+	e.t.Helper()
+	answer, err := e.QueryWorkflow("__temporal_workflow_metadata")
+	require.NoError(e.t, err)
+	var metadata sdkpb.WorkflowMetadata
+	require.NoError(e.t, answer.Get(&metadata))
+	return metadata.GetCurrentDetails()
+}
+
+func TestTheDetailsSayStatusAndReasonFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorld("done", "bad", "left<bad", "a", "b", "c", "child<a,b", "many<done,a,b,c,child")
+	w.does(fails("no such column\nat line 3"), "bad").does(isHeld, "a", "b", "c")
+	w.walk.Limits.MaxConcurrentSteps = 2
+	e := w.environment(t)
+	e.after(time.Minute, func() {
+		require.Equal(t, "**STARTED** a step failed; what does not need it goes on\n\n"+
+			"| done | running | waiting | failed | skipped | cancelled |\n|---|---|---|---|---|---|\n"+
+			"| 1 of 8 | 2 | 3 | 1 | 1 | 0 |\n"+
+			"\n**Failed**\n\n- `bad`: no such column\n"+
+			"\n**Running** `a`, `b`\n"+
+			"\n**Waiting**\n\n- `child` for `a`, `b`\n- `many` for `a`, `b`, `c` and others\n", e.details())
+		e.completeAll("a", "b")
+	})
+	e.after(2*time.Minute, func() { e.completeAll("c") })
+	_, err := e.run(everything())
+	runFailed(t, err)
+	require.Equal(t, "**FAILURE** \n\n"+
+		"| done | running | waiting | failed | skipped | cancelled |\n|---|---|---|---|---|---|\n"+
+		"| 6 of 8 | 0 | 0 | 1 | 1 | 0 |\n"+
+		"\n**Failed**\n\n- `bad`: no such column\n", e.details())
+}
+
+func TestTheDetailsSayWhatKeepsReadySteps(t *testing.T) {
+	t.Parallel()
+	w := newWorld("a", "b", "c").does(isHeld, "a")
+	w.walk.Limits.MaxConcurrentSteps = 1
+	e := w.environment(t)
+	e.after(time.Minute, func() {
+		require.True(t, strings.HasPrefix(e.details(), "**STARTED** 2 steps are ready and wait for the limit of 1 steps at once\n"), e.details())
+		e.completeAll("a")
+	})
+	_, err := e.run(everything())
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(e.details(), "**SUCCESS** \n"), e.details())
+}
+
+func TestTheDetailsStayShort(t *testing.T) {
+	t.Parallel()
+	var steps, bad []string
+	for _, letter := range strings.Split("abcdefghijklmnopqrst", "") {
+		bad = append(bad, "bad_"+letter)
+		steps = append(steps, "bad_"+letter, "held_"+letter, "child_"+letter+"<held_"+letter)
+	}
+	w := newWorld(steps...).does(fails(strings.Repeat("é", 100_000)), bad...)
+	for _, step := range steps {
+		if strings.HasPrefix(step, "held_") {
+			w.does(isHeld, step)
+		}
+	}
+	e := w.environment(t)
+	e.after(time.Minute, func() {
+		details := e.details()
+		require.Less(t, len(details), 8000)
+		require.Equal(t, 5, strings.Count(details, "- `bad_"))
+		require.Contains(t, details, "`held_h` and 12 more\n")
+		require.Equal(t, 8, strings.Count(details, "- `child_"))
+		e.CancelWorkflow()
+	})
+	_, err := e.run(everything())
+	require.Equal(t, 40, canceled(t, err).Steps.Canceled)
+}
+
+func TestOnlySearchAttributesThatExistAreSet(t *testing.T) {
+	t.Parallel()
+	all := []string{wire.SearchJob, wire.SearchStatus, wire.SearchCause, wire.SearchAssets}
+	for name, test := range map[string]struct {
+		attributes []string
+		job        string
+		want       map[string]any
+	}{
+		"none":                             {nil, "nightly", map[string]any{}},
+		"all":                              {all, "nightly", map[string]any{wire.SearchJob: "nightly", wire.SearchStatus: "SUCCESS", wire.SearchCause: "r1", wire.SearchAssets: []string{"a"}}},
+		"some":                             {[]string{wire.SearchStatus, wire.SearchAssets}, "nightly", map[string]any{wire.SearchStatus: "SUCCESS", wire.SearchAssets: []string{"a"}}},
+		"no job":                           {all, "", map[string]any{wire.SearchStatus: "SUCCESS", wire.SearchCause: "r1", wire.SearchAssets: []string{"a"}}},
+		"one that this code does not know": {[]string{"PerdureTomorrow"}, "nightly", map[string]any{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld("a")
+			w.walk.Attributes, w.walk.Job, w.walk.Assets = test.attributes, test.job, []string{"a"}
+			e := w.environment(t)
+			found := map[string]any{}
+			e.OnUpsertTypedSearchAttributes(mock.Anything).Run(func(arguments mock.Arguments) {
+				set, ok := arguments[0].(temporal.SearchAttributes)
+				require.True(t, ok)
+				for key, value := range set.GetUntypedValues() {
+					found[key.GetName()] = value
+				}
+			}).Return(nil).Maybe()
+			_, err := e.run(everything())
+			require.NoError(t, err)
+			require.Equal(t, test.want, found)
+		})
+	}
+}
