@@ -15,7 +15,7 @@ var (
 	errCanceled = errors.New("it was cancelled")
 	errPaused   = errors.New("its activity was paused")
 	errReset    = errors.New("its activity was reset")
-	errGone     = errors.New("Temporal no longer knows this attempt: the run was terminated or reset, or the attempt timed out")
+	errGone     = errors.New("its run was terminated or reset, or the attempt timed out: Temporal no longer knows it")
 	// ErrDraining is the cause that a worker ends its activities' context with when it stops.
 	ErrDraining = errors.New("its worker is stopping")
 )

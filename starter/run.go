@@ -75,8 +75,7 @@ func runError(id string, err error) error {
 // has ended is an error that says so.
 func (s *Starter) CancelRun(ctx context.Context, id string) error {
 	err := s.Temporal.CancelWorkflow(ctx, id, "")
-	var notFound *serviceerror.NotFound
-	if errors.As(err, &notFound) {
+	if _, ok := errors.AsType[*serviceerror.NotFound](err); ok {
 		return fmt.Errorf("run %q is not open: %w", id, err)
 	}
 	if err != nil {

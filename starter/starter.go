@@ -64,8 +64,7 @@ func (s *Starter) StartRun(ctx context.Context, run NewRun) (StartedRun, error) 
 		StaticSummary:                            summary(run.Request),
 		Priority:                                 temporal.Priority{PriorityKey: int(run.Request.Priority)},
 	}, wire.RunWorkflow, run.Request)
-	var taken *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &taken) {
+	if _, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
 		return StartedRun{}, wire.Problems{exists(run.ID, "")}
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -65,9 +66,9 @@ func buildID(configured string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read this program for its build id: %w: set worker.build", err)
 	}
-	defer program.Close()
 	hash := sha256.New()
-	if _, err := io.Copy(hash, program); err != nil {
+	_, err = io.Copy(hash, program)
+	if err = errors.Join(err, program.Close()); err != nil {
 		return "", fmt.Errorf("read this program for its build id: %w: set worker.build", err)
 	}
 	return hex.EncodeToString(hash.Sum(nil))[:12], nil

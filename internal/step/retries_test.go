@@ -21,11 +21,13 @@ func TestRetryDelayFollowsThePolicy(t *testing.T) {
 		"linear":      {plan.Retries{Delay: time.Second, Backoff: plan.BackoffLinear}, 0.5, []time.Duration{time.Second, 2 * time.Second, 3 * time.Second}},
 		"exponential": {plan.Retries{Delay: time.Second, Backoff: plan.BackoffExponential}, 0.5, []time.Duration{time.Second, 3 * time.Second, 7 * time.Second}},
 		"full jitter": {
-			plan.Retries{Delay: time.Second, Backoff: plan.BackoffLinear, Jitter: plan.JitterFull}, 0.25,
+			plan.Retries{Delay: time.Second, Backoff: plan.BackoffLinear, Jitter: plan.JitterFull},
+			0.25,
 			[]time.Duration{250 * time.Millisecond, 500 * time.Millisecond, 750 * time.Millisecond},
 		},
 		"plus minus adds a part of the base, not of the delay": {
-			plan.Retries{Delay: time.Second, Backoff: plan.BackoffLinear, Jitter: plan.JitterPlusMinus}, 0.75,
+			plan.Retries{Delay: time.Second, Backoff: plan.BackoffLinear, Jitter: plan.JitterPlusMinus},
+			0.75,
 			[]time.Duration{1500 * time.Millisecond, 2500 * time.Millisecond, 3500 * time.Millisecond},
 		},
 		"never negative": {plan.Retries{Delay: time.Second, Jitter: plan.JitterPlusMinus}, 0, []time.Duration{0, 0, 0}},

@@ -245,8 +245,7 @@ func (e *execution) fail(ctx context.Context, cause error) error {
 		failed.Final = false
 		failed.Delay = retryDelay(*policy, e.attempt.Number, e.runner.Random)
 	}
-	var panicked *panicError
-	if errors.As(cause, &panicked) {
+	if panicked, ok := errors.AsType[*panicError](cause); ok {
 		failed.Stack = panicked.stack
 	}
 	record := wire.Failure{
