@@ -202,8 +202,17 @@ func (a *app) assetTable(listed []listedAsset, several bool) string {
 			rows[i][5] = render.Number(*asset.Rows)
 		}
 	}
-	return style.Table([]render.Column{{Title: "asset"}, {Title: "location"}, {Title: "group"}, {Title: "kinds"}, {Title: "materialized"},
-		{Title: "rows", Right: true}, {Title: "last run"}, {Title: "status"}, {Title: "where"}}, rows)
+	return style.Table([]render.Column{
+		{Title: "asset"},
+		{Title: "location"},
+		{Title: "group"},
+		{Title: "kinds"},
+		{Title: "materialized"},
+		{Title: "rows", Right: true},
+		{Title: "last run"},
+		{Title: "status"},
+		{Title: "where"},
+	}, rows)
 }
 
 func materialized(asset listedAsset, style render.Style, clock render.Clock) string {

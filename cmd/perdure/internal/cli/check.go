@@ -83,7 +83,7 @@ func buildFailure(err error) error {
 }
 
 func (a *app) checkInstance(ctx context.Context) error {
-	settings, err := a.config()
+	settings, err := a.config(ctx)
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,8 @@ func (l *local) banner() string {
 			`'{"workflowType":{"name":"Run"},"taskQueue":{"name":"` + queue + `"},"input":[{"assets":"*"}]}'`,
 	}
 	return "\n" + style.Fields([][2]string{
-		{"Web UI", style.Bold(l.settings.Temporal.UIAddress)}, {"task queue", queue},
+		{"Web UI", style.Bold(l.settings.Temporal.UIAddress)},
+		{"task queue", queue},
 		{"Temporal", l.stack.TemporalAddress + ", HTTP API " + l.stack.HTTPAddress},
 		{"PostgreSQL", l.settings.Postgres.DSN.Redacted() + " (with its password in " + a.env.shown(filepath.Join(l.state, stackFile)) + ")"},
 		{"data", a.env.shown(l.state)},

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,8 +62,8 @@ func terminal(w io.Writer) (width, height int, ok bool) {
 // lookup reads an environment variable.
 func (e Environment) lookup(name string) (string, bool) {
 	// The last one of a name counts, as in package exec.
-	for i := len(e.Environ) - 1; i >= 0; i-- {
-		if key, value, _ := strings.Cut(e.Environ[i], "="); key == name {
+	for _, entry := range slices.Backward(e.Environ) {
+		if key, value, _ := strings.Cut(entry, "="); key == name {
 			return value, true
 		}
 	}

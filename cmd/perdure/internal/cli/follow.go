@@ -136,24 +136,28 @@ func (f *follower) leave() error {
 // look reads the run from Postgres and shows what is new.
 func (f *follower) look(ctx context.Context) error {
 	run, err := f.session.Store.Run(ctx, f.run)
-	switch {
-	case errors.Is(err, metadata.ErrNotFound):
+	if errors.Is(err, metadata.ErrNotFound) {
 		return f.showUnplanned()
-	case metadata.IsUnavailable(err) || ctx.Err() != nil:
+	}
+	var steps []metadata.Step
+	if err == nil {
+		steps, err = allSteps(ctx, f.session.Store, f.run)
+	}
+	switch {
+	case err == nil:
+	case passing(ctx, err):
 		return nil // the run does not stop for that, nor do we
-	case err != nil:
-		return err
-	}
-	steps, err := allSteps(ctx, f.session.Store, f.run)
-	if metadata.IsUnavailable(err) || ctx.Err() != nil {
-		return nil
-	}
-	if err != nil {
+	default:
 		return err
 	}
 	f.planned = true
 	f.view = render.RunView{Run: run, Steps: steps}
 	return f.show()
+}
+
+// passing says whether an error is that of a Postgres that is away for a while, or of a watching that ends.
+func passing(ctx context.Context, err error) bool {
+	return metadata.IsUnavailable(err) || ctx.Err() != nil
 }
 
 func (f *follower) show() error {

@@ -24,13 +24,13 @@ const connectTimeout = 10 * time.Second
 
 // config loads the configuration. Where none says which servers, those of the local stack count that runs in this
 // folder or one above: `perdure asset list` works beside `perdure dev`.
-func (a *app) config() (config.Config, error) {
+func (a *app) config(ctx context.Context) (config.Config, error) {
 	options := config.LoadOptions{File: a.configFile, Folder: a.env.Folder, Environ: a.env.Environ, Flags: a.flags}
 	loaded, err := config.Load(options)
 	if err != nil || loaded.File != "" || a.namesServers() {
 		return loaded, err
 	}
-	stack, found, err := findStack(a.env.Folder)
+	stack, found, err := findStack(ctx, a.env.Folder)
 	if err != nil || !found {
 		return loaded, err
 	}
@@ -72,7 +72,7 @@ func openStore(ctx context.Context, settings config.Config) (*metadata.Store, er
 
 // store opens the configured Postgres.
 func (a *app) store(ctx context.Context) (*metadata.Store, config.Config, error) {
-	settings, err := a.config()
+	settings, err := a.config(ctx)
 	if err != nil {
 		return nil, settings, err
 	}
@@ -105,7 +105,7 @@ func connect(ctx context.Context, settings config.Config) (*session, error) {
 }
 
 func (a *app) connect(ctx context.Context) (*session, error) {
-	settings, err := a.config()
+	settings, err := a.config(ctx)
 	if err != nil {
 		return nil, err
 	}

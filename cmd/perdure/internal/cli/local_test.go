@@ -48,8 +48,9 @@ func TestDevServesOtherCommandsOfItsFolderAndStopsInOrder(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	var stdout, stderr safeBuffer
+	location := example(t)
 	ended := make(chan int, 1)
-	go func() { ended <- cli.Main(ctx, s.environment([]string{"dev", example(t)}, &stdout, &stderr)) }()
+	go func() { ended <- cli.Main(ctx, s.environment([]string{"dev", location}, &stdout, &stderr)) }()
 	require.Eventually(t, func() bool { return strings.Contains(s.run(ctx, "location", "list").stdout, "active") }, 3*settle, look,
 		"%s%s", &stdout, &stderr)
 	require.Contains(t, stdout.String(), "perdure asset materialize '*'\n")

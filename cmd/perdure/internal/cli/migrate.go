@@ -58,7 +58,7 @@ type migrated struct {
 }
 
 func (a *app) migrateUp(ctx context.Context) error {
-	settings, err := a.config()
+	settings, err := a.config(ctx)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (a *app) applied(verb string, done migrated) string {
 }
 
 func (a *app) migrateDown(ctx context.Context, to int64) error {
-	settings, err := a.config()
+	settings, err := a.config(ctx)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (a *app) migrateDown(ctx context.Context, to int64) error {
 }
 
 func (a *app) migrateStatus(ctx context.Context) error {
-	settings, err := a.config()
+	settings, err := a.config(ctx)
 	if err != nil {
 		return err
 	}

@@ -113,8 +113,16 @@ func (a *app) runTable(runs []metadata.Run) string {
 			stepCounts(run), run.Location,
 		}
 	}
-	return style.Table([]render.Column{{Title: "run"}, {Title: "status"}, {Title: "job"}, {Title: "what"}, {Title: "started"},
-		{Title: "duration", Right: true}, {Title: "steps"}, {Title: "location"}}, rows)
+	return style.Table([]render.Column{
+		{Title: "run"},
+		{Title: "status"},
+		{Title: "job"},
+		{Title: "what"},
+		{Title: "started"},
+		{Title: "duration", Right: true},
+		{Title: "steps"},
+		{Title: "location"},
+	}, rows)
 }
 
 func stepCounts(run metadata.Run) string {

@@ -44,22 +44,20 @@ func (a *app) runConfig(file string, settings []string) (json.RawMessage, error)
 }
 
 func (a *app) readConfig(file string) (map[string]any, error) {
-	name, content, err := "standard input", []byte(nil), error(nil)
+	name, read := file, func() ([]byte, error) { return os.ReadFile(a.env.path(file)) }
 	if file == "-" {
-		content, err = io.ReadAll(a.env.Stdin)
-	} else {
-		name = file
-		content, err = os.ReadFile(a.env.path(file))
+		name, read = "standard input", func() ([]byte, error) { return io.ReadAll(a.env.Stdin) }
 	}
+	content, err := read()
 	if err != nil {
 		return nil, fmt.Errorf("read the run config: %w", err)
 	}
 	// JSON is YAML.
-	var read any
-	if err := yaml.Unmarshal(content, &read); err != nil {
+	var value any
+	if err := yaml.Unmarshal(content, &value); err != nil {
 		return nil, fmt.Errorf("the run config in %s is neither YAML nor JSON: %w", name, err)
 	}
-	root, isObject := read.(map[string]any)
+	root, isObject := value.(map[string]any)
 	if !isObject {
 		return nil, fmt.Errorf("the run config in %s must be an object with the sections assets and resources", name)
 	}

@@ -28,7 +28,7 @@ func (a *app) runShowCommand() *cobra.Command {
 }
 
 func (a *app) showRun(ctx context.Context, id string, stacks bool) error {
-	settings, err := a.config()
+	settings, err := a.config(ctx)
 	if err != nil {
 		return err
 	}

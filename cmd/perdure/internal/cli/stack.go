@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,7 +64,7 @@ func forget(state string) error {
 }
 
 // findStack looks for a stack that runs, in the folder and those above.
-func findStack(folder string) (runningStack, bool, error) {
+func findStack(ctx context.Context, folder string) (runningStack, bool, error) {
 	for {
 		path := filepath.Join(folder, stateFolder, stackFile)
 		content, err := os.ReadFile(path)
@@ -73,7 +74,7 @@ func findStack(folder string) (runningStack, bool, error) {
 			if err := json.Unmarshal(content, &found); err != nil {
 				return runningStack{}, false, fmt.Errorf("read %s: %w: delete it", path, err)
 			}
-			return found, answers(found.TemporalAddress), nil
+			return found, answers(ctx, found.TemporalAddress), nil
 		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
 			return runningStack{}, false, fmt.Errorf("look for a local stack: %w", err)
 		}
@@ -86,8 +87,8 @@ func findStack(folder string) (runningStack, bool, error) {
 }
 
 // answers says whether anybody listens there: a stack that was killed left its file behind.
-func answers(address string) bool {
-	connection, err := net.DialTimeout("tcp", address, time.Second)
+func answers(ctx context.Context, address string) bool {
+	connection, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return false
 	}

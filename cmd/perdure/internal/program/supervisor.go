@@ -132,7 +132,10 @@ func (s *supervision) loop(ctx context.Context) error {
 			go func() { built <- s.build(ctx) }()
 		case result := <-built:
 			building = false
-			if err := s.take(ctx, result); err != nil {
+			if ctx.Err() != nil {
+				return nil // what was cut short says nothing
+			}
+			if err := s.take(result); err != nil {
 				return err
 			}
 		case <-s.currentEnded():
@@ -151,18 +154,14 @@ func (s *supervision) build(ctx context.Context) buildResult {
 }
 
 // take goes over to a new build. What does not build changes nothing.
-func (s *supervision) take(ctx context.Context, result buildResult) error {
-	if ctx.Err() != nil {
-		return nil
-	}
+func (s *supervision) take(result buildResult) error {
 	if len(result.source.folders) > 0 {
 		// Also when it does not build: the mistake may be in a folder that is new.
 		if err := s.watcher.follow(result.source); err != nil {
 			return err
 		}
 	}
-	var wrong *BuildError
-	if errors.As(result.err, &wrong) {
+	if _, wrong := errors.AsType[*BuildError](result.err); wrong {
 		s.Report(Event{Kind: BuildFailed, Err: result.err})
 		return nil
 	}

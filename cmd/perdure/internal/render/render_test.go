@@ -30,10 +30,14 @@ func view() render.RunView {
 		},
 		Steps: []metadata.Step{
 			{Step: "flights", Index: 0, Status: wire.StepSuccess, Attempt: 1, Worker: "7@host", StartedAt: before(5 * time.Second), EndedAt: before(4500 * time.Millisecond)},
-			{Step: "airports", Index: 1, Status: wire.StepFailed, Attempt: 3, Worker: "7@host", StartedAt: before(5 * time.Second), EndedAt: before(time.Second),
-				Error: &wire.ErrorInfo{Message: "boom\x1b[2J\nand more", Stack: "goroutine 1", Metadata: []wire.Metadatum{{Label: "row", Type: wire.MetadataInt, Value: json.RawMessage("1700")}}}},
-			{Step: "delays", Index: 2, Status: wire.StepRunning, Attempt: 2, Lost: 1, Worker: "8@host", StartedAt: before(3 * time.Second),
-				Error: &wire.ErrorInfo{Message: "503"}},
+			{
+				Step: "airports", Index: 1, Status: wire.StepFailed, Attempt: 3, Worker: "7@host", StartedAt: before(5 * time.Second), EndedAt: before(time.Second),
+				Error: &wire.ErrorInfo{Message: "boom\x1b[2J\nand more", Stack: "goroutine 1", Metadata: []wire.Metadatum{{Label: "row", Type: wire.MetadataInt, Value: json.RawMessage("1700")}}},
+			},
+			{
+				Step: "delays", Index: 2, Status: wire.StepRunning, Attempt: 2, Lost: 1, Worker: "8@host", StartedAt: before(3 * time.Second),
+				Error: &wire.ErrorInfo{Message: "503"},
+			},
 			{Step: "routes", Index: 3, Status: wire.StepRunning, Reason: "step routes of run r0 writes it", ReasonSince: before(2 * time.Second)},
 			{Step: "report", Index: 4, Status: wire.StepWaiting},
 		},

@@ -37,8 +37,12 @@ func Progress(steps []metadata.Step) string {
 		status wire.StepStatus
 		word   string
 	}{
-		{wire.StepRunning, "running"}, {wire.StepWaiting, "waiting"}, {wire.StepFailed, "failed"},
-		{wire.StepUpstreamFailed, "left out (upstream failed)"}, {wire.StepSkipped, "skipped"}, {wire.StepCanceled, "cancelled"},
+		{wire.StepRunning, "running"},
+		{wire.StepWaiting, "waiting"},
+		{wire.StepFailed, "failed"},
+		{wire.StepUpstreamFailed, "left out (upstream failed)"},
+		{wire.StepSkipped, "skipped"},
+		{wire.StepCanceled, "cancelled"},
 	} {
 		if n := c[kind.status]; n > 0 {
 			parts = append(parts, Number(int64(n))+" "+kind.word)
@@ -60,10 +64,17 @@ func (s Style) RunDetails(v RunView, clock Clock, stacks bool) string {
 		b.WriteString("  " + Progress(v.Steps) + "\n")
 	}
 	b.WriteString("\n" + s.Fields([][2]string{
-		{"title", OneLine(run.Title)}, {"note", OneLine(run.Note)},
-		{"job", run.Job}, {"selection", OneLine(run.Selection)}, {"config", config(run)}, {"tags", tags(run.Tags)},
-		{"location", location(run)}, {"cause", causeOf(run)},
-		{"started", clock.Moment(run.StartedAt)}, {"ended", clock.Moment(run.EndedAt)}, {"duration", RunDuration(run, clock)},
+		{"title", OneLine(run.Title)},
+		{"note", OneLine(run.Note)},
+		{"job", run.Job},
+		{"selection", OneLine(run.Selection)},
+		{"config", config(run)},
+		{"tags", tags(run.Tags)},
+		{"location", location(run)},
+		{"cause", causeOf(run)},
+		{"started", clock.Moment(run.StartedAt)},
+		{"ended", clock.Moment(run.EndedAt)},
+		{"duration", RunDuration(run, clock)},
 		{"web ui", v.Link},
 	}))
 	if len(v.Steps) > 0 {
@@ -126,8 +137,14 @@ func (s Style) StepTable(v RunView, clock Clock) string {
 		}
 		rows[i] = []string{step.Step, s.StepStatus(step.Status), attempt(step), StepDuration(step, clock), worker, s.remark(step, v.WaitingFor[step.Step], clock)}
 	}
-	return s.Table([]Column{{Title: "step"}, {Title: "status"}, {Title: "attempt", Right: true}, {Title: "duration", Right: true},
-		{Title: "worker"}, {Title: "remark"}}, rows)
+	return s.Table([]Column{
+		{Title: "step"},
+		{Title: "status"},
+		{Title: "attempt", Right: true},
+		{Title: "duration", Right: true},
+		{Title: "worker"},
+		{Title: "remark"},
+	}, rows)
 }
 
 func attempt(step metadata.Step) string {

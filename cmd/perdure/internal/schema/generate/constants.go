@@ -101,7 +101,7 @@ func (c *constants) schemaOf(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[wire.AssetSelection]():
 		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
 			{Type: "string", Description: "An expression of the selection language."},
-			{Type: "array", Items: &jsonschema.Schema{Type: "string"}, MinItems: ptr(uint64(1)), Description: "Asset keys."},
+			{Type: "array", Items: &jsonschema.Schema{Type: "string"}, MinItems: new(uint64(1)), Description: "Asset keys."},
 		}}
 	case reflect.TypeFor[wire.Priority]():
 		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
@@ -120,7 +120,5 @@ func (c *constants) schemaOf(t reflect.Type) *jsonschema.Schema {
 	}
 	return s
 }
-
-func ptr[T any](value T) *T { return &value }
 
 func joined(text string) string { return strings.Join(strings.Fields(text), " ") }

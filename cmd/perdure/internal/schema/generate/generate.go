@@ -17,8 +17,14 @@ import (
 
 // documented are the types that people and services write and read, in the order of the document.
 var documented = []any{
-	wire.RunRequest{}, wire.RunResult{}, wire.StepsQueryInput{}, wire.StepsQueryResult{},
-	wire.CancelStepInput{}, wire.StepState{}, wire.Refusal{}, wire.Metadatum{},
+	wire.RunRequest{},
+	wire.RunResult{},
+	wire.StepsQueryInput{},
+	wire.StepsQueryResult{},
+	wire.CancelStepInput{},
+	wire.StepState{},
+	wire.Refusal{},
+	wire.Metadatum{},
 }
 
 // generated is what this program writes.
