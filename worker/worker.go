@@ -25,6 +25,8 @@ import (
 const (
 	// touchInterval is how often a worker says that its build is alive; an active build unseen for 60 s may be replaced.
 	touchInterval = 15 * time.Second
+	// monthsInterval is how often the months of the event log are made, three ahead.
+	monthsInterval = 24 * time.Hour
 	// stickyTimeout is how soon another worker takes over the workflows of one that died.
 	stickyTimeout = time.Second
 	// heartbeatThrottle lets a cancel reach user code within 5 s.
@@ -125,6 +127,7 @@ func (w *Worker) register(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("register build %s of location %q: %w", w.build, w.location, err)
 	}
+	w.ensureMonths(ctx)
 	if !state.Active {
 		w.log.Warn("another build of this location is active: this one serves the runs that fit it, and its definitions take effect once it is activated",
 			"location", w.location, "build", w.build, "active_build", state.ActiveBuild)
@@ -198,19 +201,29 @@ func (w *Worker) activities() *activities.Activities {
 	}
 }
 
-// touchUntil says that the build is alive until ctx ends.
+// touchUntil says that the build is alive, and once a day has the event log's coming months made, until ctx ends.
 func (w *Worker) touchUntil(ctx context.Context) {
-	ticker := time.NewTicker(touchInterval)
-	defer ticker.Stop()
+	touch, day := time.NewTicker(touchInterval), time.NewTicker(monthsInterval)
+	defer touch.Stop()
+	defer day.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-touch.C:
 			if _, err := w.store.TouchBuild(ctx, w.location, w.build); err != nil && ctx.Err() == nil {
 				w.log.Warn("Postgres did not hear that this build is alive", "error", err)
 			}
+		case <-day.C:
+			w.ensureMonths(ctx)
 		}
+	}
+}
+
+// ensureMonths may fail: events of a month that nobody made lie in the log's default partition meanwhile.
+func (w *Worker) ensureMonths(ctx context.Context) {
+	if err := w.store.EnsureMonths(ctx); err != nil && ctx.Err() == nil {
+		w.log.Warn("the coming months of the event log were not made; the next day is soon enough", "error", err)
 	}
 }
 
