@@ -12,7 +12,8 @@ import (
 )
 
 // Await waits for a run's end and returns its result. A run that ended otherwise than in SUCCESS has
-// its result in the error: a *RunError.
+// its result in the error: a *RunError. Every other error says that its end is not known: ctx ended, or Temporal
+// could not be reached.
 func (s *Starter) Await(ctx context.Context, id string) (wire.RunResult, error) {
 	var result wire.RunResult
 	err := s.Temporal.GetWorkflow(ctx, id, "").Get(ctx, &result)
@@ -46,10 +47,13 @@ func runError(id string, err error) error {
 		application *temporal.ApplicationError
 		canceled    *temporal.CanceledError
 		notFound    *serviceerror.NotFound
+		ended       *temporal.WorkflowExecutionError
 	)
 	switch {
 	case errors.As(err, &notFound):
 		return fmt.Errorf("no run %q on Temporal: %w", id, err)
+	case !errors.As(err, &ended):
+		return fmt.Errorf("wait for run %q: %w", id, err)
 	case errors.As(err, &application) && application.Type() == wire.FailureRunFailed:
 		failed.Cause = errors.New(application.Message())
 		if detailErr := application.Details(&failed.Result); detailErr != nil {
