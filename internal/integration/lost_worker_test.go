@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,7 +45,10 @@ func TestAWorkerDiesUnderAnAssetWithoutRetries(t *testing.T) {
 			step := f.steps(t, run)["middle"]
 			require.Equal(t, 1, step.Lost)
 			require.Equal(t, 1, step.Attempt, "a dead worker is no failure of the function")
-			require.Len(t, f.events(t, run, metadata.EventStepRestarted), 1)
+			for _, event := range f.events(t, run, metadata.EventStepStart) {
+				lost := event.Step == "middle"
+				require.Equal(t, lost, strings.Contains(string(event.Body), fmt.Sprintf(`"lost_workers": ["%d@`, first.ID())), string(event.Body))
+			}
 		})
 	}
 }

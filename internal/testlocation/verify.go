@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/perdure-io/perdure/definitions"
 	"github.com/perdure-io/perdure/metadata"
@@ -183,8 +184,8 @@ func (v *verifier) checkEvents() {
 			v.lost("%s has an event %s", asset.Key, metadata.EventStepFailure)
 		}
 		for _, input := range asset.Inputs {
-			if places[kind{metadata.EventStepStart, asset.Key}] < places[kind{metadata.EventStepSuccess, input}] {
-				v.lost("%s started before its input %s was done", asset.Key, input)
+			if started, done := v.started(asset.Key), v.done(input); started.Before(done) {
+				v.lost("%s started at %s, before its input %s was done at %s", asset.Key, started, input, done)
 			}
 		}
 		for _, one := range v.recorded.materializations[asset.Key] {
@@ -193,6 +194,26 @@ func (v *verifier) checkEvents() {
 			}
 		}
 	}
+}
+
+// started is when the attempt that succeeded claimed a step, by the clock of Postgres.
+func (v *verifier) started(step string) time.Time {
+	for _, found := range v.recorded.steps {
+		if found.Step == step {
+			return found.ClaimedAt
+		}
+	}
+	return time.Time{}
+}
+
+// done is when a step's success was recorded, by the same clock.
+func (v *verifier) done(step string) time.Time {
+	for _, event := range v.recorded.events {
+		if event.Type == metadata.EventStepSuccess && event.Step == step {
+			return event.At
+		}
+	}
+	return time.Time{}
 }
 
 // checkValues loads every value, and follows each back to the calls that made its inputs.

@@ -1,0 +1,119 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// fault is something that goes wrong with one process, and is put right after a while.
+type fault struct {
+	name string
+	// begin does it, end puts it right. victim is the number of a worker.
+	begin func(s *scene, victim int) error
+	end   func(ctx context.Context, s *scene, victim int) error
+	// shortest and longest bound how long it lasts.
+	shortest, longest time.Duration
+}
+
+// pastHeartbeat is longer than the heartbeat timeout of a step: others take over meanwhile.
+const pastHeartbeat = 22 * time.Second
+
+func faults() []fault {
+	startPostgres := func(ctx context.Context, s *scene, _ int) error { return s.stack.StartPostgres(ctx) }
+	return []fault{
+		{
+			name:  "worker-kill",
+			begin: func(s *scene, victim int) error { return s.workers[victim].kill() },
+			// Whoever looks after the workers starts it again.
+			end: func(context.Context, *scene, int) error { return nil },
+		},
+		{
+			name:     "worker-freeze",
+			begin:    func(s *scene, victim int) error { return s.workers[victim].freeze() },
+			end:      func(_ context.Context, s *scene, victim int) error { return s.workers[victim].thaw() },
+			shortest: pastHeartbeat, longest: pastHeartbeat + 10*time.Second,
+		},
+		{
+			name:    "temporal-kill",
+			begin:   func(s *scene, _ int) error { return s.stack.KillTemporal() },
+			end:     func(ctx context.Context, s *scene, _ int) error { return s.stack.StartTemporal(ctx) },
+			longest: 5 * time.Second,
+		},
+		{
+			name:    "postgres-kill",
+			begin:   func(s *scene, _ int) error { return s.stack.KillPostgres() },
+			end:     startPostgres,
+			longest: 5 * time.Second,
+		},
+		{
+			name:    "postgres-stop",
+			begin:   func(s *scene, _ int) error { return s.stack.StopPostgres() },
+			end:     startPostgres,
+			longest: 5 * time.Second,
+		},
+	}
+}
+
+func faultNames() []string {
+	var names []string
+	for _, f := range faults() {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// chooseFaults reads a list of names; "" is all.
+func chooseFaults(list string) ([]fault, error) {
+	if list == "" {
+		return faults(), nil
+	}
+	var chosen []fault
+	for name := range strings.SplitSeq(list, ",") {
+		i := slices.IndexFunc(faults(), func(f fault) bool { return f.name == strings.TrimSpace(name) })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no scenario %q: choose from %s", name, strings.Join(faultNames(), ", "))
+		}
+		chosen = append(chosen, faults()[i])
+	}
+	return chosen, nil
+}
+
+// strike is a fault at a moment of a trial.
+type strike struct {
+	fault  fault
+	victim int
+	// at is counted from the run's start, for from then on.
+	at, lasts time.Duration
+}
+
+func (s strike) String() string {
+	name := s.fault.name
+	if strings.HasPrefix(name, "worker-") {
+		name += fmt.Sprintf(" %d", s.victim)
+	}
+	return fmt.Sprintf("%s at %s for %s", name, s.at.Round(time.Millisecond), s.lasts.Round(time.Millisecond))
+}
+
+// draw chooses a trial's strikes.
+func draw(random *rand.Rand, from []fault) []strike {
+	const most = 2
+	strikes := make([]strike, 1+random.IntN(most))
+	for i := range strikes {
+		chosen := from[random.IntN(len(from))]
+		lasts := chosen.shortest
+		if span := chosen.longest - chosen.shortest; span > 0 {
+			lasts += time.Duration(random.Int64N(int64(span)))
+		}
+		strikes[i] = strike{
+			fault: chosen, victim: random.IntN(workerCount), lasts: lasts,
+			at: time.Duration(random.Int64N(int64(typicalRun))),
+		}
+	}
+	return strikes
+}

@@ -1,0 +1,62 @@
+//go:build unix
+
+// Command faults is the marathon of the kill tests: runs of a graph of assets on real servers and workers, whose
+// processes are killed, frozen and stopped at random moments. After each run Postgres and the stored values are looked
+// at. It ends with one line,
+//
+//	trials=100 lost=0 doubled=0 unfinished=0
+//
+// and with exit code 1 when any of the last three is not 0.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/perdure-io/perdure/internal/testlocation"
+)
+
+func main() {
+	testlocation.Main()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func command(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	trials := flags.Int("trials", 100, "how many runs")
+	seed := flags.Uint64("seed", uint64(time.Now().UnixNano()), "what the random choices follow from")
+	scenario := flags.String("scenario", "", "only these faults, separated by commas: "+strings.Join(faultNames(), ", "))
+	if err := flags.Parse(arguments); err != nil {
+		return 2
+	}
+	chosen, err := chooseFaults(*scenario)
+	if err == nil && (*trials < 1 || flags.NArg() > 0) {
+		err = errors.New("give -trials of at least 1, and nothing but flags")
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "Error:", err)
+		return 2
+	}
+	tally, err := marathon(ctx, plan{trials: *trials, seed: *seed, faults: chosen}, stdout)
+	fmt.Fprintln(stdout, tally)
+	if err != nil {
+		fmt.Fprintln(stderr, "Error:", err)
+		return 1
+	}
+	if !tally.good() {
+		return 1
+	}
+	return 0
+}
