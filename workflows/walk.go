@@ -124,7 +124,7 @@ func (r *run) settle(ctx workflow.Context, p *pendingStep) bool {
 	case wasCanceled(err):
 		p.closed = wire.ClosedStep{Step: r.walkPlan.Steps[p.step].Key, Status: wire.StepCanceled}
 	default:
-		p.closed = wire.ClosedStep{Step: r.walkPlan.Steps[p.step].Key, Status: wire.StepFailed, Error: err.Error()}
+		p.closed = wire.ClosedStep{Step: r.walkPlan.Steps[p.step].Key, Status: wire.StepFailed, Error: cause(err)}
 	}
 	// Nobody recorded this end, and an attempt may still be alive somewhere: close the step before it counts as ended.
 	p.closing = r.closeSteps(ctx, []wire.ClosedStep{p.closed})
@@ -136,6 +136,22 @@ func (r *run) settle(ctx workflow.Context, p *pendingStep) bool {
 func wasCanceled(err error) bool {
 	var ended *temporal.ActivityError
 	return temporal.IsCanceledError(err) || errors.As(err, &ended) && ended.RetryState() == enums.RETRY_STATE_CANCEL_REQUESTED
+}
+
+// cause is why an activity failed, without Temporal's numbers of its events, which mean nothing to whoever reads it.
+func cause(err error) string {
+	var (
+		ended       *temporal.ActivityError
+		application *temporal.ApplicationError
+	)
+	switch {
+	case errors.As(err, &application):
+		return application.Message()
+	case errors.As(err, &ended) && ended.Unwrap() != nil:
+		return ended.Unwrap().Error()
+	default:
+		return err.Error()
+	}
 }
 
 func (r *run) closeSteps(ctx workflow.Context, steps []wire.ClosedStep) workflow.Future {

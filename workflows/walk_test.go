@@ -153,10 +153,10 @@ func TestAStepWhoseAnswerWasLostCountsAsWhatItRecorded(t *testing.T) {
 			closed := w.closings[0][0]
 			require.Equal(t, "lost", closed.Step)
 			require.Equal(t, wire.StepFailed, closed.Status)
-			require.Contains(t, closed.Error, "its worker was never heard of again")
+			require.Equal(t, "its worker was never heard of again", closed.Error)
 			if test.committed == nil {
 				_, failed := runFailed(t, err)
-				require.Contains(t, failed.Message(), "1 of 2 steps failed: lost: ")
+				require.Equal(t, "1 of 2 steps failed: lost: its worker was never heard of again", failed.Message())
 				return
 			}
 			require.NoError(t, err)
