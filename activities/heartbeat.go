@@ -69,9 +69,9 @@ func (h *heartbeat) Beat(staged *step.StagedOutputs) {
 	var notFound *serviceerror.NotFound
 	switch {
 	case temporal.IsCanceledError(err):
-		// The SDK must hear it too: only then does it report the activity as cancelled.
-		activity.RecordHeartbeat(h.activity, details(staged)...)
+		// First, so that this is the cause. The SDK must hear it too: only then does it report the activity as cancelled.
 		h.cancel(errCanceled)
+		activity.RecordHeartbeat(h.activity, details(staged)...)
 	case errors.Is(err, activity.ErrActivityPaused):
 		h.cancel(errPaused)
 	case errors.Is(err, activity.ErrActivityReset):

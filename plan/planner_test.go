@@ -204,7 +204,6 @@ func TestPlanRefuses(t *testing.T) {
 			`assets: multi-asset "delays" makes all its assets together, and only "by_route" of them is selected (select "by_airport" too, or declare the multi-asset with CanSubset)`,
 		}},
 		{"part of a multi-asset by traversal", assets("1+chart or 1+rankings"), []string{`there is no asset "rankings"`}},
-		{"part of a multi-asset by attribute", assets("1+worst"), []string{`assets: multi-asset "delays" makes all its assets together, and only "by_airport" of them`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -318,4 +317,15 @@ func TestPlanSaysWhichInputsCanSkipAStep(t *testing.T) {
 	require.Equal(t, [][]plan.Source{{}}, walked.Inputs, "b comes from elsewhere")
 	_, walked = stepOf(t, got, "of_second")
 	require.Nil(t, walked.Inputs, "the step is asked for one output only")
+}
+
+func TestAnExpressionBringsWhatIsMadeTogether(t *testing.T) {
+	t.Parallel()
+	p := planner(t, flights())
+	for _, expression := range []string{"by_route", "1+worst", "by_route or by_airport"} {
+		got, err := p.Plan(assets(expression), plan.Facts{RunID: "r1"})
+		require.NoError(t, err, expression)
+		require.Contains(t, got.Assets, "by_route", expression)
+		require.Contains(t, got.Assets, "by_airport", expression)
+	}
 }

@@ -89,7 +89,11 @@ func (p *Planner) evaluate(path string, wanted wire.AssetSelection) ([]int, wire
 			Fix: fmt.Sprintf("location %q has %d assets: * selects all that are made here", p.snapshot.Location, len(p.assets)),
 		})
 	}
-	problems = append(problems, p.partialProblems(path, found)...)
+	if wanted.Keys == nil {
+		found = p.withNeighbours(found)
+	} else {
+		problems = append(problems, p.partialProblems(path, found)...)
+	}
 	if len(problems) > 0 {
 		return nil, problems
 	}
@@ -139,7 +143,20 @@ func (p *Planner) externalProblem(path string, wanted wire.AssetSelection, asset
 	return problem
 }
 
-// partialProblems refuses a part of what can only be made together.
+// withNeighbours adds what can only be made together with what an expression selects: whoever writes +report means
+// all that it takes, and no more can be had of a function that makes several assets at once.
+func (p *Planner) withNeighbours(selected []int) []int {
+	all := slices.Clone(selected)
+	for _, a := range selected {
+		if c := p.computeOf[a]; !p.snapshot.Computes[c].CanSubset {
+			all = append(all, p.outputs[c]...)
+		}
+	}
+	slices.SortFunc(all, func(a, b int) int { return strings.Compare(p.snapshot.Assets[a].Key, p.snapshot.Assets[b].Key) })
+	return slices.Compact(all)
+}
+
+// partialProblems refuses a part of what can only be made together, when it is named key by key.
 func (p *Planner) partialProblems(path string, selected []int) wire.Problems {
 	in := make([]bool, len(p.snapshot.Assets))
 	for _, a := range selected {
