@@ -35,9 +35,9 @@ type example struct{ typeName, title, text string }
 
 var examples = []example{
 	{"RunRequest", "Everything", `{"assets": "*"}`},
-	{"RunRequest", "One asset and all that hangs on it, with its config", `{"assets": "route_delays+", "config": {"assets": {"route_delays": {"min_flights": 5}}}, "tags": {"team": "ops"}}`},
+	{"RunRequest", "One asset and all that it is made of, with its config", `{"assets": "+worst_airports", "config": {"assets": {"worst_airports": {"top": 10}}}, "tags": {"team": "ops"}}`},
 	{"RunRequest", "A list of keys, before other runs, for people to read", `{"assets": ["airport_delays", "worst_airports"], "priority": "high", "title": "After the airport fix"}`},
-	{"RunRequest", "What a job would do", `{"job": "nightly", "dry_run": true}`},
+	{"RunRequest", "What a job would do", `{"job": "refresh", "dry_run": true}`},
 	{"StepsQueryInput", "The steps that run now", `{"status": "RUNNING"}`},
 	{"CancelStepInput", "Cancel one step", `{"step": "route_delays"}`},
 }
