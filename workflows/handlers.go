@@ -46,7 +46,8 @@ func (r *run) steps(argument converter.RawValue) (wire.StepsQueryResult, error) 
 			}}
 		}
 		if len(problems) > 0 {
-			return wire.StepsQueryResult{}, refusal("query", problems)
+			// An application error would only add its type to the text: a query's failure is nothing else.
+			return wire.StepsQueryResult{}, fmt.Errorf("invalid query: %w", problems)
 		}
 	}
 	result := wire.StepsQueryResult{RunID: r.id, Status: r.status, Steps: []wire.StepState{}}
