@@ -49,7 +49,8 @@ func run(t *testing.T, command *exec.Cmd) said {
 	if err != nil {
 		require.ErrorAs(t, err, &ended, "%s", command)
 	}
-	return said{out: out.String(), err: problems.String(), code: bounded.ProcessState.ExitCode()}
+	// The CLI logs its own errors with the quotes escaped.
+	return said{out: out.String(), err: strings.ReplaceAll(problems.String(), `\"`, `"`), code: bounded.ProcessState.ExitCode()}
 }
 
 // ok is what a command printed that must go well.
