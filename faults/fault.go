@@ -25,13 +25,19 @@ type fault struct {
 const pastHeartbeat = 22 * time.Second
 
 func faults() []fault {
+	nothing := func(context.Context, *scene, int) error { return nil }
 	startPostgres := func(ctx context.Context, s *scene, _ int) error { return s.stack.StartPostgres(ctx) }
 	return []fault{
 		{
 			name:  "worker-kill",
 			begin: func(s *scene, victim int) error { return s.workers[victim].kill() },
 			// Whoever looks after the workers starts it again.
-			end: func(context.Context, *scene, int) error { return nil },
+			end: nothing,
+		},
+		{
+			name:  "worker-drain",
+			begin: func(s *scene, victim int) error { return s.workers[victim].terminate() },
+			end:   nothing,
 		},
 		{
 			name:     "worker-freeze",
@@ -110,9 +116,11 @@ func draw(random *rand.Rand, from []fault) []strike {
 		if span := chosen.longest - chosen.shortest; span > 0 {
 			lasts += time.Duration(random.Int64N(int64(span)))
 		}
+		// A product: more often at the beginning, where a run is planned.
+		moment := random.Float64() * random.Float64()
 		strikes[i] = strike{
 			fault: chosen, victim: random.IntN(workerCount), lasts: lasts,
-			at: time.Duration(random.Int64N(int64(typicalRun))),
+			at: time.Duration(moment * float64(typicalRun)),
 		}
 	}
 	return strikes

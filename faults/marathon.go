@@ -43,6 +43,12 @@ type tally struct{ trials, lost, doubled, unfinished int }
 
 func (t tally) good() bool { return t.lost+t.doubled+t.unfinished == 0 }
 
+func (t *tally) add(v testlocation.Verdict) {
+	t.lost += len(v.Lost)
+	t.doubled += len(v.Doubled)
+	t.unfinished += len(v.Unfinished)
+}
+
 func (t tally) String() string {
 	return fmt.Sprintf("trials=%d lost=%d doubled=%d unfinished=%d", t.trials, t.lost, t.doubled, t.unfinished)
 }
@@ -105,24 +111,37 @@ func marathon(ctx context.Context, p plan, out io.Writer) (total tally, err erro
 		}
 		err = os.RemoveAll(folder)
 	}()
+	bad := map[int]bool{}
 	for trial := 1; trial <= p.trials; trial++ {
 		began := time.Now()
 		strikes := draw(random, p.faults)
 		if err := s.prepare(random); err != nil {
 			return total, err
 		}
-		verdict, err := s.trial(ctx, fmt.Sprintf("trial-%d", trial), strikes)
+		verdict, err := s.trial(ctx, runID(trial), strikes)
 		if err != nil {
 			return total, fmt.Errorf("trial %d (%v): %w", trial, strikes, err)
 		}
 		total.trials++
-		total.lost += len(verdict.Lost)
-		total.doubled += len(verdict.Doubled)
-		total.unfinished += len(verdict.Unfinished)
+		total.add(verdict)
+		bad[trial] = !verdict.Good()
 		fmt.Fprintf(out, "trial %d: %v: %s in %s\n", trial, strikes, outcome(verdict), time.Since(began).Round(100*time.Millisecond))
+	}
+	// What woke up after its run's end must have changed nothing.
+	for trial := 1; trial <= p.trials; trial++ {
+		verdict, err := s.instance.VerifyAgain(ctx, s.spec, runID(trial))
+		if err != nil {
+			return total, fmt.Errorf("look at trial %d again: %w", trial, err)
+		}
+		if !bad[trial] && !verdict.Good() {
+			total.add(verdict)
+			fmt.Fprintf(out, "trial %d, at the end: %s\n", trial, outcome(verdict))
+		}
 	}
 	return total, nil
 }
+
+func runID(trial int) string { return fmt.Sprintf("trial-%d", trial) }
 
 func outcome(v testlocation.Verdict) string {
 	if v.Good() {

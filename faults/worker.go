@@ -67,9 +67,10 @@ func (k *kept) worker() *testlocation.Worker {
 	return k.current
 }
 
-func (k *kept) kill() error   { return k.worker().Kill() }
-func (k *kept) freeze() error { return k.worker().Freeze() }
-func (k *kept) thaw() error   { return k.worker().Thaw() }
+func (k *kept) kill() error      { return k.worker().Kill() }
+func (k *kept) terminate() error { return k.worker().Terminate() }
+func (k *kept) freeze() error    { return k.worker().Freeze() }
+func (k *kept) thaw() error      { return k.worker().Thaw() }
 
 // awaitServing waits for one that serves, whichever start it is.
 func (k *kept) awaitServing(ctx context.Context) error {

@@ -36,7 +36,7 @@ func TestACancelReachesEveryKindOfStep(t *testing.T) {
 	stopped := f.awaitNotes(t, testlocation.Stopped, "running", 1)
 	require.Less(t, stopped[0].At.Sub(canceled), heardWithin)
 	ended := f.requireEnd(t, run, wire.RunCanceled, wire.StepCounts{Succeeded: 1, Canceled: 4})
-	require.Equal(t, []string{"source"}, ended.Result.Materialized)
+	require.Equal(t, []string{"source"}, ended.Materialized)
 	require.Less(t, f.run(t, run).EndedAt.Sub(canceled), 2*heardWithin)
 	f.requireCalls(t, run, map[string]int{"sink": 0, "elsewhere": 0})
 	described, err := f.Temporal.DescribeWorkflowExecution(t.Context(), run, "")

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,8 +30,8 @@ func deployed() (before, after []testlocation.Asset) {
 	for i := range 38 {
 		both = append(both, asset(fmt.Sprintf("rest_%02d", i), "gate"))
 	}
-	before = append(both[:len(both):len(both)], asset("removed", "joint"), asset("wired", "joint", "head_01"))
-	after = append(both[:len(both):len(both)], asset("added", "joint"), asset("wired", "joint", "head_02"))
+	before = append(slices.Clip(both), asset("removed", "joint"), asset("wired", "joint", "head_01"))
+	after = append(slices.Clip(both), asset("added", "joint"), asset("wired", "joint", "head_02"))
 	return before, after
 }
 
@@ -95,7 +96,7 @@ func TestAStepThatNoBuildHasAnyMoreFails(t *testing.T) {
 	require.Contains(t, waiting.Reason, `build new of location "`+old.spec.Location+`" has no "removed"`)
 
 	ended := old.requireEnd(t, run, wire.RunFailure, wire.StepCounts{Succeeded: 2, Failed: 1})
-	require.Contains(t, ended.Result.Failures[0].Message, "start a worker of the build that the run was planned by")
+	require.Contains(t, ended.Failures[0].Message, "start a worker of the build that the run was planned by")
 	failed := old.steps(t, run)["removed"]
 	require.GreaterOrEqual(t, failed.EndedAt.Sub(waiting.ReasonSince), 5*time.Second)
 	require.Zero(t, failed.Attempt)

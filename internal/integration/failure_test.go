@@ -20,7 +20,7 @@ func TestAPanicFailsItsStepAlone(t *testing.T) {
 	f.instruct(t, "middle", testlocation.Instruction{Panic: true})
 	run := f.start(t, "1", "*")
 	ended := f.requireEnd(t, run, wire.RunFailure, wire.StepCounts{Succeeded: 2, Failed: 1, Skipped: 1})
-	require.Equal(t, "middle", ended.Result.Failures[0].Step)
+	require.Equal(t, "middle", ended.Failures[0].Step)
 	failed := f.steps(t, run)["middle"]
 	require.Equal(t, "panic: as it was told to", failed.Error.Message)
 	require.Contains(t, failed.Error.Stack, "testlocation.(*function).call")

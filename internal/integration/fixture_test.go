@@ -5,7 +5,6 @@ package integration
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"os"
 	"regexp"
 	"strconv"
@@ -61,6 +60,7 @@ func newFixtureOn(t *testing.T, dsn, temporal string, assets []testlocation.Asse
 		if t.Failed() || os.Getenv("PERDURE_TEST_VERBOSE") != "" {
 			t.Log(instance.Logs())
 		}
+		require.NotContains(t, instance.Logs(), "DATA RACE")
 		require.NoError(t, instance.Close())
 	})
 	f := &fixture{Instance: instance, dsn: dsn}
@@ -184,7 +184,7 @@ func (f *fixture) verify(t *testing.T, run string) {
 }
 
 // requireEnd waits for a run that ends as told.
-func (f *fixture) requireEnd(t *testing.T, run string, status wire.RunStatus, steps wire.StepCounts) *starter.RunError {
+func (f *fixture) requireEnd(t *testing.T, run string, status wire.RunStatus, steps wire.StepCounts) wire.RunResult {
 	t.Helper()
 	_, err := f.await(t, run)
 	var ended *starter.RunError
@@ -195,7 +195,7 @@ func (f *fixture) requireEnd(t *testing.T, run string, status wire.RunStatus, st
 	require.Equal(t, status, row.Status)
 	require.Equal(t, steps, row.Steps)
 	require.Zero(t, f.count(t, "select count(*) from writers where run_id = $1", run), "the run has left writers behind")
-	return ended
+	return ended.Result
 }
 
 func (f *fixture) run(t *testing.T, id string) metadata.Run {
@@ -243,10 +243,11 @@ func (f *fixture) query(t *testing.T, query string, scan func(func(...any) error
 	defer func() { require.NoError(t, db.Close()) }()
 	rows, err := db.QueryContext(t.Context(), query, arguments...)
 	require.NoError(t, err)
+	defer func() { require.NoError(t, rows.Close()) }()
 	for rows.Next() {
 		require.NoError(t, scan(rows.Scan))
 	}
-	require.NoError(t, errors.Join(rows.Err(), rows.Close()))
+	require.NoError(t, rows.Err())
 }
 
 func (f *fixture) count(t *testing.T, query string, arguments ...any) (count int) {

@@ -136,7 +136,7 @@ func TestAStepThatKillsItsWorkersFails(t *testing.T) {
 	}
 	f.worker(t, "b1")
 	ended := f.requireEnd(t, run, wire.RunFailure, wire.StepCounts{Succeeded: 2, Failed: 1, Skipped: 1})
-	require.Equal(t, []string{"independent", "safe"}, ended.Result.Materialized)
+	require.Equal(t, []string{"independent", "safe"}, ended.Materialized)
 	f.requireCalls(t, run, map[string]int{"deadly": 3, "after_deadly": 0})
 	host, err := os.Hostname()
 	require.NoError(t, err)
@@ -145,7 +145,7 @@ func TestAStepThatKillsItsWorkersFails(t *testing.T) {
 	for _, w := range died {
 		worker := fmt.Sprintf("%d@%s", w.ID(), host)
 		require.Contains(t, deadly.Error.Message, worker)
-		require.Contains(t, ended.Error(), worker)
+		require.Contains(t, ended.Failures[0].Message, worker)
 	}
 	require.Equal(t, wire.StepUpstreamFailed, f.steps(t, run)["after_deadly"].Status)
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"go.temporal.io/sdk/client"
@@ -105,14 +106,14 @@ func (i *Instance) StartWorker(ctx context.Context, spec Spec, build string, set
 
 // Logs are what all workers have written.
 func (i *Instance) Logs() string {
-	var logs string
+	var logs strings.Builder
 	for n := int64(1); n <= i.workers.Load(); n++ {
 		name := "worker-" + strconv.FormatInt(n, 10) + ".log"
 		content, err := os.ReadFile(filepath.Join(i.folder, name))
 		if err != nil {
 			content = []byte(err.Error())
 		}
-		logs += name + ":\n" + string(content) + "\n"
+		fmt.Fprintf(&logs, "%s:\n%s\n", name, content)
 	}
-	return logs
+	return logs.String()
 }
