@@ -2,6 +2,7 @@ package activities
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -80,15 +81,28 @@ func interruption(interrupted *step.InterruptedError) error {
 
 // recorded ends a step whose failure is in Postgres.
 func recorded(message, stack string) error {
+	message = storable(message)
 	options := temporal.ApplicationErrorOptions{NonRetryable: true}
 	if stack != "" {
-		options.Details = []any{wire.ErrorInfo{Message: message, Stack: stack}}
+		options.Details = []any{wire.ErrorInfo{Message: message, Stack: storable(stack)}}
 	}
 	return temporal.NewApplicationErrorWithOptions(message, wire.FailureStepFailed, options)
 }
 
+// maxText bounds a message or a stack, in bytes: 20 of them are in a run's result, of which Temporal takes 2 MB.
+const maxText = 16 << 10
+
+// storable is a user's text, which may be of any length and hold any bytes, as Temporal takes it. An answer that it does
+// not take would be lost, and the attempt with it.
+func storable(text string) string {
+	if len(text) > maxText {
+		text = text[:maxText] + "…"
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
 func retryable(message, kind string, delay time.Duration) error {
-	return temporal.NewApplicationErrorWithOptions(message, kind, temporal.ApplicationErrorOptions{
+	return temporal.NewApplicationErrorWithOptions(storable(message), kind, temporal.ApplicationErrorOptions{
 		NextRetryDelay: max(delay, soon),
 	})
 }

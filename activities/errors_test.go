@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
@@ -125,6 +127,21 @@ func TestAnUnknownStepIsARefusal(t *testing.T) {
 	require.Len(t, refused.Problems, 1)
 	require.Equal(t, wire.CodeUnknown, refused.Problems[0].Code)
 	require.Equal(t, "step", refused.Problems[0].Path)
+}
+
+func TestATextOfAnyLengthAndAnyBytesIsTold(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("é\x00\xff", 1<<20)
+	for _, err := range []error{
+		&step.FailedError{Step: "a", Final: true, Cause: errors.New(text), Stack: text},
+		&step.FailedError{Step: "a", Cause: errors.New(text)},
+	} {
+		var mapped *temporal.ApplicationError
+		require.ErrorAs(t, stepFailure(err), &mapped)
+		require.LessOrEqual(t, len(mapped.Message()), 2*maxText)
+		require.Contains(t, mapped.Message(), "é")
+		require.True(t, utf8.ValidString(mapped.Message()))
+	}
 }
 
 // What nobody foresaw stays as it is: Temporal tries again, and shows it meanwhile.

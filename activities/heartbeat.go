@@ -19,6 +19,9 @@ const (
 	beatInterval = 4 * time.Second
 	// beatTimeout bounds one heartbeat.
 	beatTimeout = 10 * time.Second
+	// concedeAfter is how long Temporal may hear nothing before it is expected to give the step to another worker. It is
+	// less than the heartbeat timeout.
+	concedeAfter = 10 * time.Second
 )
 
 // heartbeat tells Temporal that a step lives. It does not use the SDK's own heartbeat, because that
@@ -29,16 +32,24 @@ type heartbeat struct {
 	token    []byte
 	cancel   context.CancelCauseFunc
 	log      *slog.Logger
+	// concede tells Postgres that another attempt will come although this one lives; otherwise it would count as a worker
+	// that died, and a few outages of Temporal would end a long step as one that kills its workers.
+	concede func(ctx context.Context, reason string) error
 
-	lastSent time.Time
-	sent     *step.StagedOutputs
+	lastSent, lastHeard time.Time
+	sent                *step.StagedOutputs
+	conceded            bool
 }
 
 // newHeartbeat returns the context that a step runs under: it ends when someone cancels, pauses or
 // resets the activity, when Temporal no longer knows it, or when the worker stops.
-func newHeartbeat(ctx context.Context, c client.Client, log *slog.Logger) (context.Context, *heartbeat) {
+func newHeartbeat(ctx context.Context, c client.Client, log *slog.Logger, concede func(context.Context, string) error) (context.Context, *heartbeat) {
 	inner, cancel := context.WithCancelCause(ctx)
-	return inner, &heartbeat{client: c, activity: ctx, token: activity.GetInfo(ctx).TaskToken, cancel: cancel, log: log, lastSent: time.Now()}
+	now := time.Now()
+	return inner, &heartbeat{
+		client: c, activity: ctx, token: activity.GetInfo(ctx).TaskToken, cancel: cancel, log: log, concede: concede,
+		lastSent: now, lastHeard: now,
+	}
 }
 
 // Previous is what the last attempt left in its heartbeat.
@@ -64,6 +75,7 @@ func (h *heartbeat) Beat(staged *step.StagedOutputs) {
 	defer cancel()
 	err := h.client.RecordActivityHeartbeat(ctx, h.token, details(staged)...)
 	if err == nil {
+		h.lastHeard = h.lastSent
 		return
 	}
 	var notFound *serviceerror.NotFound
@@ -80,7 +92,23 @@ func (h *heartbeat) Beat(staged *step.StagedOutputs) {
 		h.cancel(errGone)
 	default:
 		h.log.Warn("Temporal did not take a heartbeat, the step goes on", "error", err)
+		h.concedeInTime()
 	}
+}
+
+// concedeInTime concedes once, before Temporal gives the step to another worker.
+func (h *heartbeat) concedeInTime() {
+	if h.conceded || time.Since(h.lastHeard) < concedeAfter {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.activity), beatTimeout)
+	defer cancel()
+	reason := "goes on, but its worker could not reach Temporal at " + time.Now().UTC().Format(time.RFC3339) + ": another worker may take it over"
+	if err := h.concede(ctx, reason); err != nil {
+		h.log.Warn("Postgres did not hear that another attempt may come", "error", err)
+		return
+	}
+	h.conceded = true
 }
 
 func details(staged *step.StagedOutputs) []any {

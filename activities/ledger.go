@@ -3,38 +3,57 @@ package activities
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/perdure-io/perdure/internal/step"
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/wire"
 )
 
-// ledger is the step runner's view of Postgres.
-type ledger struct{ store *metadata.Store }
+// ledger is the step runner's view of Postgres, for one attempt.
+type ledger struct {
+	store *metadata.Store
+	// granted is what the attempt was granted; nil until then.
+	granted atomic.Pointer[wire.Fence]
+}
 
-var _ step.Ledger = ledger{}
+var _ step.Ledger = (*ledger)(nil)
 
-func (l ledger) Claim(ctx context.Context, request wire.ClaimRequest) (wire.Claim, error) {
+func (l *ledger) Claim(ctx context.Context, request wire.ClaimRequest) (wire.Claim, error) {
 	claim, err := l.store.Claim(ctx, request)
+	if err == nil && claim.Outcome == wire.ClaimGranted {
+		l.granted.Store(&wire.Fence{Run: request.Run, Step: request.Step, Scheduled: request.Scheduled, Token: claim.Token})
+	}
 	return claim, ledgerError(err)
 }
 
-func (l ledger) CheckToken(ctx context.Context, fence wire.Fence) (bool, error) {
+// concede says that another attempt may come without this one having died. Until one does, this one goes on and may
+// commit.
+func (l *ledger) concede(ctx context.Context, reason string) error {
+	fence := l.granted.Load()
+	if fence == nil {
+		return nil
+	}
+	return l.Release(ctx, *fence, reason)
+}
+
+func (l *ledger) CheckToken(ctx context.Context, fence wire.Fence) (bool, error) {
 	holds, err := l.store.CheckToken(ctx, fence)
 	return holds, ledgerError(err)
 }
 
-func (l ledger) Commit(ctx context.Context, commit wire.Commit) (wire.Committed, error) {
+func (l *ledger) Commit(ctx context.Context, commit wire.Commit) (wire.Committed, error) {
 	committed, err := l.store.Commit(ctx, commit)
 	return committed, ledgerError(err)
 }
 
-func (l ledger) Fail(ctx context.Context, failure wire.Failure) (bool, error) {
+func (l *ledger) Fail(ctx context.Context, failure wire.Failure) (bool, error) {
+	failure.Error.Message, failure.Error.Stack = storable(failure.Error.Message), storable(failure.Error.Stack)
 	refused, err := l.store.Fail(ctx, failure)
 	return refused, ledgerError(err)
 }
 
-func (l ledger) Release(ctx context.Context, fence wire.Fence, reason string) error {
+func (l *ledger) Release(ctx context.Context, fence wire.Fence, reason string) error {
 	return ledgerError(l.store.Release(ctx, fence, reason))
 }
 

@@ -37,10 +37,11 @@ func (a *Activities) Step(ctx context.Context, arguments converter.EncodedValues
 	if !ok {
 		return wire.StepResult{}, a.handBack(ctx, input, scheduled, fmt.Sprintf("build %s of location %q has no %q", a.Build, a.Location, info.ActivityType.Name))
 	}
-	stepCtx, beat := newHeartbeat(ctx, a.Client, a.Log)
+	record := &ledger{store: a.Store}
+	stepCtx, beat := newHeartbeat(ctx, a.Client, a.Log, record.concede)
 	defer beat.cancel(nil)
 	runner := &step.Runner{
-		Ledger: ledger{a.Store}, Log: a.Log, Worker: a.Worker, Build: a.Build, Patience: a.CommitPatience, Random: a.Random,
+		Ledger: record, Log: a.Log, Worker: a.Worker, Build: a.Build, Patience: a.CommitPatience, Random: a.Random,
 	}
 	result, err := runner.Run(stepCtx, code, step.Identity{
 		Run: input.Run, Step: input.Step, Scheduled: scheduled, Started: info.StartedTime,
