@@ -35,6 +35,9 @@ type asset struct {
 	metadata    []Metadatum
 	store       *storage
 	options     optionNames
+	bundles     []Options
+	// inherited are the options that the multi-asset of an output gave it.
+	inherited optionNames
 }
 
 // compute is what one step runs.
@@ -43,14 +46,16 @@ type compute struct {
 	outs      []*asset
 	multi     bool
 	canSubset bool
-	needs     []need
-	after     []*asset
-	queue     string
-	pool      string
-	retries   *Retries
-	timeout   *Timeout
-	options   optionNames
-	run       func(*scope) ([]step.Output, error)
+	// defaults are what a multi-asset gives to its outputs.
+	defaults *asset
+	needs    []need
+	after    []*asset
+	queue    string
+	pool     string
+	retries  *Retries
+	timeout  *Timeout
+	options  optionNames
+	run      func(*scope) ([]step.Output, error)
 }
 
 // Asset declares an asset that fn computes.
@@ -87,8 +92,8 @@ func OptionalAsset[T any](key string, fn Compute[*T], opts ...AssetOption) *Asse
 	return &AssetOf[T]{a}
 }
 
-// External declares an asset that something else makes. Runs do not compute it; its IO manager reads it, with a
-// [Slot] whose Token is 0 as long as nothing was reported about it.
+// External declares an asset that something else makes. Runs do not compute it; its manager reads it ([LoadedBy],
+// [StoredBy]), with a [Slot] whose Token is 0 as long as nothing was reported about it.
 func External[T any](key string, opts ...ExternalOption) *AssetOf[T] {
 	a := newAsset[T](key, place())
 	a.external = true
@@ -110,13 +115,7 @@ func newAsset[T any](key, at string) *asset {
 func newComputed[T any](key string, fn bound, opts []AssetOption) *asset {
 	a := newAsset[T](key, place())
 	a.maker = &compute{declared: declared{what: "asset", name: key, at: a.at}, outs: []*asset{a}, needs: fn.needs}
-	for _, o := range opts {
-		if o == nil {
-			a.nilOption()
-			continue
-		}
-		o.applyAsset(a)
-	}
+	a.applyAssetOptions(opts)
 	return a
 }
 

@@ -32,16 +32,31 @@ type RunInfo struct {
 	ID string
 	// Cause is the id of the event that led to the run.
 	Cause string
-	// Attempt counts failures of the user's function, from 1; a worker that died does not count.
+	// Attempt counts failures of the user's function, from 1; a worker that died does not count. For [NewContext], 0 is
+	// the first attempt, too.
 	Attempt int
 	// Tags are the run's.
 	Tags map[string]string
 }
 
-// NewContext makes a Context outside any run, for unit tests of functions: its log is slog's default, its
-// attempt the first.
-func NewContext(ctx context.Context) Context {
-	return newContext(ctx, slog.Default(), RunInfo{Attempt: 1})
+// ContextOption is an option of [NewContext].
+type ContextOption interface{ applyContext(*stepContext) }
+
+func (r RunInfo) applyContext(c *stepContext) {
+	c.run = r
+	c.run.Attempt = max(r.Attempt, 1)
+}
+
+// NewContext makes a Context outside any run, for unit tests of functions: its log is slog's default, its attempt the
+// first. What a function does when it is tried again is tested with RunInfo{Attempt: 2}.
+func NewContext(ctx context.Context, opts ...ContextOption) Context {
+	c := newContext(ctx, slog.Default(), RunInfo{Attempt: 1})
+	for _, o := range opts {
+		if o != nil {
+			o.applyContext(c)
+		}
+	}
+	return c
 }
 
 // stepContext is the one Context. Functions may report from several goroutines.
@@ -83,8 +98,8 @@ func (c *stepContext) Reported() []Metadatum {
 }
 
 // handOver gives what was reported to the attempt, which records it.
-func (c *stepContext) handOver(a *step.Attempt) error {
-	metadata, version, err := lowerMetadata(c.Reported())
+func handOver(a *step.Attempt, reported []Metadatum) error {
+	metadata, version, err := lowerMetadata(reported)
 	if err != nil {
 		return err
 	}

@@ -22,8 +22,9 @@
 // Assets are declared with [Asset], [OptionalAsset] (may produce nothing), [MultiAsset] and [Output] (one function,
 // several assets), and [External] (something else makes it). [After] orders without loading. [All] binds several
 // sources as a slice, [View] a part of one. [Resource] declares what steps share, such as a database; an
-// [IOManager], which stores values, is a resource that assets name with [StoredBy]. [Config] makes a struct the
-// config schema of what binds it, and [Secret] keeps a password out of it. [AssetJob] names a selection.
+// [IOManager], which stores values, is a resource that assets name with [StoredBy], and an [InputManager], which only
+// reads, one that external assets name with [LoadedBy]. [Config] makes a struct the config schema of what binds it, and
+// [Secret] keeps a password out of it. [AssetJob] names a selection. [Options] bundles what several assets share.
 //
 // # Declarations and problems
 //
@@ -33,5 +34,6 @@
 // # Testing
 //
 // The package knows neither Temporal nor a database. [Materialize] computes a graph in the test's own process, and
-// [Given] puts a value in the place of any source; see the examples.
+// [Given] puts a value in the place of any source, [LoadExternal] has external assets read as in a real run; see the
+// examples.
 package definitions

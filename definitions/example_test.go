@@ -2,6 +2,7 @@ package definitions_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -107,15 +108,16 @@ func ExampleMultiAsset() {
 		}
 		var out definitions.Outputs
 		if want.Has(small) {
-			out = append(out, small.Of(s, definitions.RowCount(len(s))))
+			out = append(out, small.Of(s))
 		}
 		if want.Has(large) {
-			out = append(out, large.Of(l, definitions.RowCount(len(l))))
+			out = append(out, large.Of(l, definitions.Float("limit", 10)))
 		}
 		return out, nil
 	}
 	sizes := definitions.MultiAsset("order_sizes", definitions.Outs{small, large},
-		definitions.Bind2(split, orders, definitions.Requested), definitions.CanSubset{})
+		definitions.Bind2(split, orders, definitions.Requested), definitions.CanSubset{},
+		definitions.Group("orders")) // of both outputs
 	shop := definitions.New("shop", orders, sizes)
 
 	run := definitions.Materialize(context.Background(), shop)
@@ -123,7 +125,7 @@ func ExampleMultiAsset() {
 	run = definitions.Materialize(context.Background(), shop, definitions.Only(small))
 	fmt.Println(run.Materialized())
 	// Output:
-	// [large_orders orders small_orders] [perdure/row_count=2]
+	// [large_orders orders small_orders] [limit=10 perdure/row_count=2]
 	// [orders small_orders]
 }
 
@@ -137,6 +139,63 @@ func ExampleExternal() {
 	run := definitions.Materialize(context.Background(), definitions.New("shop", rates, euros), definitions.Given(rates, map[string]float64{"EUR": 0.9}))
 	fmt.Println(euros.In(run))
 	// Output: 90 <nil>
+}
+
+// A manager that only reads suits external assets. A test can have it read, as a worker does.
+func ExampleLoadedBy() {
+	open := func(definitions.Context) (rateFile, error) { return rateFile(`{"EUR":0.9}`), nil }
+	bank := definitions.Resource("bank", definitions.Bind0(open), definitions.NoClose)
+	rates := definitions.External[map[string]float64]("exchange_rates", definitions.LoadedBy(bank))
+	euros := definitions.Asset("euros", definitions.Bind1(func(_ definitions.Context, rates map[string]float64) (float64, error) {
+		return 100 * rates["EUR"], nil
+	}, rates))
+
+	run := definitions.Materialize(context.Background(), definitions.New("shop", bank, rates, euros), definitions.LoadExternal())
+	fmt.Println(euros.In(run))
+	// Output: 90 <nil>
+}
+
+// rateFile is a file of exchange rates.
+type rateFile []byte
+
+func (rateFile) Accepts(reflect.Type) error { return nil }
+
+func (f rateFile) Load(_ definitions.Context, _ definitions.Slot, into any) error {
+	return json.Unmarshal(f, into)
+}
+
+// What several assets have in common is written once. What an asset is given itself wins.
+func ExampleOptions() {
+	reports := definitions.Options{definitions.Group("reports"), definitions.Owners{"team:sales"}, definitions.Kinds{"table"}}
+	orders := definitions.Asset("orders", definitions.Bind0(readOrders), reports, definitions.Group("raw"))
+	sums := definitions.Asset("totals", definitions.Bind1(totals, orders), reports)
+
+	snapshot, err := definitions.New("shop", orders, sums).Snapshot()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, asset := range snapshot.Assets {
+		fmt.Println(asset.Key, asset.Group, asset.Owners)
+	}
+	// Output:
+	// orders raw [team:sales]
+	// totals reports [team:sales]
+}
+
+// A unit test of what a function does when it is tried again.
+func ExampleNewContext() {
+	ask := func(ctx definitions.Context) (string, error) {
+		if ctx.Run().Attempt > 1 {
+			return "the second server", nil
+		}
+		return "the first server", nil
+	}
+	fmt.Println(ask(definitions.NewContext(context.Background())))
+	fmt.Println(ask(definitions.NewContext(context.Background(), definitions.RunInfo{Attempt: 2})))
+	// Output:
+	// the first server <nil>
+	// the second server <nil>
 }
 
 // A function that returns only an error is bound with Do; After orders it without loading anything.
@@ -318,7 +377,7 @@ func ExampleContext() {
 			definitions.RowCount(len(orders)),
 			definitions.URL("source", "https://shop.example.com/orders"),
 			definitions.Table("sample", orders[:1]),
-			definitions.Schema("columns", definitions.SchemaOf[Order]()),
+			definitions.ColumnSchema(definitions.SchemaOf[Order]()),
 		)
 		return orders, err
 	}
@@ -334,5 +393,5 @@ func ExampleContext() {
 	// int perdure/row_count=3
 	// url source="https://shop.example.com/orders"
 	// table sample={"columns":[{"name":"customer","type":"string"},{"name":"amount","type":"float"}],"rows":[["ann",10]]}
-	// table_schema columns={"columns":[{"name":"customer","type":"string"},{"name":"amount","type":"float"}]}
+	// table_schema perdure/column_schema={"columns":[{"name":"customer","type":"string"},{"name":"amount","type":"float"}]}
 }

@@ -5,20 +5,27 @@ import (
 	"reflect"
 )
 
+// InputManager loads the values of external assets, and stores nothing: see [LoadedBy]. Its methods may be called at
+// the same time for different slots.
+type InputManager interface {
+	// Accepts says why values of a type cannot be kept here; nil when they can. It is asked when definitions are
+	// validated, so that a type which does not fit is found before anything runs: on the zero value of the
+	// manager's type, which is not opened for that, unless the resource has the option [Accepts]. Where a step
+	// stores, it is asked again of the opened manager, before the step's function runs.
+	Accepts(reflect.Type) error
+	// Load fills into, a *T, with the value of a slot. Token is that of the materialization to load; it is 0 for
+	// an external asset of which Perdure knows no materialization.
+	// Where there is no value it returns or wraps [ErrNotStored], where the store cannot be reached [ErrUnavailable].
+	Load(ctx Context, at Slot, into any) error
+}
+
 // IOManager stores and loads the values of assets. It is a resource like any other: see [StoredBy].
 // Its methods may be called at the same time for different slots.
 type IOManager interface {
-	// Accepts says why values of a type cannot be stored; nil when they can. It is asked when definitions are
-	// validated, so that a type which cannot be stored is found before anything runs: on the zero value of the IO
-	// manager's type, which is not opened for that, unless the resource has the option [Accepts]. It is asked
-	// again of the opened manager, before a step's function runs.
-	Accepts(reflect.Type) error
+	InputManager
 	// Stage writes value so that nobody sees it yet: Perdure publishes it after checks and fence. What it reports
 	// is added to the materialization.
 	Stage(ctx Context, at Slot, value any) (Staged, error)
-	// Load fills into, a *T, with the value of a slot. Token is that of the materialization to load; it is 0 for
-	// an external asset of which Perdure knows no materialization.
-	Load(ctx Context, at Slot, into any) error
 }
 
 // Staged is a value that is written and not yet published.

@@ -26,9 +26,12 @@ const closeWithin = 30 * time.Second
 // needs it and nothing else.
 //
 // Every asset is stored in memory, whatever its IO manager is, and handed on as it is, not copied. An external
-// asset must be [Given], or have no reader.
+// asset that something reads must be [Given], or named in [LoadExternal]: a test touches no store that it does not name.
 func Materialize(ctx context.Context, d *Definitions, opts ...MaterializeOption) *Result {
-	m := &materialization{definitions: d, replaced: map[any]any{}, result: &Result{}}
+	m := &materialization{
+		definitions: d, result: &Result{},
+		inProcess: &inProcess{replaced: map[any]any{}, loads: map[*asset]bool{}},
+	}
 	for _, o := range opts {
 		if o == nil {
 			m.fail("Materialize is given a nil option: leave it out")
@@ -39,7 +42,7 @@ func Materialize(ctx context.Context, d *Definitions, opts ...MaterializeOption)
 	if err := m.prepare(); err != nil {
 		m.problems = append(m.problems, err)
 	}
-	m.result.replaced = m.replaced
+	m.result.replaced = m.inProcess.replaced
 	if m.result.refused = errors.Join(m.problems...); m.result.refused != nil {
 		return m.result
 	}
@@ -52,7 +55,9 @@ type materialization struct {
 	definitions *Definitions
 	only        []AnyAsset
 	isOnly      bool
-	replaced    map[any]any
+	external    []AnyAsset
+	allExternal bool
+	inProcess   *inProcess
 	given       []need
 	runConfig   RunConfig
 	configured  []configured
@@ -73,7 +78,8 @@ func (m *materialization) prepare() error {
 		return err
 	}
 	m.checkGiven()
-	lowering := &lowering{definitions: m.definitions, replaced: m.replaced, inMemory: true}
+	m.loadExternal()
+	lowering := &lowering{definitions: m.definitions, inProcess: m.inProcess}
 	snapshot, err := lowering.snapshot()
 	if err != nil {
 		return err
@@ -84,7 +90,7 @@ func (m *materialization) prepare() error {
 	}
 	memory := newMemory()
 	m.result.memory = memory
-	m.runtime = newRuntime(m.definitions, snapshot, Environment{Storage: memory, Log: slog.Default()}, m.replaced, true)
+	m.runtime = newRuntime(m.definitions, snapshot, Environment{Storage: memory, Log: slog.Default()}, m.inProcess)
 	keys := m.wanted(snapshot)
 	if len(keys) == 0 || len(m.problems) > 0 {
 		m.plan = &plan.Plan{}
@@ -120,6 +126,33 @@ func (m *materialization) checkGiven() {
 	for _, n := range m.given {
 		if !known[n.id] {
 			m.fail("Given replaces %s, which nothing in location %q binds", n.describe(), d.location.name)
+		}
+	}
+}
+
+// loadExternal finds the external assets that their own managers are to load.
+func (m *materialization) loadExternal() {
+	listed := setOf(m.definitions.assets)
+	for _, handle := range m.external {
+		a := baseOf(handle)
+		switch {
+		case a == nil:
+			m.fail("LoadExternal names an asset handle that was never declared: declare it first")
+		case !listed[a]:
+			m.fail("LoadExternal names %s (%s), which is not among the definitions: add it to New(%q, …)", a.object(), a.at, m.definitions.location.name)
+		case !a.external:
+			m.fail("LoadExternal names %s (%s), which is not external: it is computed; give it with Given to leave that out", a.object(), a.at)
+		case a.store == nil:
+			m.fail("LoadExternal names %s (%s), which only the instance's default storage keeps: give it with Given, or declare it with LoadedBy", a.object(), a.at)
+		default:
+			m.inProcess.loads[a] = true
+		}
+	}
+	if m.allExternal {
+		for _, a := range m.definitions.assets {
+			if a.external && a.store != nil {
+				m.inProcess.loads[a] = true
+			}
 		}
 	}
 }
@@ -193,8 +226,9 @@ func (m *materialization) wanted(snapshot *plan.Snapshot) []string {
 				needed := assets[key]
 				if !needed.external {
 					queue = append(queue, needed)
-				} else if input.Kind != plan.InputAfter {
-					m.fail("%s loads %s (%s), which is external: give it with Given", a.object(), needed.object(), needed.at)
+				} else if input.Kind != plan.InputAfter && !m.inProcess.loads[needed] {
+					m.fail("%s loads %s (%s), which is external: give it with Given, or have its own manager read it with LoadExternal",
+						a.object(), needed.object(), needed.at)
 				}
 			}
 		}
@@ -208,7 +242,7 @@ func (m *materialization) wanted(snapshot *plan.Snapshot) []string {
 }
 
 func (m *materialization) isReplaced(a *asset) bool {
-	_, replaced := m.replaced[a]
+	_, replaced := m.inProcess.given(a)
 	return replaced
 }
 
@@ -277,6 +311,9 @@ func (m *materialization) step(ctx context.Context, runner *step.Runner, planned
 		var failed *step.FailedError
 		if !errors.As(err, &failed) || failed.Final {
 			return result, err
+		}
+		if m.inProcess.retryAtOnce {
+			failed.Delay = 0
 		}
 		select {
 		case <-time.After(failed.Delay):

@@ -25,10 +25,25 @@ func Given[T any](source Source[T], value T) MaterializeOption {
 			m.fail("Given is to replace a source that was never declared: %s", n.fault.fix)
 			return
 		}
-		m.replaced[n.id] = value
+		m.inProcess.replaced[n.id] = value
 		m.given = append(m.given, n)
 	})
 }
+
+// LoadExternal has external assets loaded by their own managers ([LoadedBy], [StoredBy]), as in a real run: files that
+// lie beside the test, for example. Without arguments, all that have one; what is [Given] is not loaded. To read
+// elsewhere than a worker does, give the manager's resource with Given.
+func LoadExternal(assets ...AnyAsset) MaterializeOption {
+	return materializeOption(func(m *materialization) {
+		m.external = append(m.external, assets...)
+		m.allExternal = m.allExternal || len(assets) == 0
+	})
+}
+
+// RetryAtOnce leaves out the delays of [Retries], which Materialize waits for otherwise.
+type RetryAtOnce struct{}
+
+func (RetryAtOnce) applyMaterialize(m *materialization) { m.inProcess.retryAtOnce = true }
 
 func (v RunConfig) applyMaterialize(m *materialization) { m.runConfig = v }
 

@@ -13,8 +13,8 @@ import (
 
 // Metadatum is one typed fact under a label: about a materialization, where it is reported ([Context.Report],
 // [AssetOf.Of]), or about an asset ([Metadata]). Make one with [Int], [Float], [Text], [URL], [Path], [JSON],
-// [Markdown], [Table], [Schema], [Timestamp], [Duration], [Bool], [AssetRef], [RowCount] or [DataVersion]; the zero
-// value is invalid. Two are equal when label, type and value are.
+// [Markdown], [Table], [Schema], [Timestamp], [Duration], [Bool], [AssetRef], [RowCount], [ColumnSchema] or
+// [DataVersion]; the zero value is invalid. Two are equal when label, type and value are.
 type Metadatum struct {
 	// Label says what the fact is. Within one materialization a label stands once.
 	Label string
@@ -26,8 +26,12 @@ type Metadatum struct {
 // dataVersionKind marks a DataVersion, which is recorded beside the metadata and not among it.
 const dataVersionKind wire.MetadataType = "data_version"
 
-// labelDataVersion is how a data version is shown.
-const labelDataVersion = "perdure/data_version"
+const (
+	// labelDataVersion is how a data version is shown.
+	labelDataVersion = "perdure/data_version"
+	// labelColumnSchema is what the columns of a table lie under.
+	labelColumnSchema = "perdure/column_schema"
+)
 
 // Integer is any of Go's integer types.
 type Integer interface {
@@ -94,7 +98,8 @@ func AssetRef(label string, to AnyAsset) Metadatum {
 	return encoded(label, wire.MetadataAsset, base.name)
 }
 
-// RowCount is how many rows were materialized, under the label that Perdure charts: perdure/row_count.
+// RowCount is how many rows were materialized, under the label that Perdure charts: perdure/row_count. Of a value that
+// is a slice (not of bytes) its length is reported where the function reports no other.
 func RowCount(rows int) Metadatum {
 	m := Int(wire.LabelRowCount, rows)
 	if rows < 0 {

@@ -2,6 +2,7 @@ package definitions
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/perdure-io/perdure/internal/step"
@@ -44,12 +45,14 @@ func (a *AssetOf[T]) Of(value T, metadata ...Metadatum) Produced {
 type MultiAssetOf struct{ def *compute }
 
 // MultiAsset ties outs to the one function that makes them, in one step. name follows the rules of an asset's key and
-// is no asset's key. Without [CanSubset] a run always makes all of outs together.
+// is no asset's key. Without [CanSubset] a run always makes all of outs together. Options that describe assets, such as
+// [Group], are for the outputs that have none of their own.
 func MultiAsset(name string, outs Outs, fn Compute[Outputs], opts ...MultiAssetOption) *MultiAssetOf {
 	c := &compute{
 		declared: declared{what: "multi-asset", name: name, at: place(), faults: fn.faultsOf()},
 		multi:    true, needs: fn.needs,
 	}
+	c.defaults = &asset{declared: declared{what: c.what, name: c.name, at: c.at}}
 	for _, o := range opts {
 		if o == nil {
 			c.nilOption()
@@ -58,6 +61,7 @@ func MultiAsset(name string, outs Outs, fn Compute[Outputs], opts ...MultiAssetO
 		o.applyMultiAsset(c)
 	}
 	c.list(outs)
+	c.shareDefaults()
 	c.run = func(s *scope) ([]step.Output, error) {
 		produced, err := fn.run(s)
 		if err != nil {
@@ -88,6 +92,19 @@ func (c *compute) list(outs Outs) {
 			a.maker = c
 			c.outs = append(c.outs, a)
 		}
+	}
+}
+
+// shareDefaults gives the outputs what they were not given themselves.
+func (c *compute) shareDefaults() {
+	c.faults = append(c.faults, c.defaults.faults...)
+	for _, out := range c.outs {
+		shared := *c.defaults
+		if out.isNothing() {
+			shared.options = maps.Clone(shared.options)
+			delete(shared.options, optionStorage) // there is nothing to store
+		}
+		out.inherited = out.inherit(&shared)
 	}
 }
 

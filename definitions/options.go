@@ -6,7 +6,8 @@ import (
 )
 
 // An option is a value of a small named type. Which declarations take it is its method set: Queue on an
-// External does not compile. One that is given twice to a declaration is a problem.
+// External does not compile. One that is given twice to a declaration is a problem. On a multi-asset, what describes
+// an asset is for the outputs that have none of their own.
 
 // AssetOption is an option of [Asset] and [OptionalAsset].
 type AssetOption interface{ applyAsset(*asset) }
@@ -97,6 +98,10 @@ func (n *optionNames) once(d *declared, field, option string) {
 	if (*n)[option] {
 		d.wrong(field, fmt.Sprintf("the option %s is given twice", option), "give it once")
 	}
+	n.add(option)
+}
+
+func (n *optionNames) add(option string) {
 	if *n == nil {
 		*n = optionNames{}
 	}
@@ -104,7 +109,7 @@ func (n *optionNames) once(d *declared, field, option string) {
 }
 
 func (a *asset) setGroup(v Group) {
-	a.options.once(&a.declared, "group", "Group")
+	a.options.once(&a.declared, "group", optionGroup)
 	a.group = string(v)
 	if v == "" {
 		a.wrong("group", "the group is empty", `name a group, or leave Group out for "default"`)
@@ -112,37 +117,37 @@ func (a *asset) setGroup(v Group) {
 }
 
 func (a *asset) setDescription(v Description) {
-	a.options.once(&a.declared, "description", "Description")
+	a.options.once(&a.declared, "description", optionDescription)
 	a.description = string(v)
 }
 
 func (a *asset) setCodeVersion(v CodeVersion) {
-	a.options.once(&a.declared, "code_version", "CodeVersion")
+	a.options.once(&a.declared, "code_version", optionCodeVersion)
 	a.codeVersion = string(v)
 }
 
 func (a *asset) setOwners(v Owners) {
-	a.options.once(&a.declared, "owners", "Owners")
+	a.options.once(&a.declared, "owners", optionOwners)
 	a.owners = v
 }
 
 func (a *asset) setTags(v Tags) {
-	a.options.once(&a.declared, "tags", "Tags")
+	a.options.once(&a.declared, "tags", optionTags)
 	a.tags = v
 }
 
 func (a *asset) setKinds(v Kinds) {
-	a.options.once(&a.declared, "kinds", "Kinds")
+	a.options.once(&a.declared, "kinds", optionKinds)
 	a.kinds = v
 }
 
 func (a *asset) setMetadata(v Metadata) {
-	a.options.once(&a.declared, "metadata", "Metadata")
+	a.options.once(&a.declared, "metadata", optionMetadata)
 	a.metadata = v
 }
 
 func (c *compute) setQueue(d *declared, v Queue) {
-	c.options.once(d, "queue", "Queue")
+	c.options.once(d, "queue", optionQueue)
 	c.queue = string(v)
 	if v == "" {
 		d.wrong("queue", "the queue is empty", "name a queue, or leave Queue out for the location's own")
@@ -150,7 +155,7 @@ func (c *compute) setQueue(d *declared, v Queue) {
 }
 
 func (c *compute) setPool(d *declared, v Pool) {
-	c.options.once(d, "pool", "Pool")
+	c.options.once(d, "pool", optionPool)
 	c.pool = string(v)
 	if v == "" {
 		d.wrong("pool", "the pool is empty", "name a pool, or leave Pool out")
@@ -158,41 +163,46 @@ func (c *compute) setPool(d *declared, v Pool) {
 }
 
 func (c *compute) setRetries(d *declared, v Retries) {
-	c.options.once(d, "retries", "Retries")
+	c.options.once(d, "retries", optionRetries)
 	c.retries = &v
 }
 
 func (c *compute) setTimeout(d *declared, v Timeout) {
-	c.options.once(d, "timeout", "Timeout")
+	c.options.once(d, "timeout", optionTimeout)
 	c.timeout = &v
 }
 
-func (v Group) applyAsset(a *asset)    { a.setGroup(v) }
-func (v Group) applyOutput(a *asset)   { a.setGroup(v) }
-func (v Group) applyExternal(a *asset) { a.setGroup(v) }
+func (v Group) applyAsset(a *asset)        { a.setGroup(v) }
+func (v Group) applyOutput(a *asset)       { a.setGroup(v) }
+func (v Group) applyMultiAsset(c *compute) { c.defaults.setGroup(v) }
+func (v Group) applyExternal(a *asset)     { a.setGroup(v) }
 
 func (v Description) applyAsset(a *asset)    { a.setDescription(v) }
 func (v Description) applyOutput(a *asset)   { a.setDescription(v) }
 func (v Description) applyExternal(a *asset) { a.setDescription(v) }
 
-func (v Owners) applyAsset(a *asset)    { a.setOwners(v) }
-func (v Owners) applyOutput(a *asset)   { a.setOwners(v) }
-func (v Owners) applyExternal(a *asset) { a.setOwners(v) }
+func (v Owners) applyAsset(a *asset)        { a.setOwners(v) }
+func (v Owners) applyOutput(a *asset)       { a.setOwners(v) }
+func (v Owners) applyMultiAsset(c *compute) { c.defaults.setOwners(v) }
+func (v Owners) applyExternal(a *asset)     { a.setOwners(v) }
 
-func (v Tags) applyAsset(a *asset)    { a.setTags(v) }
-func (v Tags) applyOutput(a *asset)   { a.setTags(v) }
-func (v Tags) applyExternal(a *asset) { a.setTags(v) }
+func (v Tags) applyAsset(a *asset)        { a.setTags(v) }
+func (v Tags) applyOutput(a *asset)       { a.setTags(v) }
+func (v Tags) applyMultiAsset(c *compute) { c.defaults.setTags(v) }
+func (v Tags) applyExternal(a *asset)     { a.setTags(v) }
 
-func (v Kinds) applyAsset(a *asset)    { a.setKinds(v) }
-func (v Kinds) applyOutput(a *asset)   { a.setKinds(v) }
-func (v Kinds) applyExternal(a *asset) { a.setKinds(v) }
+func (v Kinds) applyAsset(a *asset)        { a.setKinds(v) }
+func (v Kinds) applyOutput(a *asset)       { a.setKinds(v) }
+func (v Kinds) applyMultiAsset(c *compute) { c.defaults.setKinds(v) }
+func (v Kinds) applyExternal(a *asset)     { a.setKinds(v) }
 
 func (v Metadata) applyAsset(a *asset)    { a.setMetadata(v) }
 func (v Metadata) applyOutput(a *asset)   { a.setMetadata(v) }
 func (v Metadata) applyExternal(a *asset) { a.setMetadata(v) }
 
-func (v CodeVersion) applyAsset(a *asset)  { a.setCodeVersion(v) }
-func (v CodeVersion) applyOutput(a *asset) { a.setCodeVersion(v) }
+func (v CodeVersion) applyAsset(a *asset)        { a.setCodeVersion(v) }
+func (v CodeVersion) applyOutput(a *asset)       { a.setCodeVersion(v) }
+func (v CodeVersion) applyMultiAsset(c *compute) { c.defaults.setCodeVersion(v) }
 
 func (v Queue) applyAsset(a *asset)        { a.maker.setQueue(&a.declared, v) }
 func (v Queue) applyMultiAsset(c *compute) { c.setQueue(&c.declared, v) }

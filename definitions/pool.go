@@ -71,7 +71,7 @@ func (p *pool) key(r *resource, configs map[string]json.RawMessage) (string, err
 		if c == nil {
 			return
 		}
-		if _, replaced := p.runtime.replaced[c]; replaced {
+		if _, replaced := p.runtime.inProcess.given(c); replaced {
 			return
 		}
 		canonical, err := c.canonical(configs[n.name])

@@ -22,8 +22,8 @@ type resource struct {
 // ResourceOption is an option of [Resource].
 type ResourceOption interface{ applyResource(*resource) }
 
-// Accepts says which types an IO manager stores, without opening it, so that a type which cannot be stored is found
-// when the definitions are validated. A resource needs it when its function returns the interface [IOManager], or
+// Accepts says which types an [IOManager] or [InputManager] keeps, without opening it, so that a type which does not fit
+// is found when the definitions are validated. A resource needs it when its function returns the interface itself, or
 // when what is accepted depends on how the manager was made; else the zero value of the concrete type is asked.
 // Where neither is possible, the manager is asked when a step opens it, before the step's function runs.
 type Accepts func(reflect.Type) error

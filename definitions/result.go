@@ -137,6 +137,9 @@ func (r *Result) read(a *asset, into any) error {
 		return r.refused
 	}
 	number, planned := r.stepOf[a.name]
+	if !planned && a.external {
+		return errors.New("it is external: nothing here makes it, and it was not Given")
+	}
 	if !planned {
 		return errors.New("it was not asked for: name it in Only")
 	}

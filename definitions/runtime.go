@@ -16,10 +16,8 @@ type Runtime struct {
 	snapshot    *plan.Snapshot
 	codes       map[string]*step.Code
 	pool        *pool
-	// replaced and inMemory are Materialize's: what stands in a source's place, by the source's
-	// identity, and that the environment's storage keeps every asset.
-	replaced map[any]any
-	inMemory bool
+	// inProcess is Materialize's; nil in a worker.
+	inProcess *inProcess
 }
 
 // NewRuntime validates the definitions and lowers them. The error holds a [ProblemList] when they are not valid,
@@ -32,14 +30,14 @@ func NewRuntime(d *Definitions, environment Environment) (*Runtime, error) {
 	if err := d.checkDefaultStorage(environment.Storage); err != nil {
 		return nil, err
 	}
-	return newRuntime(d, snapshot, environment, nil, false), nil
+	return newRuntime(d, snapshot, environment, nil), nil
 }
 
-func newRuntime(d *Definitions, snapshot *plan.Snapshot, environment Environment, replaced map[any]any, inMemory bool) *Runtime {
+func newRuntime(d *Definitions, snapshot *plan.Snapshot, environment Environment, inProcess *inProcess) *Runtime {
 	if environment.Log == nil {
 		environment.Log = slog.Default()
 	}
-	r := &Runtime{environment: environment, snapshot: snapshot, replaced: replaced, inMemory: inMemory, codes: map[string]*step.Code{}}
+	r := &Runtime{environment: environment, snapshot: snapshot, inProcess: inProcess, codes: map[string]*step.Code{}}
 	r.pool = newPool(r, environment.Log)
 	computes := make(map[string]*compute, len(d.computes))
 	for _, c := range d.computes {
@@ -103,7 +101,9 @@ func (r *Runtime) lower(c *compute, shape string) *step.Code {
 			if err != nil {
 				return nil, err
 			}
-			return outputs, context.handOver(a)
+			reported := context.Reported()
+			countRows(outputs, reported)
+			return outputs, handOver(a, reported)
 		},
 		Stage: func(a *step.Attempt, slot step.Slot, value any) (step.Staged, error) {
 			return r.stage(assets[slot.Asset], a, slot, value)
@@ -124,7 +124,7 @@ func (s *scope) prepare(a *asset) error {
 	if err != nil {
 		return fmt.Errorf("store %q: %w", a.name, err)
 	}
-	if a.store == nil || s.runtime.inMemory {
+	if a.store == nil || s.runtime.inProcess.keeps(a) {
 		return nil // its type was checked with the definitions
 	}
 	if refusal := ask(manager.Accepts, a.typ); refusal != nil {

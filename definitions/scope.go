@@ -26,8 +26,7 @@ func newScope(r *Runtime, a *step.Attempt, context Context) *scope {
 
 // given is what stands in a source's place, in process only.
 func (s *scope) given(n need) (any, bool) {
-	value, ok := s.runtime.replaced[n.id]
-	return value, ok
+	return s.runtime.inProcess.given(n.id)
 }
 
 // leftOut says whether a member of All has nothing to load: it, or what it is made of, was not emitted.
@@ -71,33 +70,40 @@ func (s *scope) load(a *asset, into any) error {
 	if !found && !a.external {
 		return fmt.Errorf("it has no materialization: materialize it first, or select it in the same run (%q takes everything above)", "+"+s.attempt.Plan.Key)
 	}
-	manager, err := s.manager(a)
+	reader, err := s.reader(a)
 	if err != nil {
 		return err
 	}
-	err = manager.Load(s.context, Slot{Asset: a.name, Partition: version.Partition, Token: version.Token}, into)
+	err = reader.Load(s.context, Slot{Asset: a.name, Partition: version.Partition, Token: version.Token}, into)
 	if errors.Is(err, ErrNotStored) && a.external && !found {
 		return fmt.Errorf("%w (external asset: is it where its IO manager looks?)", err)
 	}
 	return err
 }
 
-// manager is the opened IO manager of an asset.
+// manager is the opened IO manager of an asset that is made here.
 func (s *scope) manager(a *asset) (IOManager, error) {
-	if a.store == nil || s.runtime.inMemory {
+	reader, err := s.reader(a)
+	manager, _ := reader.(IOManager) // it is one: no other option of such an asset than StoredBy gives it
+	return manager, err
+}
+
+// reader is the opened manager that loads an asset.
+func (s *scope) reader(a *asset) (InputManager, error) {
+	if a.store == nil || s.runtime.inProcess.keeps(a) {
 		if s.runtime.environment.Storage == nil {
 			return nil, fmt.Errorf("asset %q has no IO manager: give it StoredBy, or configure a default storage", a.name)
 		}
 		return s.runtime.environment.Storage, nil
 	}
-	manager, err := a.store.open(s)
+	reader, err := a.store.open(s)
 	if err != nil {
 		return nil, err
 	}
-	if manager == nil {
+	if reader == nil {
 		return nil, fmt.Errorf("the IO manager of asset %q is nil: its resource's function returned nil without an error", a.name)
 	}
-	return manager, nil
+	return reader, nil
 }
 
 // loadResource opens a resource, or takes the one that is open.

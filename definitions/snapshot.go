@@ -22,11 +22,11 @@ func (d *Definitions) Snapshot() (*plan.Snapshot, error) {
 	return (&lowering{definitions: d}).snapshot()
 }
 
-// lowering turns definitions into a snapshot. In process, replaced sources are no needs, and no IO managers are used.
+// lowering turns definitions into a snapshot. In process, replaced sources are no needs, nor are IO managers in whose
+// place memory keeps the values.
 type lowering struct {
 	definitions *Definitions
-	replaced    map[any]any
-	inMemory    bool
+	inProcess   *inProcess
 	// without leaves out what cannot be lowered, where definitions are not valid: needs by compute, of
 	// assets that are not there or in a cycle.
 	without func(*compute, *asset) bool
@@ -67,7 +67,7 @@ func (l *lowering) snapshot() (*plan.Snapshot, error) {
 }
 
 func (l *lowering) asset(a *asset) (plan.Asset, error) {
-	metadata, _, err := lowerMetadata(a.metadata)
+	metadata, _, err := lowerMetadata(withColumns(a))
 	if err != nil {
 		return plan.Asset{}, fmt.Errorf("%s: %w", a.object(), err)
 	}
@@ -79,7 +79,7 @@ func (l *lowering) asset(a *asset) (plan.Asset, error) {
 	if a.maker != nil {
 		lowered.Compute = a.maker.name
 	}
-	if a.store != nil && !l.inMemory {
+	if a.store != nil && !l.inProcess.keeps(a) {
 		if r := a.store.resource(); r != nil {
 			lowered.StoredBy = r.name
 		}
@@ -127,7 +127,7 @@ func (l *lowering) inputs(c *compute) []plan.Input {
 		eachInput(n, l.skip, add)
 	}
 	for _, a := range c.after {
-		if _, replaced := l.replaced[a]; !replaced {
+		if _, replaced := l.inProcess.given(a); !replaced {
 			add(plan.InputAfter, a)
 		}
 	}
@@ -163,7 +163,7 @@ func eachInput(n need, skip func(need) bool, visit func(plan.InputKind, ...*asse
 }
 
 func (l *lowering) skip(n need) bool {
-	_, replaced := l.replaced[n.id]
+	_, replaced := l.inProcess.given(n.id)
 	return replaced
 }
 
@@ -183,19 +183,17 @@ func (l *lowering) resources(c *compute) []string {
 		}
 	}
 	add(c.needs)
-	if !l.inMemory {
-		stores := slices.Clone(c.outs)
-		for _, n := range c.needs {
-			n.each(l.skip, func(n need) {
-				if n.kind == needAsset {
-					stores = append(stores, n.asset)
-				}
-			})
-		}
-		for _, a := range stores {
-			if a.store != nil {
-				add([]need{a.store.need})
+	stores := slices.Clone(c.outs)
+	for _, n := range c.needs {
+		n.each(l.skip, func(n need) {
+			if n.kind == needAsset {
+				stores = append(stores, n.asset)
 			}
+		})
+	}
+	for _, a := range stores {
+		if a.store != nil && !l.inProcess.keeps(a) {
+			add([]need{a.store.need})
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
@@ -203,7 +201,7 @@ func (l *lowering) resources(c *compute) []string {
 
 func (l *lowering) config(needs []need) *plan.ConfigSchema {
 	c := configOf(needs)
-	if _, replaced := l.replaced[c]; replaced {
+	if _, replaced := l.inProcess.given(c); replaced {
 		return nil
 	}
 	return c.lower()

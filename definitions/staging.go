@@ -32,7 +32,7 @@ func (r *Runtime) stage(a *asset, attempt *step.Attempt, slot step.Slot, value a
 	case handle.staged == nil:
 		return nil, fmt.Errorf("its IO manager (%v) returned neither a staged value nor an error", reflect.TypeOf(manager))
 	}
-	return handle, context.handOver(attempt)
+	return handle, handOver(attempt, context.Reported())
 }
 
 func (r *Runtime) resume(a *asset, attempt *step.Attempt, slot step.Slot, location string) (step.Staged, error) {

@@ -10,18 +10,40 @@ type StorageOption interface {
 	AssetOption
 	OutputOption
 	ExternalOption
+	MultiAssetOption
 }
 
 // StoredBy chooses where an asset's value lies: an IO manager is a resource like any other. io is a resource whose
 // function returns [IOManager] or, better, a type that implements it: see [Accepts]. Without StoredBy,
-// the instance's default storage keeps the value.
+// the instance's default storage keeps the value. On a multi-asset it is for the outputs that have none of their own.
 func StoredBy[M IOManager](io Source[M]) StorageOption {
-	s := &storage{need: needOf(io)}
-	s.open = func(scope *scope) (IOManager, error) { return take(scope, io) }
+	return storedBy{newStorage(io, "StoredBy", "stored_by")}
+}
+
+// LoadedBy chooses what reads an external asset, where that can only read: files that somebody else delivers, an API.
+// io is a resource whose function returns [InputManager] or, better, a type that implements it: see [Accepts].
+// An IO manager can read, too; it is given with LoadedBy or [StoredBy] alike.
+func LoadedBy[M InputManager](io Source[M]) ExternalOption {
+	return loadedBy{newStorage(io, "LoadedBy", "loaded_by")}
+}
+
+// storage is where an asset's value lies.
+type storage struct {
+	// option is what it was given with; field is what problems call it.
+	option, field string
+	need          need
+	open          func(*scope) (InputManager, error)
+	// zero makes the zero value of the manager's type; nil when only the interface is known.
+	zero func() InputManager
+}
+
+func newStorage[M InputManager](io Source[M], option, field string) *storage {
+	s := &storage{option: option, field: field, need: needOf(io)}
+	s.open = func(scope *scope) (InputManager, error) { return take(scope, io) }
 	if typ := reflect.TypeFor[M](); typ.Kind() != reflect.Interface {
-		s.zero = func() IOManager {
+		s.zero = func() InputManager {
 			if typ.Kind() == reflect.Pointer {
-				manager, _ := reflect.TypeAssert[IOManager](reflect.New(typ.Elem()))
+				manager, _ := reflect.TypeAssert[InputManager](reflect.New(typ.Elem()))
 				return manager
 			}
 			var zero M
@@ -31,25 +53,31 @@ func StoredBy[M IOManager](io Source[M]) StorageOption {
 	return s
 }
 
-// storage is where an asset's value lies.
-type storage struct {
-	need need
-	open func(*scope) (IOManager, error)
-	// zero makes the zero value of the IO manager's type; nil when only the interface is known.
-	zero func() IOManager
-}
-
 func (s *storage) apply(a *asset) {
-	a.options.once(&a.declared, "stored_by", "StoredBy")
+	switch {
+	case a.store == nil:
+	case a.store.option == s.option:
+		a.wrong(s.field, fmt.Sprintf("the option %s is given twice", s.option), "give it once")
+	default:
+		a.wrong(s.field, fmt.Sprintf("it has both %s and %s", a.store.option, s.option), "leave one of them out")
+	}
+	a.options.add(optionStorage)
 	a.store = s
 	if s.need.kind == needInvalid {
-		a.wrong("stored_by", "StoredBy is given no declared resource", "declare the IO manager with Resource")
+		a.wrong(s.field, s.option+" is given no declared resource", "declare the IO manager with Resource")
 	}
 }
 
-func (s *storage) applyAsset(a *asset)    { s.apply(a) }
-func (s *storage) applyOutput(a *asset)   { s.apply(a) }
-func (s *storage) applyExternal(a *asset) { s.apply(a) }
+type storedBy struct{ *storage }
+
+func (s storedBy) applyAsset(a *asset)        { s.apply(a) }
+func (s storedBy) applyOutput(a *asset)       { s.apply(a) }
+func (s storedBy) applyExternal(a *asset)     { s.apply(a) }
+func (s storedBy) applyMultiAsset(c *compute) { s.apply(c.defaults) }
+
+type loadedBy struct{ *storage }
+
+func (s loadedBy) applyExternal(a *asset) { s.apply(a) }
 
 // resource is the one resource behind the storage; nil when there is none, or several.
 func (s *storage) resource() *resource {

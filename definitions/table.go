@@ -29,13 +29,20 @@ type Column struct {
 
 // SchemaOf is the schema of a table whose rows are structs of type T: a column for each exported field, called as in
 // config, described by the tag description:"…".
-func SchemaOf[T any]() TableSchema {
+func SchemaOf[T any]() TableSchema { return schemaOf(reflect.TypeFor[T]()) }
+
+func schemaOf(row reflect.Type) TableSchema {
 	schema := TableSchema{Columns: []Column{}}
-	for _, column := range columnsOf(reflect.TypeFor[T]()) {
+	for _, column := range columnsOf(row) {
 		schema.Columns = append(schema.Columns, column.Column)
 	}
 	return schema
 }
+
+// ColumnSchema is the columns of the asset itself, under the label perdure/column_schema. An asset whose value is a slice
+// of structs has that of [SchemaOf] in its definition; report another where the columns are known only from the
+// data, or give one in [Metadata].
+func ColumnSchema(schema TableSchema) Metadatum { return Schema(labelColumnSchema, schema) }
 
 // Schema is a table's schema. One without columns, or with two of one name, is invalid.
 func Schema(label string, schema TableSchema) Metadatum {

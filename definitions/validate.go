@@ -162,8 +162,8 @@ func (v *validation) configs() []*config {
 	return once(all)
 }
 
-// isIOManager says whether the resource may be one.
-func (r *resource) isIOManager() bool { return r.typ.Implements(reflect.TypeFor[IOManager]()) }
+// keepsValues says whether the resource is an IO manager, or an input manager.
+func (r *resource) keepsValues() bool { return r.typ.Implements(reflect.TypeFor[InputManager]()) }
 
 // resource checks one resource.
 func (v *validation) resource(r *resource) {
@@ -182,7 +182,7 @@ func (v *validation) resource(r *resource) {
 	}
 	v.needsListed(&r.declared, r.needs)
 	v.oneConfig(&r.declared, r.needs)
-	if r.accepts != nil && !r.isIOManager() {
+	if r.accepts != nil && !r.keepsValues() {
 		v.add(r.problem("accepts", fmt.Sprintf("it has the option Accepts, and %v is no IO manager", r.typ), "leave Accepts out"))
 	}
 }

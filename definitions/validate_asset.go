@@ -19,16 +19,7 @@ var (
 // asset checks what is one asset's own.
 func (v *validation) asset(a *asset) {
 	v.problems = append(v.problems, a.problems()...)
-	if a.group != "" && !nameForm.MatchString(a.group) {
-		v.add(a.problem("group", fmt.Sprintf("%q is no name of a group", a.group), nameFix))
-	}
-	for _, owner := range a.owners {
-		if !isOwner(owner) {
-			v.add(a.problem("owners", fmt.Sprintf("%q is neither an e-mail address nor a team", owner), `write "ann@example.com" or "team:data"`))
-		}
-	}
-	v.tags(&a.declared, a.tags)
-	v.kinds(a)
+	v.described(a)
 	v.metadata(a)
 	v.store(a)
 	if a.output && a.maker == nil {
@@ -36,6 +27,31 @@ func (v *validation) asset(a *asset) {
 	}
 	if a.output && a.maker != nil && !v.computes[a.maker] {
 		v.add(v.unlisted(&a.declared, "", &a.maker.declared))
+	}
+}
+
+// described checks what describes an asset, where it is declared: what an output has from its multi-asset is
+// that one's.
+func (v *validation) described(a *asset) {
+	if !a.inherited[optionGroup] && a.group != "" && !nameForm.MatchString(a.group) {
+		v.add(a.problem("group", fmt.Sprintf("%q is no name of a group", a.group), nameFix))
+	}
+	if !a.inherited[optionOwners] {
+		v.owners(a)
+	}
+	if !a.inherited[optionTags] {
+		v.tags(&a.declared, a.tags)
+	}
+	if !a.inherited[optionKinds] {
+		v.kinds(a)
+	}
+}
+
+func (v *validation) owners(a *asset) {
+	for _, owner := range a.owners {
+		if !isOwner(owner) {
+			v.add(a.problem("owners", fmt.Sprintf("%q is neither an e-mail address nor a team", owner), `write "ann@example.com" or "team:data"`))
+		}
 	}
 }
 
@@ -86,17 +102,17 @@ func (v *validation) store(a *asset) {
 		return
 	}
 	if a.isNothing() {
-		v.add(a.problem("stored_by", "there is nothing to store, for its function returns only an error", "leave StoredBy out"))
+		v.add(a.problem(a.store.field, "there is nothing to store, for its value is Nothing", "leave "+a.store.option+" out"))
 		return
 	}
 	r := a.store.resource()
 	if r == nil {
-		v.add(a.problem("stored_by", "StoredBy is given a source that is not one resource", "declare the IO manager with Resource"))
+		v.add(a.problem(a.store.field, a.store.option+" is given a source that is not one resource", "declare the IO manager with Resource"))
 		return
 	}
 	v.needsListed(&a.declared, []need{a.store.need})
 	if known, refusal := a.store.refuses(a.typ); known && refusal != nil {
-		v.add(a.problem("stored_by", fmt.Sprintf("the IO manager %q does not keep a %v: %v", r.name, a.typ, refusal),
+		v.add(a.problem(a.store.field, fmt.Sprintf("the IO manager %q does not keep a %v: %v", r.name, a.typ, refusal),
 			"change the asset's type, or store it with an IO manager that keeps it"))
 	}
 }
@@ -105,6 +121,7 @@ func (v *validation) store(a *asset) {
 func (v *validation) compute(c *compute) {
 	if c.multi {
 		v.problems = append(v.problems, c.problems()...)
+		v.described(c.defaults)
 	}
 	v.inputs(c)
 	v.needsListed(&c.declared, c.needs)

@@ -282,8 +282,32 @@ func TestValidationRules(t *testing.T) {
 			`asset "a" ` + at + `, stored_by: the IO manager "ints" does not keep a string: only integers, not string; change the asset's type, or store it with an IO manager that keeps it`,
 			`asset "b" ` + at + `, stored_by: the IO manager "declared" does not keep a string: only integers, not string; change the asset's type, or store it with an IO manager that keeps it`,
 			`asset "e" ` + at + `, stored_by: the IO manager "broken" does not keep a int: asking whether it accepts int panicked (assignment to entry in nil map): Accepts must work on the zero value, without a connection, or the resource needs the option Accepts; change the asset's type, or store it with an IO manager that keeps it`,
-			`asset "f" ` + at + `, stored_by: there is nothing to store, for its function returns only an error; leave StoredBy out`,
+			`asset "f" ` + at + `, stored_by: there is nothing to store, for its value is Nothing; leave StoredBy out`,
 			`asset "g" ` + at + `, stored_by: StoredBy is given a source that is not one resource; declare the IO manager with Resource`,
+		}},
+		{"options that a multi-asset shares, and bundles", func() *d.Definitions {
+			m := d.MultiAsset("m", d.Outs{d.Output[int]("a"), d.Output[int]("b", d.Group("b b"))}, d.Bind0(noOutputs),
+				d.Group("m m"), d.Owners{"ann"}, d.Tags{"": ""}, d.Kinds{"A"}, d.Owners{"team:b"}, d.StoredBy[intsOnly](nil))
+			return d.New("x", m, constant("c", d.Options{d.Group("c c"), nil}), constant("e", d.Options{d.Pool("p")}, d.Options{d.Pool("q")}))
+		}, []string{
+			`asset "b" ` + at + `, group: "b b" is no name of a group; use letters, digits, "_", "." and "-"`,
+			`asset "c" ` + at + `, group: "c c" is no name of a group; use letters, digits, "_", "." and "-"`,
+			`asset "c" ` + at + `, options: an option is nil; leave it out`,
+			`asset "e" ` + at + `, pool: the option Pool is given twice; give it once`,
+			`multi-asset "m" ` + at + `, group: "m m" is no name of a group; use letters, digits, "_", "." and "-"`,
+			`multi-asset "m" ` + at + `, kinds: "A" is no kind; use lower-case letters, digits, "_", "." and "-", at most 63`,
+			`multi-asset "m" ` + at + `, owners: the option Owners is given twice; give it once`,
+			`multi-asset "m" ` + at + `, stored_by: StoredBy is given no declared resource; declare the IO manager with Resource`,
+			`multi-asset "m" ` + at + `, tags[""]: tag key "" is not allowed; use 1 to 63 letters, digits, ".", "_" or "-", after at most one prefix of the same with a "/"`,
+		}},
+		{"what reads an external asset", func() *d.Definitions {
+			shelves := d.Resource("shelves", d.Bind0(func(d.Context) (shelf, error) { return nil, nil }), d.NoClose, d.Accepts(shelf{}.Accepts))
+			return d.New("x", shelves, ints, d.External[int]("a", d.LoadedBy(shelves)), d.External[string]("b", d.LoadedBy(shelves)),
+				d.External[int]("c", d.LoadedBy(shelves), d.StoredBy(ints)), d.External[int]("e", d.LoadedBy(ints), d.LoadedBy(shelves)))
+		}, []string{
+			`asset "b" ` + at + `, loaded_by: the IO manager "shelves" does not keep a string: only integers, not string; change the asset's type, or store it with an IO manager that keeps it`,
+			`asset "c" ` + at + `, stored_by: it has both LoadedBy and StoredBy; leave one of them out`,
+			`asset "e" ` + at + `, loaded_by: the option LoadedBy is given twice; give it once`,
 		}},
 		{"jobs", func() *d.Definitions {
 			a, e := constant("a"), d.External[int]("e")

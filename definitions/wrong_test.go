@@ -22,6 +22,7 @@ const wrongPrelude = `package wrong
 
 import (
 	"database/sql"
+	"reflect"
 
 	"github.com/perdure-io/perdure/definitions"
 )
@@ -37,7 +38,15 @@ var (
 	Clean     = definitions.Output[[]Flight]("clean")
 	Warehouse = definitions.Resource("warehouse", definitions.Bind0(open), (*sql.DB).Close)
 	Limit     = definitions.Config(limit{})
+	Files     = definitions.Resource("files", definitions.Bind0(openFiles), definitions.NoClose)
+	Delivered = definitions.External[int]("delivered", definitions.LoadedBy(Files))
 )
+
+type files struct{}
+
+func (*files) Accepts(reflect.Type) error                             { return nil }
+func (*files) Load(definitions.Context, definitions.Slot, any) error  { return nil }
+func openFiles(definitions.Context) (*files, error)                   { return &files{}, nil }
 
 type limit struct{ Size int }
 
@@ -65,7 +74,11 @@ func TestWrongProgramsDoNotCompile(t *testing.T) {
 		{"a view of another type", `var X = definitions.View(Flights, func(a []Airport) int { return len(a) })`, "func(a []Airport) int", "func([]Flight) V"},
 		{"config of another type", `var X = definitions.Asset("x", definitions.Bind1(count, Limit))`, "*definitions.ConfigOf[limit]", "definitions.Source[[]Flight]"},
 		{"an option of computed assets on an external one", `var X = definitions.External[int]("x", definitions.Queue("gpu"))`, "definitions.Queue", "definitions.ExternalOption"},
-		{"an option of assets on a multi-asset", `var X = definitions.MultiAsset("x", definitions.Outs{Clean}, definitions.Bind1(outputs, Flights), definitions.Group("g"))`, "definitions.Group", "definitions.MultiAssetOption"},
+		{"an option of assets on a multi-asset", `var X = definitions.MultiAsset("x", definitions.Outs{Clean}, definitions.Bind1(outputs, Flights), definitions.Description("d"))`, "definitions.Description", "definitions.MultiAssetOption"},
+		{"an asset stored by what only reads", `var X = definitions.Asset("x", definitions.Bind1(count, Flights), definitions.StoredBy(Files))`, "*files", "definitions.IOManager"},
+		{"an external asset stored by what only reads", `var X = definitions.External[int]("x", definitions.StoredBy(Files))`, "*files", "definitions.IOManager"},
+		{"an asset loaded by what something else fills", `var X = definitions.Asset("x", definitions.Bind1(count, Flights), definitions.LoadedBy(Files))`, "definitions.ExternalOption", "definitions.AssetOption"},
+		{"an option of outputs in a bundle", `var X = definitions.Options{definitions.Optional{}}`, "definitions.Optional", "definitions.AssetOption"},
 		{"an option of multi-assets on an asset", `var X = definitions.Asset("x", definitions.Bind1(count, Flights), definitions.CanSubset{})`, "definitions.CanSubset", "definitions.AssetOption"},
 		{"an option of outputs on an asset", `var X = definitions.Asset("x", definitions.Bind1(count, Flights), definitions.Optional{})`, "definitions.Optional", "definitions.AssetOption"},
 		{"an option of assets on a job", `var X = definitions.AssetJob("x", definitions.Select("*"), definitions.Group("g"))`, "definitions.Group", "definitions.JobOption"},
@@ -99,7 +112,7 @@ func TestWrongProgramsDoNotCompile(t *testing.T) {
 func compiler(t *testing.T) func(code string) error {
 	t.Helper()
 	var stderr strings.Builder
-	list := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps", "-json=ImportPath,Export", "github.com/perdure-io/perdure/definitions", "database/sql")
+	list := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps", "-json=ImportPath,Export", "github.com/perdure-io/perdure/definitions", "database/sql", "reflect")
 	list.Stderr = &stderr
 	listed, err := list.Output()
 	require.NoError(t, err, stderr.String())

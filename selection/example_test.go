@@ -45,8 +45,7 @@ func Example() {
 
 func ExampleParse_syntaxError() {
 	_, err := selection.Parse("group:delays and and report")
-	var syntax *selection.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*selection.SyntaxError](err); ok {
 		fmt.Println(syntax.Caret())
 		fmt.Println(syntax.Message)
 	}
@@ -68,8 +67,7 @@ func ExampleSelection_Evaluate_unknownNames() {
 		return
 	}
 	_, err = parsed.Evaluate(index)
-	var unknown selection.UnknownErrors
-	if errors.As(err, &unknown) {
+	if unknown, ok := errors.AsType[selection.UnknownErrors](err); ok {
 		for _, one := range unknown {
 			fmt.Println(one)
 		}

@@ -10,9 +10,9 @@ import (
 // AirportDelays and the worst of the airports.
 var (
 	AirportDelays = definitions.Asset("airport_delays", definitions.Bind1(airportDelays, JoinedFlights),
-		insight("Delays of the flights that leave each airport.")...)
+		insight, definitions.Description("Delays of the flights that leave each airport."))
 	WorstAirports = definitions.Asset("worst_airports", definitions.Bind2(worstAirports, AirportDelays, WorstConfig),
-		insight("The airports with the worst mean delay.")...)
+		insight, definitions.Description("The airports with the worst mean delay."))
 	WorstConfig = definitions.Config(worstConfig{Top: 5, MinFlights: 100})
 )
 
@@ -22,13 +22,13 @@ type AirportDelay struct {
 	Delays
 }
 
-func airportDelays(ctx definitions.Context, flights []JoinedFlight) ([]AirportDelay, error) {
+func airportDelays(_ definitions.Context, flights []JoinedFlight) ([]AirportDelay, error) {
 	var airports []AirportDelay
 	for code, group := range groupBy(flights, func(f JoinedFlight) string { return f.Origin }) {
 		airports = append(airports, AirportDelay{code, group[0].OriginCity, delaysOf(group)})
 	}
 	slices.SortFunc(airports, func(a, b AirportDelay) int { return cmp.Compare(a.Airport, b.Airport) })
-	return counted(ctx, airports)
+	return airports, nil
 }
 
 // WorstAirport is an airport and its rank.
@@ -42,12 +42,12 @@ type worstConfig struct {
 	MinFlights int `description:"an airport with fewer flights is not judged"`
 }
 
-func worstAirports(ctx definitions.Context, airports []AirportDelay, c worstConfig) ([]WorstAirport, error) {
+func worstAirports(_ definitions.Context, airports []AirportDelay, c worstConfig) ([]WorstAirport, error) {
 	airports = slices.SortedStableFunc(slices.Values(airports), func(a, b AirportDelay) int { return cmp.Compare(b.MeanDelay, a.MeanDelay) })
 	airports = slices.DeleteFunc(airports, func(a AirportDelay) bool { return a.Flights < c.MinFlights })
 	var worst []WorstAirport
 	for i, airport := range airports[:min(c.Top, len(airports))] {
 		worst = append(worst, WorstAirport{i + 1, airport})
 	}
-	return counted(ctx, worst)
+	return worst, nil
 }

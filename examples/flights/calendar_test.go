@@ -57,9 +57,14 @@ func TestCalendarAsksARealService(t *testing.T) {
 	require.ErrorContains(t, err, "/us/2002.json answers 503 Service Unavailable")
 }
 
-func TestHolidaysFailOnTheFirstAttempt(t *testing.T) {
+func TestHolidaysSucceedOnTheSecondAttempt(t *testing.T) {
 	t.Parallel()
 	calendar := openTestCalendar(t, "file:///data/holidays")
 	_, err := fetchHolidays(definitions.NewContext(t.Context()), calendar)
 	require.ErrorContains(t, err, "503 Service Unavailable")
+
+	second := definitions.NewContext(t.Context(), definitions.RunInfo{Attempt: 2})
+	holidays, err := fetchHolidays(second, calendar)
+	require.NoError(t, err)
+	require.Len(t, holidays, 10)
 }

@@ -9,14 +9,15 @@ import (
 
 // One function makes both assets: what is not clean is rejected, with the reason.
 var (
-	CleanFlights = definitions.Output[[]Flight]("clean_flights", definitions.Group("clean"),
-		definitions.Owners{"team:network"}, definitions.Description("The flights that can be believed."))
-	RejectedFlights = definitions.Output[[]RejectedFlight]("rejected_flights", definitions.Group("clean"),
-		definitions.Owners{"team:network"}, definitions.Description("The other flights, and what is wrong with each."))
+	CleanFlights = definitions.Output[[]Flight]("clean_flights",
+		definitions.Description("The flights that can be believed."))
+	RejectedFlights = definitions.Output[[]RejectedFlight]("rejected_flights",
+		definitions.Description("The other flights, and what is wrong with each."))
 
 	CleanConfig  = definitions.Config(cleanConfig{MaxEarlyMinutes: 45, MaxLateMinutes: 720})
 	SplitFlights = definitions.MultiAsset("split_flights", definitions.Outs{CleanFlights, RejectedFlights},
-		definitions.Bind3(splitFlights, Flights, Airports, CleanConfig))
+		definitions.Bind3(splitFlights, Flights, Airports, CleanConfig),
+		definitions.Group("clean"), definitions.Owners{"team:network"})
 )
 
 // RejectedFlight is a flight that is not believed.
@@ -46,10 +47,7 @@ func splitFlights(_ definitions.Context, flights []Flight, airports []Airport, c
 			clean = append(clean, flight)
 		}
 	}
-	return definitions.Outputs{
-		CleanFlights.Of(clean, definitions.RowCount(len(clean))),
-		RejectedFlights.Of(rejected, definitions.RowCount(len(rejected))),
-	}, nil
+	return definitions.Outputs{CleanFlights.Of(clean), RejectedFlights.Of(rejected)}, nil
 }
 
 // departure is what no two flights have in common.
@@ -89,13 +87,13 @@ type JoinedFlight struct {
 	OriginCity, DestinationCity string
 }
 
-func joinFlights(ctx definitions.Context, flights []Flight, airports []Airport) ([]JoinedFlight, error) {
+func joinFlights(_ definitions.Context, flights []Flight, airports []Airport) ([]JoinedFlight, error) {
 	known := byCode(airports)
 	joined := make([]JoinedFlight, len(flights))
 	for i, flight := range flights {
 		joined[i] = JoinedFlight{flight, known[flight.Origin].place(), known[flight.Destination].place()}
 	}
-	return counted(ctx, joined)
+	return joined, nil
 }
 
 func byCode(airports []Airport) map[string]Airport {

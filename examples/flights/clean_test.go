@@ -28,7 +28,7 @@ func TestSplitFlightsSaysWhatIsWrong(t *testing.T) {
 
 	require.NoError(t, err)
 	require.Equal(t, definitions.Outputs{
-		CleanFlights.Of([]Flight{flights[0], flights[2]}, definitions.RowCount(2)),
+		CleanFlights.Of([]Flight{flights[0], flights[2]}),
 		RejectedFlights.Of([]RejectedFlight{
 			{flights[1], "duplicate of an earlier flight"},
 			{flights[3], `unknown airport "XXX"`},
@@ -37,7 +37,7 @@ func TestSplitFlightsSaysWhatIsWrong(t *testing.T) {
 			{flights[6], "it covers no distance"},
 			{flights[7], "46 minutes early"},
 			{flights[8], "721 minutes late"},
-		}, definitions.RowCount(7)),
+		}),
 	}, outputs)
 }
 
@@ -50,7 +50,7 @@ func TestARejectedFlightDoesNotMakeTheNextADuplicate(t *testing.T) {
 	outputs, err := splitFlights(definitions.NewContext(t.Context()), flights, airports, cleanConfig{MaxEarlyMinutes: 45, MaxLateMinutes: 720})
 
 	require.NoError(t, err)
-	require.Contains(t, outputs, CleanFlights.Of(flights[1:], definitions.RowCount(1)))
+	require.Contains(t, outputs, CleanFlights.Of(flights[1:]))
 }
 
 func TestJoinFlightsNamesBothCities(t *testing.T) {

@@ -30,18 +30,7 @@ func groupBy[K comparable](flights []JoinedFlight, key func(JoinedFlight) K) map
 	return groups
 }
 
-// insight is what the assets of the last group have in common: they are tables in Postgres.
-func insight(description definitions.Description) []definitions.AssetOption {
-	return []definitions.AssetOption{
-		description, definitions.Group("insights"),
-		definitions.Owners{"team:network"},
-		definitions.StoredBy(Tables),
-		definitions.Kinds{"postgres"},
-	}
-}
-
-// counted returns rows, and reports how many there are and what is in them.
-func counted[T any](ctx definitions.Context, rows []T) ([]T, error) {
-	ctx.Report(definitions.RowCount(len(rows)), definitions.Schema("columns", definitions.SchemaOf[T]()))
-	return rows, nil
+// insight is what the tables of the last group have in common: they lie in Postgres.
+var insight = definitions.Options{
+	definitions.Group("insights"), definitions.Owners{"team:network"}, definitions.StoredBy(Tables), definitions.Kinds{"postgres"},
 }

@@ -12,20 +12,9 @@ import (
 	"github.com/perdure-io/perdure/storage/blob"
 )
 
-// external is the value of an external asset, read as a worker reads it.
-func external[T any](t *testing.T, asset *definitions.AssetOf[T]) T {
-	t.Helper()
-	ctx := definitions.NewContext(t.Context())
-	files, err := openFiles(ctx)
-	require.NoError(t, err)
-	var value T
-	require.NoError(t, files.Load(ctx, definitions.Slot{Asset: asset.Key()}, &value))
-	return value
-}
-
 func materialize(t *testing.T, options ...definitions.MaterializeOption) *definitions.Result {
 	t.Helper()
-	options = append(options, definitions.Given(Flights, external(t, Flights)), definitions.Given(Airports, external(t, Airports)))
+	options = append(options, definitions.LoadExternal(), definitions.RetryAtOnce{})
 	result := definitions.Materialize(t.Context(), Location, options...)
 	require.NoError(t, result.Err())
 	return result

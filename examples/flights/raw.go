@@ -30,7 +30,7 @@ type Airport struct {
 }
 
 // Airports are external: somebody else makes the file.
-var Airports = definitions.External[[]Airport]("airports", definitions.StoredBy(Files), definitions.Group("raw"),
+var Airports = definitions.External[[]Airport]("airports", definitions.LoadedBy(Files), definitions.Group("raw"),
 	definitions.Description("The airports of the United States."), definitions.Kinds{"csv"})
 
 // Flight is one departure. Times are the airport's own, delays are in minutes; a flight ahead of its time has a
@@ -44,7 +44,7 @@ type Flight struct {
 }
 
 // Flights are as they were delivered, mistakes and all.
-var Flights = definitions.External[[]Flight]("flights", definitions.StoredBy(Files), definitions.Group("raw"),
+var Flights = definitions.External[[]Flight]("flights", definitions.LoadedBy(Files), definitions.Group("raw"),
 	definitions.Description("20,000 domestic flights of January to March 2001."), definitions.Kinds{"csv"})
 
 // Holidays come from a service that is down now and then, so a failure is tried again.
@@ -58,9 +58,5 @@ func fetchHolidays(ctx definitions.Context, service *Calendar) ([]Holiday, error
 		// On purpose: the first attempt of each run fails, so that you can watch a retry in Temporal's Web UI.
 		return nil, errors.New("503 Service Unavailable (simulated: the second attempt succeeds)")
 	}
-	holidays, err := service.Holidays(ctx, 2001)
-	if err != nil {
-		return nil, err
-	}
-	return counted(ctx, holidays)
+	return service.Holidays(ctx, 2001)
 }

@@ -10,9 +10,9 @@ import (
 // RouteDelays and the busiest of the routes.
 var (
 	RouteDelays = definitions.Asset("route_delays", definitions.Bind1(routeDelays, JoinedFlights),
-		insight("Delays from each airport to each other.")...)
+		insight, definitions.Description("Delays from each airport to each other."))
 	BusiestRoutes = definitions.Asset("busiest_routes", definitions.Bind2(busiestRoutes, RouteDelays, BusiestConfig),
-		insight("The routes with the most flights.")...)
+		insight, definitions.Description("The routes with the most flights."))
 	BusiestConfig = definitions.Config(busiestConfig{Top: 10})
 )
 
@@ -23,7 +23,7 @@ type RouteDelay struct {
 	Delays
 }
 
-func routeDelays(ctx definitions.Context, flights []JoinedFlight) ([]RouteDelay, error) {
+func routeDelays(_ definitions.Context, flights []JoinedFlight) ([]RouteDelay, error) {
 	var routes []RouteDelay
 	for _, group := range groupBy(flights, func(f JoinedFlight) string { return f.Origin + "-" + f.Destination }) {
 		f := group[0]
@@ -32,7 +32,7 @@ func routeDelays(ctx definitions.Context, flights []JoinedFlight) ([]RouteDelay,
 	slices.SortFunc(routes, func(a, b RouteDelay) int {
 		return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Destination, b.Destination))
 	})
-	return counted(ctx, routes)
+	return routes, nil
 }
 
 // BusiestRoute is a route and its rank.
@@ -43,11 +43,11 @@ type BusiestRoute struct {
 
 type busiestConfig struct{ Top int }
 
-func busiestRoutes(ctx definitions.Context, routes []RouteDelay, c busiestConfig) ([]BusiestRoute, error) {
+func busiestRoutes(_ definitions.Context, routes []RouteDelay, c busiestConfig) ([]BusiestRoute, error) {
 	routes = slices.SortedStableFunc(slices.Values(routes), func(a, b RouteDelay) int { return cmp.Compare(b.Flights, a.Flights) })
 	var busiest []BusiestRoute
 	for i, route := range routes[:min(c.Top, len(routes))] {
 		busiest = append(busiest, BusiestRoute{i + 1, route})
 	}
-	return counted(ctx, busiest)
+	return busiest, nil
 }

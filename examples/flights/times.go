@@ -11,9 +11,9 @@ import (
 // HourlyDelays and WeekdayDelays say when flights are late.
 var (
 	HourlyDelays = definitions.Asset("hourly_delays", definitions.Bind1(hourlyDelays, JoinedFlights),
-		insight("Delays by hour of departure.")...)
+		insight, definitions.Description("Delays by hour of departure."))
 	WeekdayDelays = definitions.Asset("weekday_delays", definitions.Bind2(weekdayDelays, JoinedFlights, Holidays),
-		insight("Delays by day of the week; holidays are counted apart.")...)
+		insight, definitions.Description("Delays by day of the week; holidays are counted apart."))
 )
 
 // HourlyDelay is about the flights that leave within one hour of the day.
@@ -22,13 +22,13 @@ type HourlyDelay struct {
 	Delays
 }
 
-func hourlyDelays(ctx definitions.Context, flights []JoinedFlight) ([]HourlyDelay, error) {
+func hourlyDelays(_ definitions.Context, flights []JoinedFlight) ([]HourlyDelay, error) {
 	var hours []HourlyDelay
 	for hour, group := range groupBy(flights, func(f JoinedFlight) int { return f.DepartedAt.Hour() }) {
 		hours = append(hours, HourlyDelay{hour, delaysOf(group)})
 	}
 	slices.SortFunc(hours, func(a, b HourlyDelay) int { return cmp.Compare(a.Hour, b.Hour) })
-	return counted(ctx, hours)
+	return hours, nil
 }
 
 // WeekdayDelay is about the flights of one day of the week.
@@ -37,7 +37,7 @@ type WeekdayDelay struct {
 	Delays
 }
 
-func weekdayDelays(ctx definitions.Context, flights []JoinedFlight, holidays []Holiday) ([]WeekdayDelay, error) {
+func weekdayDelays(_ definitions.Context, flights []JoinedFlight, holidays []Holiday) ([]WeekdayDelay, error) {
 	free := map[string]bool{}
 	for _, holiday := range holidays {
 		free[holiday.Date] = true
@@ -54,5 +54,5 @@ func weekdayDelays(ctx definitions.Context, flights []JoinedFlight, holidays []H
 			weekdays = append(weekdays, WeekdayDelay{day, delaysOf(group)})
 		}
 	}
-	return counted(ctx, weekdays)
+	return weekdays, nil
 }

@@ -34,6 +34,7 @@ func folderURL(t *testing.T) (path, url string) {
 
 func folder(options ...blob.Option) func(t *testing.T) storagetest.Store {
 	return func(t *testing.T) storagetest.Store {
+		t.Helper()
 		path, url := folderURL(t)
 		return storagetest.Store{
 			Open: func() definitions.IOManager { return open(t, url, options...) },
@@ -49,17 +50,18 @@ func folder(options ...blob.Option) func(t *testing.T) storagetest.Store {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	for name, make := range map[string]func(*testing.T) storagetest.Store{
+	for name, open := range map[string]func(*testing.T) storagetest.Store{
 		"folder as JSON": folder(),
 		"folder as CSV":  folder(blob.Tables(blob.CSV())),
 		"part of a memory bucket": func(t *testing.T) storagetest.Store {
+			t.Helper()
 			storage := open(t, "mem://?prefix=values/")
 			return storagetest.Store{Open: func() definitions.IOManager { return storage }, Refuses: refused, KeepsHistory: true}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			storagetest.Run(t, make)
+			storagetest.Run(t, open)
 		})
 	}
 }

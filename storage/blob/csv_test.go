@@ -2,7 +2,6 @@ package blob_test
 
 import (
 	"bytes"
-	"errors"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -132,7 +131,7 @@ func TestCSVAcceptsListsEveryProblem(t *testing.T) {
 	require.ErrorContains(t, blob.CSV().Accepts(reflect.TypeFor[[]string]()), "[]string is not a slice of structs")
 }
 
-func TestCSVFilesOnlyReads(t *testing.T) {
+func TestCSVFiles(t *testing.T) {
 	t.Parallel()
 	ctx := definitions.NewContext(t.Context())
 	files := blob.CSVFiles(fstest.MapFS{"raw/routes.csv": {Data: []byte("origin,destination\nRNO,SMF\n")}, "empty.csv": {}})
@@ -147,7 +146,4 @@ func TestCSVFilesOnlyReads(t *testing.T) {
 	err = files.Load(ctx, definitions.Slot{Asset: "empty"}, &loaded)
 	require.ErrorContains(t, err, "load empty from empty.csv: the file is empty")
 	require.ErrorContains(t, files.Load(ctx, definitions.Slot{Asset: "raw/routes", Partition: "a"}, &loaded), "raw/routes [a]")
-	_, err = files.Stage(ctx, definitions.Slot{Asset: "raw/routes", Token: 1}, loaded)
-	require.True(t, errors.Is(err, errors.ErrUnsupported))
-	require.ErrorContains(t, err, "only reads external assets")
 }

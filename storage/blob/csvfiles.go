@@ -15,10 +15,10 @@ type Files struct {
 	paths Paths
 }
 
-var _ definitions.IOManager = (*Files)(nil)
+var _ definitions.InputManager = (*Files)(nil)
 
 // CSVFiles reads the file "<asset key>.csv" of fsys, or the one that [Paths] name, in the format of [CSV]:
-// os.DirFS("data") for a folder, or an embed.FS. It suits external assets; storing into it fails.
+// os.DirFS("data") for a folder, or an embed.FS. External assets name it with [definitions.LoadedBy].
 func CSVFiles(fsys fs.FS, options ...FilesOption) *Files {
 	f := &Files{fsys: fsys}
 	for _, option := range options {
@@ -32,12 +32,6 @@ type FilesOption interface{ applyFiles(*Files) }
 
 // Accepts takes slices of flat structs; see [CSV].
 func (*Files) Accepts(t reflect.Type) error { return CSV().Accepts(t) }
-
-// Stage always fails: the files belong to somebody else.
-func (*Files) Stage(_ definitions.Context, at definitions.Slot, _ any) (definitions.Staged, error) {
-	return nil, fmt.Errorf("store %s: %w: CSVFiles only reads external assets; give the asset another IO manager, such as blob.Open(…, blob.Tables(blob.CSV()))",
-		at.Asset, errors.ErrUnsupported)
-}
 
 // Load reads the asset's file into *into. The error wraps [definitions.ErrNotStored] when there is no such file, and
 // [definitions.ErrUnavailable] when the file system is not to be reached.

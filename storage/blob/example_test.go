@@ -22,7 +22,9 @@ func Example() {
 		return blob.Open(ctx, "file:///var/lib/flights", blob.Tables(blob.CSV()))
 	}
 	files := definitions.Resource("files", definitions.Bind0(openFiles), (*blob.Storage).Close, definitions.Accepts(blob.Accepts(blob.CSV())))
-	_ = definitions.Asset("chart", definitions.Bind0(drawChart), definitions.StoredBy(files))
+	chart := definitions.Asset("chart", definitions.Bind0(drawChart), definitions.StoredBy(files))
+	fmt.Println(definitions.New("flights", files, chart).Validate())
+	// Output: <nil>
 }
 
 // SVG is stored as it is, with its own extension: …/chart/17.svg.
@@ -33,18 +35,21 @@ func (SVG) Extension() string { return "svg" }
 func drawChart(definitions.Context) (SVG, error) { return SVG("<svg/>"), nil }
 
 func ExampleCSVFiles() {
-	ctx := definitions.NewContext(context.Background())
 	// In a program: os.DirFS("data"), or an embed.FS.
 	data := fstest.MapFS{"raw/flights-2001.csv": {Data: []byte("origin,delay,departed_at\nRNO,12,2001-01-01 06:20:00\n")}}
-	files := blob.CSVFiles(data, blob.Paths{"flights": "raw/flights-2001.csv"})
-
-	var flights []Flight
-	if err := files.Load(ctx, definitions.Slot{Asset: "flights"}, &flights); err != nil {
-		fmt.Println(err)
+	open := func(definitions.Context) (*blob.Files, error) {
+		return blob.CSVFiles(data, blob.Paths{"flights": "raw/flights-2001.csv"}), nil
 	}
-	fmt.Println(flights)
-	// Output: [{2001-01-01 06:20:00 +0000 UTC RNO 12}]
+	files := definitions.Resource("files", definitions.Bind0(open), definitions.NoClose)
+	flights := definitions.External[[]Flight]("flights", definitions.LoadedBy(files))
+	first := definitions.Asset("first", definitions.Bind1(firstFlight, flights))
+
+	run := definitions.Materialize(context.Background(), definitions.New("flights", files, flights, first), definitions.LoadExternal())
+	fmt.Println(first.In(run))
+	// Output: {2001-01-01 06:20:00 +0000 UTC RNO 12} <nil>
 }
+
+func firstFlight(_ definitions.Context, flights []Flight) (Flight, error) { return flights[0], nil }
 
 func ExampleOpen() {
 	ctx := definitions.NewContext(context.Background())

@@ -97,7 +97,7 @@ func isBytes(t reflect.Type) bool {
 }
 
 func ownExtension(t reflect.Type, fallback string) string {
-	if extended, ok := reflect.New(t).Interface().(Extended); ok {
+	if extended, ok := reflect.TypeAssert[Extended](reflect.New(t)); ok {
 		return strings.TrimPrefix(extended.Extension(), ".")
 	}
 	return fallback

@@ -150,8 +150,7 @@ func jsonKeyProblem(key reflect.Type, path string) error {
 func jsonStructProblem(t reflect.Type, path string, seen map[reflect.Type]bool) error {
 	var problems []error
 	var written int
-	for i := range t.NumField() {
-		field := t.Field(i)
+	for field := range t.Fields() {
 		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
 		embedded := field.Anonymous && name == "" && deref(field.Type).Kind() == reflect.Struct
 		if name == "-" && options == "" || !field.IsExported() && !embedded {

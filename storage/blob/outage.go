@@ -48,7 +48,7 @@ func (s *Storage) classify(ctx context.Context, err error) error {
 // watchedReader remembers how reading failed, to tell the store's failure from a value that cannot be decoded.
 type watchedReader struct {
 	reader io.Reader
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // io.Reader has no parameter for it, and a value lives no longer than one Load
 	failed error
 }
 

@@ -1,7 +1,7 @@
 package memory_test
 
 import (
-	"fmt"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,7 +34,7 @@ func TestNilValuesAreValues(t *testing.T) {
 	t.Parallel()
 	storage, ctx := memory.New(), definitions.NewContext(t.Context())
 	storage.Put("nothing", nil)
-	loaded := error(fmt.Errorf("something"))
+	loaded := errors.New("something")
 	require.NoError(t, storage.Load(ctx, definitions.Slot{Asset: "nothing"}, &loaded))
 	require.NoError(t, loaded)
 }

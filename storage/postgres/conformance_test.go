@@ -69,6 +69,7 @@ func closedPort(t *testing.T) string {
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, func(t *testing.T) storagetest.Store {
+		t.Helper()
 		s := newServer(t)
 		return storagetest.Store{
 			Open: func() definitions.IOManager { return s.open(t) },

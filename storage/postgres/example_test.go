@@ -19,7 +19,9 @@ func Example() {
 		return postgres.Open("postgres://localhost/warehouse", postgres.Schema("delays"))
 	}
 	tables := definitions.Resource("tables", definitions.Bind0(openTables), (*postgres.Storage).Close)
-	_ = definitions.Asset("route_delays", definitions.Bind0(routeDelays), definitions.StoredBy(tables))
+	delays := definitions.Asset("route_delays", definitions.Bind0(routeDelays), definitions.StoredBy(tables))
+	fmt.Println(definitions.New("flights", tables, delays).Validate())
+	// Output: <nil>
 }
 
 func routeDelays(definitions.Context) ([]RouteDelay, error) {

@@ -80,8 +80,10 @@ func (s *Storage) read(ctx context.Context, tx *sqlx.Tx, name string, fields []f
 	if err != nil {
 		return err
 	}
+	// How reading ended, rows.Err says.
+	defer func() { _ = rows.Close() }()
 	loaded, err := scan(rows, fields, target.Type())
-	if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
+	if err := errors.Join(err, rows.Err()); err != nil {
 		return err
 	}
 	target.Set(loaded)

@@ -55,11 +55,16 @@ func (s *Storage) create(ctx context.Context, tx *sqlx.Tx, v *table, fields []fi
 	return err
 }
 
-func (s *Storage) fill(ctx context.Context, tx *sqlx.Tx, staged string, fields []field, rows reflect.Value) error {
+func (s *Storage) fill(ctx context.Context, tx *sqlx.Tx, staged string, fields []field, rows reflect.Value) (err error) {
 	copied, err := tx.PrepareContext(ctx, fmt.Sprintf(`COPY %s (%s) FROM STDIN`, s.quote(staged), columnList(fields)))
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if closed := copied.Close(); err == nil {
+			err = closed // after another error it is that one again
+		}
+	}()
 	values := make([]any, len(fields))
 	for i := range rows.Len() {
 		for c, f := range fields {
@@ -72,10 +77,8 @@ func (s *Storage) fill(ctx context.Context, tx *sqlx.Tx, staged string, fields [
 		}
 	}
 	// Without values, Exec ends the COPY and tells what the server refused.
-	if _, err := copied.ExecContext(ctx); err != nil {
-		return err
-	}
-	return copied.Close()
+	_, err = copied.ExecContext(ctx)
+	return err
 }
 
 // Resume finds the table that Stage wrote, or that it was published already. The error wraps [definitions.ErrNotStored] when

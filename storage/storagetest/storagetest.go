@@ -62,6 +62,7 @@ func Rows(n, salt int) []Row {
 
 // Run runs the suite; open makes a new, empty store for each of its tests.
 func Run(t *testing.T, open func(*testing.T) Store) {
+	t.Helper()
 	tests := []struct {
 		name string
 		test func(*fixture)

@@ -1,0 +1,23 @@
+package definitions
+
+// inProcess is what [Materialize] changes of how steps run. nil, in a worker, changes nothing.
+type inProcess struct {
+	// replaced is what stands in a source's place, by the source's identity.
+	replaced map[any]any
+	// loads are the external assets that their own managers load.
+	loads map[*asset]bool
+	// retryAtOnce leaves out the delays of retries.
+	retryAtOnce bool
+}
+
+// given is what stands in the place of the source with that identity.
+func (p *inProcess) given(id any) (any, bool) {
+	if p == nil {
+		return nil, false
+	}
+	value, ok := p.replaced[id]
+	return value, ok
+}
+
+// keeps says whether memory stands in the place of the asset's own manager.
+func (p *inProcess) keeps(a *asset) bool { return p != nil && !p.loads[a] }
