@@ -112,10 +112,16 @@ func (r *run) continued(ctx workflow.Context) error {
 			return fmt.Errorf("record the skipped steps of run %q: %w", r.id, err)
 		}
 	}
-	if workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }) != nil || ctx.Err() != nil {
-		// Cancelled meanwhile: this execution is the one that records it.
-		return nil
+	// The error is the cancellation.
+	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+	if ctx.Err() == nil {
+		return r.nextExecution(ctx)
 	}
+	// Cancelled meanwhile: this execution is the one that records it.
+	return nil
+}
+
+func (r *run) nextExecution(ctx workflow.Context) error {
 	walk, err := plan.EncodeWalk(r.walkPlan)
 	if err != nil {
 		return err

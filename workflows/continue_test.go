@@ -51,6 +51,7 @@ func next(t *testing.T, err error) []any {
 
 // continuing is the execution after one that continued as new.
 func (w *world) continuing(t *testing.T) *environment {
+	t.Helper()
 	e := w.environment(t)
 	e.SetContinuedExecutionRunID("the one before")
 	return e
@@ -255,7 +256,7 @@ func TestTheFailuresOfEarlierExecutionsAreShown(t *testing.T) {
 		second.completeAll("last")
 	})
 	_, err = second.run(arguments...)
-	runFailed(t, err)
+	require.ErrorContains(t, err, wire.FailureRunFailed)
 }
 
 func TestWhatANewerWorkerCarriedAlongIsRefused(t *testing.T) {
@@ -321,7 +322,7 @@ func TestARunEndsTheSameHoweverOftenItContinues(t *testing.T) {
 		failed := slices.Contains(slices.Collect(maps.Values(want)), wire.StepFailed)
 		require.Equal(r, failed, err != nil)
 		if failed {
-			runFailed(t, err)
+			require.ErrorContains(t, err, wire.FailureRunFailed)
 		}
 	})
 }

@@ -5,11 +5,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	sdkpb "go.temporal.io/api/sdk/v1"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/perdure-io/perdure/wire"
 )
@@ -42,7 +44,8 @@ func TestTheQueryTellsWhereStepsAre(t *testing.T) {
 	e := w.environment(t)
 	e.after(time.Minute, func() {
 		require.Equal(t, wire.StepsQueryResult{RunID: "r1", Status: wire.RunStarted, Steps: []wire.StepState{
-			{Step: "a", Status: wire.StepRunning}, {Step: "b", Status: wire.StepRunning},
+			{Step: "a", Status: wire.StepRunning},
+			{Step: "b", Status: wire.StepRunning},
 			{Step: "child", Status: wire.StepWaiting, WaitingFor: []string{"a", "b"}},
 			{Step: "grandchild", Status: wire.StepWaiting, WaitingFor: []string{"child"}},
 		}}, e.steps())
@@ -110,7 +113,7 @@ func TestTheDetailsSayStatusAndReasonFirst(t *testing.T) {
 	})
 	e.after(2*time.Minute, func() { e.completeAll("c") })
 	_, err := e.run(everything())
-	runFailed(t, err)
+	require.ErrorContains(t, err, wire.FailureRunFailed)
 	require.Equal(t, "**FAILURE** \n\n"+
 		"| done | running | waiting | failed | skipped | cancelled |\n|---|---|---|---|---|---|\n"+
 		"| 6 of 8 | 0 | 0 | 1 | 1 | 0 |\n"+
@@ -134,7 +137,7 @@ func TestTheDetailsSayWhatKeepsReadySteps(t *testing.T) {
 func TestTheDetailsStayShort(t *testing.T) {
 	t.Parallel()
 	var steps, bad []string
-	for _, letter := range strings.Split("abcdefghijklmnopqrst", "") {
+	for letter := range strings.SplitSeq("abcdefghijklmnopqrst", "") {
 		bad = append(bad, "bad_"+letter)
 		steps = append(steps, "bad_"+letter, "held_"+letter, "child_"+letter+"<held_"+letter)
 	}
@@ -157,6 +160,29 @@ func TestTheDetailsStayShort(t *testing.T) {
 	require.Equal(t, 40, canceled(t, err).Steps.Canceled)
 }
 
+// upserts notes the search attributes that a run sets.
+type upserts struct {
+	interceptor.WorkerInterceptorBase
+	interceptor.WorkflowInboundInterceptorBase
+	interceptor.WorkflowOutboundInterceptorBase
+	sets [][]temporal.SearchAttributeUpdate
+}
+
+func (u *upserts) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+	u.WorkflowInboundInterceptorBase.Next = next
+	return u
+}
+
+func (u *upserts) Init(outbound interceptor.WorkflowOutboundInterceptor) error {
+	u.WorkflowOutboundInterceptorBase.Next = outbound
+	return u.WorkflowInboundInterceptorBase.Next.Init(u)
+}
+
+func (u *upserts) UpsertTypedSearchAttributes(ctx workflow.Context, set ...temporal.SearchAttributeUpdate) error {
+	u.sets = append(u.sets, set)
+	return u.WorkflowOutboundInterceptorBase.Next.UpsertTypedSearchAttributes(ctx, set...)
+}
+
 func TestOnlySearchAttributesThatExistAreSet(t *testing.T) {
 	t.Parallel()
 	all := []string{wire.SearchJob, wire.SearchStatus, wire.SearchCause, wire.SearchAssets}
@@ -176,16 +202,16 @@ func TestOnlySearchAttributesThatExistAreSet(t *testing.T) {
 			w := newWorld("a")
 			w.walk.Attributes, w.walk.Job, w.walk.Assets = test.attributes, test.job, []string{"a"}
 			e := w.environment(t)
-			found := map[string]any{}
-			e.OnUpsertTypedSearchAttributes(mock.Anything).Run(func(arguments mock.Arguments) {
-				set, ok := arguments[0].(temporal.SearchAttributes)
-				require.True(t, ok)
-				for key, value := range set.GetUntypedValues() {
-					found[key.GetName()] = value
-				}
-			}).Return(nil).Maybe()
+			upserted := &upserts{}
+			e.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{upserted}})
 			_, err := e.run(everything())
 			require.NoError(t, err)
+			found := map[string]any{}
+			for _, set := range upserted.sets {
+				for key, value := range temporal.NewSearchAttributes(set...).GetUntypedValues() {
+					found[key.GetName()] = value
+				}
+			}
 			require.Equal(t, test.want, found)
 		})
 	}

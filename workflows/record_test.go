@@ -21,10 +21,12 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/perdure-io/perdure/internal/devstack"
 	"github.com/perdure-io/perdure/internal/devstack/testenv"
 	"github.com/perdure-io/perdure/wire"
 )
+
+// namespace is that of the dev server.
+const namespace = "default"
 
 // recordedHere stands in a history for the process that it was recorded by.
 const recordedHere = "recorded"
@@ -113,7 +115,7 @@ func (r *recorder) reset(step string) {
 			task = event.GetEventId()
 		case event.GetActivityTaskScheduledEventAttributes().GetActivityId() == step:
 			_, err := r.ResetWorkflowExecution(r.t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
-				Namespace: devstack.Namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: r.id, RunId: r.first},
+				Namespace: namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: r.id, RunId: r.first},
 				Reason: "recorded", WorkflowTaskFinishEventId: task, RequestId: "recorded",
 			})
 			require.NoError(r.t, err)

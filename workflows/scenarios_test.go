@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/perdure-io/perdure/internal/devstack"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -76,7 +75,7 @@ func scenarios() []scenario {
 			name: "by_hand", world: func() *world { return diamond().does(isHeld, "left") },
 			then: func(r *recorder) {
 				r.awaitStarted("left")
-				require.NoError(r.t, r.CompleteActivityByID(r.t.Context(), devstack.Namespace, r.id, "", "left", "done", nil))
+				require.NoError(r.t, r.CompleteActivityByID(r.t.Context(), namespace, r.id, "", "left", "done", nil))
 			},
 		},
 		{
@@ -151,7 +150,7 @@ func scenarios() []scenario {
 			},
 			then: func(r *recorder) {
 				r.awaitStarted("c")
-				require.NoError(r.t, r.CompleteActivityByID(r.t.Context(), devstack.Namespace, r.id, "", "straggler", wire.StepResult{Recorded: true}, nil))
+				require.NoError(r.t, r.CompleteActivityByID(r.t.Context(), namespace, r.id, "", "straggler", wire.StepResult{Recorded: true}, nil))
 			},
 		},
 		{name: "reset", world: diamond, then: func(r *recorder) {

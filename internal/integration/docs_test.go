@@ -108,14 +108,13 @@ func TestTheCommandsOfTheDocumentation(t *testing.T) {
 	server := testenv.Temporal(t)
 	bin := t.TempDir()
 	require.NoError(t, os.Symlink(server.Binary, filepath.Join(bin, "temporal")))
+	environment := []string{"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "TEMPORAL_ADDRESS=" + server.Address}
 	commands, runs := 0, 0
 	for _, page := range documented(t) {
 		for _, one := range blocksOf(t, page) {
 			for _, line := range commandsOf(one) {
 				commands++
-				shell := exec.Command("sh", "-c", strings.ReplaceAll(line, httpAddress, server.HTTPAddress))
-				shell.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "TEMPORAL_ADDRESS="+server.Address)
-				result := run(t, shell)
+				result := run(t, environment, "sh", "-c", strings.ReplaceAll(line, httpAddress, server.HTTPAddress))
 				require.Zero(t, result.code, "%s: %s\n%s%s", page, line, result.out, result.err)
 				require.NotContains(t, result.out, `"code":`, "%s: %s: the HTTP API has refused it", page, line)
 				id := workflowID.FindStringSubmatch(line)

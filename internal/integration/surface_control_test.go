@@ -63,7 +63,8 @@ func TestAStepIsLookedAtAndCancelledFromOutside(t *testing.T) {
 	b.startHeld(t, id)
 
 	want := wire.StepsQueryResult{RunID: id, Status: wire.RunStarted, Steps: []wire.StepState{
-		{Step: "free", Status: wire.StepSuccess}, {Step: "held", Status: wire.StepRunning},
+		{Step: "free", Status: wire.StepSuccess},
+		{Step: "held", Status: wire.StepRunning},
 		{Step: "below", Status: wire.StepWaiting, WaitingFor: []string{"held"}},
 	}}
 	query := []string{"workflow", "query", "--workflow-id", id, "--type", wire.StepsQuery, "--output", "json"}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -33,24 +34,25 @@ type said struct {
 func temporalCLI(t *testing.T, arguments ...string) said {
 	t.Helper()
 	server := testenv.Temporal(t)
-	return run(t, exec.Command(server.Binary, append(arguments, "--address", server.Address)...))
+	return run(t, nil, server.Binary, append(arguments, "--address", server.Address)...)
 }
 
-func run(t *testing.T, command *exec.Cmd) said {
+// run runs a program; environment is added to our own.
+func run(t *testing.T, environment []string, program string, arguments ...string) said {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), commandBound)
 	defer cancel()
-	bounded := exec.CommandContext(ctx, command.Path, command.Args[1:]...)
-	bounded.Env, bounded.Dir = command.Env, command.Dir
+	command := exec.CommandContext(ctx, program, arguments...)
+	command.Env = append(os.Environ(), environment...)
 	var out, problems bytes.Buffer
-	bounded.Stdout, bounded.Stderr = &out, &problems
-	err := bounded.Run()
+	command.Stdout, command.Stderr = &out, &problems
+	err := command.Run()
 	var ended *exec.ExitError
 	if err != nil {
 		require.ErrorAs(t, err, &ended, "%s", command)
 	}
 	// The CLI logs its own errors with the quotes escaped.
-	return said{out: out.String(), err: strings.ReplaceAll(problems.String(), `\"`, `"`), code: bounded.ProcessState.ExitCode()}
+	return said{out: out.String(), err: strings.ReplaceAll(problems.String(), `\"`, `"`), code: command.ProcessState.ExitCode()}
 }
 
 // ok is what a command printed that must go well.
@@ -124,7 +126,6 @@ func startArguments(verb, queue, id string, inputs ...string) []string {
 func buildProgram(t *testing.T, pkg string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "program")
-	built := run(t, exec.Command("go", "build", "-o", path, pkg))
-	built.ok(t)
+	run(t, nil, "go", "build", "-o", path, pkg).ok(t)
 	return path
 }
