@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -83,6 +84,26 @@ func scenarios() []scenario {
 			then: func(r *recorder) {
 				r.awaitStarted("left")
 				require.NoError(r.t, r.CancelWorkflow(r.t.Context(), r.id, ""))
+			},
+		},
+		{
+			// The attempt fails before it has heard of the cancel: Temporal makes no other, and it counts as cancelled.
+			name: "failed_after_cancel", ends: "canceled", world: func() *world { return diamond().does(isHeld, "left") },
+			then: func(r *recorder) {
+				r.awaitStarted("left")
+				require.NoError(r.t, r.CancelWorkflow(r.t.Context(), r.id, ""))
+				require.Eventually(r.t, func() bool {
+					for _, event := range r.history(r.first).GetEvents() {
+						if event.GetEventType() == enums.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED {
+							return true
+						}
+					}
+					return false
+				}, time.Minute, 10*time.Millisecond)
+				failure := temporal.NewApplicationErrorWithOptions("no connection", wire.FailureOfUser, temporal.ApplicationErrorOptions{})
+				require.NoError(r.t, r.CompleteActivityByID(r.t.Context(), namespace, r.id, "", "left", nil, failure))
+				require.True(r.t, temporal.IsCanceledError(r.GetWorkflow(r.t.Context(), r.id, "").Get(r.t.Context(), nil)))
+				require.Equal(r.t, wire.StepCanceled, r.w.recorded["left"])
 			},
 		},
 		{
