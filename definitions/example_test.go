@@ -59,7 +59,7 @@ func ExampleGiven() {
 // A bad declaration is found when the definitions are validated, with all others, and where it stands.
 func ExampleDefinitions_Validate() {
 	orders := definitions.Asset("orders", definitions.Bind0(readOrders), definitions.Owners{"ann"})
-	sums := definitions.Asset("totals", definitions.Bind1(totals, orders), definitions.Retries{Max: 3, Jitter: definitions.Full})
+	sums := definitions.Asset("totals", definitions.Bind1(totals, orders), definitions.Retries{Max: 3, Jitter: definitions.FullJitter})
 
 	err := definitions.New("shop", orders, sums).Validate()
 	if problems, ok := errors.AsType[definitions.ProblemList](err); ok {

@@ -312,11 +312,12 @@ func (m *materialization) step(ctx context.Context, runner *step.Runner, planned
 		if !errors.As(err, &failed) || failed.Final {
 			return result, err
 		}
+		delay := failed.Delay
 		if m.inProcess.retryAtOnce {
-			failed.Delay = 0
+			delay = 0
 		}
 		select {
-		case <-time.After(failed.Delay):
+		case <-time.After(delay):
 		case <-ctx.Done():
 			return wire.StepResult{}, &step.InterruptedError{Step: planned.Key, Cause: err}
 		}

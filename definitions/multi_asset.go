@@ -2,7 +2,6 @@ package definitions
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/perdure-io/perdure/internal/step"
@@ -99,12 +98,7 @@ func (c *compute) list(outs Outs) {
 func (c *compute) shareDefaults() {
 	c.faults = append(c.faults, c.defaults.faults...)
 	for _, out := range c.outs {
-		shared := *c.defaults
-		if out.isNothing() {
-			shared.options = maps.Clone(shared.options)
-			delete(shared.options, optionStorage) // there is nothing to store
-		}
-		out.inherited = out.inherit(&shared)
+		out.inherited = out.inherit(c.defaults)
 	}
 }
 

@@ -6,7 +6,7 @@ package definitions
 //
 //	definitions.Asset("delays", …, insight, definitions.Description("…"))
 //
-// An option that the asset is given itself takes the place of the bundle's; wherever the two stand in its list.
+// An option that the asset is given itself takes the place of the bundle's, wherever the two stand in its list.
 // Two bundles that have an option in common are a problem. For the outputs of a multi-asset, give the options to it.
 type Options []AssetOption
 
@@ -62,6 +62,9 @@ func (a *asset) inherit(from *asset) (taken optionNames) {
 		optionMetadata:    func() { a.metadata = from.metadata },
 		optionStorage:     func() { a.store = from.store },
 	} {
+		if option == optionStorage && a.isNothing() {
+			continue // there is nothing to store, and this says nothing about it
+		}
 		if from.options[option] && !a.options[option] {
 			take()
 			a.options.add(option)

@@ -82,8 +82,10 @@ func TestOptionsOfABundleGiveWayToTheAssetsOwn(t *testing.T) {
 	}
 	all := constant("all", bundle)
 	own := constant("own", d.Group("own"), bundle, d.Queue("own"), d.Retries{Max: 2})
-	snapshot, err := d.New("x", disk, first, all, own).Snapshot()
+	nothing := d.Asset("z_nothing", d.Do0(func(d.Context) error { return nil }), bundle)
+	snapshot, err := d.New("x", disk, first, all, own, nothing).Snapshot()
 	require.NoError(t, err)
+	require.Empty(t, snapshot.Assets[3].StoredBy, "there is nothing to store")
 
 	want := plan.Asset{
 		Key: "all", Group: "g", Description: "text", Owners: []string{"team:a"}, Tags: map[string]string{"k": "v"}, Kinds: []string{"inner"},

@@ -35,9 +35,9 @@ type Jitter string
 
 // The jitters.
 const (
-	NoJitter  Jitter = ""                           // exactly the delay
-	Full      Jitter = Jitter(plan.JitterFull)      // a random part of the delay
-	PlusMinus Jitter = Jitter(plan.JitterPlusMinus) // the delay, more or less by up to the base delay
+	NoJitter        Jitter = ""                           // exactly the delay
+	FullJitter      Jitter = Jitter(plan.JitterFull)      // a random part of the delay
+	PlusMinusJitter Jitter = Jitter(plan.JitterPlusMinus) // the delay, more or less by up to the base delay
 )
 
 // lower is nil when nothing is retried.
@@ -75,9 +75,9 @@ func (v *Retries) faults() []fault {
 		add("there is no backoff "+string(v.Backoff), "use Constant, Linear or Exponential")
 	}
 	switch v.Jitter {
-	case NoJitter, Full, PlusMinus:
+	case NoJitter, FullJitter, PlusMinusJitter:
 	default:
-		add("there is no jitter "+string(v.Jitter), "use NoJitter, Full or PlusMinus")
+		add("there is no jitter "+string(v.Jitter), "use NoJitter, FullJitter or PlusMinusJitter")
 	}
 	return faults
 }

@@ -3,6 +3,7 @@ package definitions
 import (
 	"reflect"
 	"slices"
+	"sync"
 
 	"github.com/perdure-io/perdure/internal/step"
 	"github.com/perdure-io/perdure/wire"
@@ -36,9 +37,22 @@ func withColumns(a *asset) []Metadatum {
 		slices.ContainsFunc(a.metadata, func(m Metadatum) bool { return m.Label == labelColumnSchema }) {
 		return a.metadata
 	}
-	columns := ColumnSchema(schemaOf(a.typ.Elem()))
+	columns := columnsOfType(a.typ.Elem())
 	if columns.invalid() != nil {
 		return a.metadata // a struct without exported fields, or whose tags call two fields alike, is no table
 	}
 	return append(slices.Clip(a.metadata), columns)
+}
+
+// columnMemory keeps the columns of types: in a location of thousands of assets, reflection would be most of the time
+// that a snapshot takes.
+var columnMemory sync.Map // reflect.Type → Metadatum
+
+func columnsOfType(row reflect.Type) Metadatum {
+	if known, ok := columnMemory.Load(row); ok {
+		return known.(Metadatum)
+	}
+	columns := ColumnSchema(schemaOf(row))
+	columnMemory.Store(row, columns)
+	return columns
 }

@@ -53,7 +53,7 @@ func TestSnapshotCarriesEveryOption(t *testing.T) {
 	b := d.Asset("b", d.Bind1(func(d.Context, float64) (int, error) { return 0, nil }, a),
 		d.Group("g"), d.Description("text"), d.Owners{"team:z", "ann@example.com"}, d.Tags{"k": "v"}, d.Kinds{"x"}, d.CodeVersion("3"),
 		d.Metadata{d.AssetRef("from", a)}, d.Queue("gpu"), d.Pool("api"), d.Timeout(time.Minute),
-		d.Retries{Max: 2, Delay: time.Second, Backoff: d.Linear, Jitter: d.PlusMinus})
+		d.Retries{Max: 2, Delay: time.Second, Backoff: d.Linear, Jitter: d.PlusMinusJitter})
 	job := d.AssetJob("j", d.Select(" b  or raw/a "), d.Description("all"), d.Tags{"x": "y"}, d.Priority(2), d.Retries{Max: 1}, d.RunConfig(` {} `))
 	snapshot, err := d.New("x", a, b, job).Snapshot()
 	require.NoError(t, err)

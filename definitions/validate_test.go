@@ -159,7 +159,7 @@ func TestValidationRules(t *testing.T) {
 		}},
 		{"retries", func() *d.Definitions {
 			return d.New("x", constant("a", d.Retries{Max: -1}), constant("b", d.Retries{Delay: time.Second}), constant("c", d.Retries{Max: 1, Delay: -1}),
-				constant("d", d.Retries{Max: 1, Backoff: d.Linear, Jitter: d.Full}), constant("e", d.Retries{Max: 1, Delay: 1, Backoff: "x", Jitter: "y"}))
+				constant("d", d.Retries{Max: 1, Backoff: d.Linear, Jitter: d.FullJitter}), constant("e", d.Retries{Max: 1, Delay: 1, Backoff: "x", Jitter: "y"}))
 		}, []string{
 			`asset "a" ` + at + `, retries: Max is negative; set how often a failure is tried again, 0 for never`,
 			`asset "b" ` + at + `, retries: Max is 0, so nothing is ever tried again; set Max, or leave Retries out`,
@@ -167,7 +167,7 @@ func TestValidationRules(t *testing.T) {
 			`asset "d" ` + at + `, retries: Backoff is linear without a Delay; set the Delay that grows`,
 			`asset "d" ` + at + `, retries: Jitter is full without a Delay; set the Delay that is spread`,
 			`asset "e" ` + at + `, retries: there is no backoff x; use Constant, Linear or Exponential`,
-			`asset "e" ` + at + `, retries: there is no jitter y; use NoJitter, Full or PlusMinus`,
+			`asset "e" ` + at + `, retries: there is no jitter y; use NoJitter, FullJitter or PlusMinusJitter`,
 		}},
 		{"metadata", func() *d.Definitions {
 			return d.New("x", constant("a", d.Metadata{d.Float("f", math.NaN()), d.DataVersion("1"), d.Text("t", "a"), d.Text("t", "b"), {}}))
