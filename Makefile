@@ -66,11 +66,13 @@ replay-record: deps ## Record a history of every workflow from this commit, to b
 # Two packages at once: their tests start servers of their own.
 .PHONY: test
 test: deps ## Vet and test everything, on real servers
+	tools/deps.sh curl
 	$(GO) vet ./...
 	$(GO) test -p 2 -timeout 10m ./...
 
 .PHONY: test-race
 test-race: deps ## The same under the race detector; needs a C compiler
+	tools/deps.sh curl
 	tools/deps.sh race
 	CGO_ENABLED=1 $(GO) test -race -p 2 -timeout 20m ./...
 

@@ -62,7 +62,7 @@ func TestAnIdThatIsTaken(t *testing.T) {
 	planned, err := b.PlanRun(t.Context(), other)
 	require.NoError(t, err)
 	require.Equal(t, metadata.RunExists, planned.Outcome)
-	require.Equal(t, "r1 exists (SUCCESS, 2026-11-22) (choose another id, or re-execute it)", planned.Problems("r1").Error())
+	require.Equal(t, "r1 exists (SUCCESS, 2026-11-22): choose another id, or re-execute it", planned.Problems("r1").Error())
 	require.Equal(t, before, b.dump())
 }
 

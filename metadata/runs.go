@@ -51,8 +51,7 @@ func (p PlannedRun) Problems(id string) wire.Problems {
 	case RunExists:
 		return wire.Problems{{
 			Path: "", Code: wire.CodeExists,
-			Message: fmt.Sprintf("%s exists (%s, %s)", id, p.Status, p.CreatedAt.UTC().Format(time.DateOnly)),
-			Fix:     "choose another id, or re-execute it",
+			Message: fmt.Sprintf("%s exists (%s, %s): choose another id, or re-execute it", id, p.Status, p.CreatedAt.UTC().Format(time.DateOnly)),
 		}}
 	case InputsMissing:
 		return MissingInputs(p.Missing)

@@ -152,7 +152,7 @@ func (s *Starter) polled(ctx context.Context, queue string) (bool, error) {
 }
 
 func exists(id, how string) wire.Problem {
-	return wire.Problem{Path: "id", Code: wire.CodeExists, Message: fmt.Sprintf("%s exists%s", id, how), Fix: "choose another id, or re-execute it"}
+	return wire.Problem{Path: "id", Code: wire.CodeExists, Message: fmt.Sprintf("%s exists%s: choose another id, or re-execute it", id, how)}
 }
 
 func summary(request wire.RunRequest) string {

@@ -3,6 +3,7 @@
 #
 #   deps.sh         PostgreSQL's server programs and the temporal CLI
 #   deps.sh make    make
+#   deps.sh curl    curl, with which a test runs the documentation's commands
 #   deps.sh race    a C compiler, for the race detector
 #
 # Packages are installed only as root on Debian and its like; elsewhere it says what is missing and what follows.
@@ -110,6 +111,18 @@ need_make() {
 	return 1
 }
 
+need_curl() {
+	if command -v curl >/dev/null 2>&1; then
+		return 0
+	fi
+	if can_install; then
+		apt_install curl
+		return 0
+	fi
+	say "a test runs the documentation's curl commands, and curl is missing: $(advise curl curl curl)" >&2
+	return 1
+}
+
 need_compiler() {
 	compiler=$(go env CC)
 	if command -v "$compiler" >/dev/null 2>&1; then
@@ -134,9 +147,10 @@ case ${1:-} in
 	need_temporal
 	;;
 make) need_make ;;
+curl) need_curl ;;
 race) need_compiler ;;
 *)
-	say "unknown argument $1; known: make, race, or none" >&2
+	say "unknown argument $1; known: make, curl, race, or none" >&2
 	exit 2
 	;;
 esac
