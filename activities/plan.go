@@ -18,6 +18,7 @@ import (
 // run and plan in one transaction. Called again for the same execution it returns the same walk. A
 // request with problems is refused with all of them; the one row that remembers it is all that changes.
 func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire.PlanRunResult, error) {
+	defer keepAlive(ctx)()
 	snapshot, hash, build, err := a.Store.ActiveSnapshot(ctx, a.Location)
 	if err != nil {
 		return wire.PlanRunResult{}, planFailure(fmt.Errorf("read the definitions of location %q: %w", a.Location, err))
@@ -91,6 +92,7 @@ func (a *Activities) refuse(ctx context.Context, input wire.PlanRunInput, proble
 
 // Refuse remembers a request that was refused.
 func (a *Activities) Refuse(ctx context.Context, input wire.RefuseInput) error {
+	defer keepAlive(ctx)()
 	if err := a.Store.Refuse(ctx, input); err != nil {
 		return planFailure(fmt.Errorf("remember the refused request of %q: %w", input.WorkflowID, err))
 	}

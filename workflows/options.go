@@ -13,7 +13,7 @@ import (
 const (
 	// controlTimeout bounds one attempt of a planning or recording activity.
 	controlTimeout = time.Minute
-	// heartbeatTimeout is when a step's worker counts as lost.
+	// heartbeatTimeout is when an activity's worker counts as lost.
 	heartbeatTimeout = 20 * time.Second
 	// unbounded stands for "no limit" where Temporal wants one: heartbeats find dead workers, and a step's own
 	// timeout is kept where it runs.
@@ -29,7 +29,7 @@ func patientRetries() *temporal.RetryPolicy {
 func controlOptions(ctx workflow.Context, queue, id string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ActivityID: wire.SystemPrefix + id, TaskQueue: wire.ControlQueue(queue),
-		StartToCloseTimeout: controlTimeout, RetryPolicy: patientRetries(),
+		StartToCloseTimeout: controlTimeout, HeartbeatTimeout: heartbeatTimeout, RetryPolicy: patientRetries(),
 	})
 }
 
