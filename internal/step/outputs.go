@@ -103,7 +103,7 @@ func (e *execution) stage(ctx context.Context, outputs []Output) (*stagedStep, e
 			return nil, fmt.Errorf("store %q: %w", output.Asset, err)
 		}
 		staged.handles = append(staged.handles, handle)
-		output.Metadata = slices.Concat(output.Metadata, own.reported)
+		output.Metadata = slices.Concat(own.reported, e.attempt.reported, output.Metadata)
 		output.DataVersion = cmp.Or(output.DataVersion, own.dataVersion)
 		staged.record.Outputs = append(staged.record.Outputs, e.describe(output, handle))
 		staged.record.Result.Materialized = append(staged.record.Result.Materialized, output.Asset)
@@ -115,7 +115,7 @@ func (e *execution) stage(ctx context.Context, outputs []Output) (*stagedStep, e
 func (e *execution) describe(output Output, handle Staged) wire.CommittedOutput {
 	described := wire.CommittedOutput{
 		Asset: output.Asset, SlotToken: e.attempt.Token, Location: handle.Location(),
-		Metadata: slices.Concat(e.attempt.reported, output.Metadata),
+		Metadata: lastOfEachLabel(output.Metadata),
 		Inputs:   inputVersions(e.attempt.Plan, e.attempt.Inputs),
 	}
 	for _, planned := range e.attempt.Plan.Outputs {
@@ -228,4 +228,17 @@ func (e *execution) discard(ctx context.Context, handles []Staged) {
 			e.attempt.Log.Warn("staged output was not discarded", "location", handle.Location(), "error", err)
 		}
 	}
+}
+
+// lastOfEachLabel keeps what was said last under each label: the function says it of one output after it said it of
+// all, and both know better than the store.
+func lastOfEachLabel(metadata []wire.Metadatum) []wire.Metadatum {
+	kept := make([]wire.Metadatum, 0, len(metadata))
+	for i, datum := range metadata {
+		later := slices.ContainsFunc(metadata[i+1:], func(other wire.Metadatum) bool { return other.Label == datum.Label })
+		if !later {
+			kept = append(kept, datum)
+		}
+	}
+	return kept
 }

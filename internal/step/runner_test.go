@@ -424,3 +424,19 @@ func TestWhatTheStoreReportsStaysWithItsOutput(t *testing.T) {
 		require.Equal(t, b.storeReports, output.Metadata, output.Asset)
 	}
 }
+
+func TestALabelStandsOnceAndTheFunctionKnowsBest(t *testing.T) {
+	t.Parallel()
+	b := one()
+	said := func(label, value string) wire.Metadatum {
+		return wire.Metadatum{Label: label, Type: wire.MetadataText, Value: json.RawMessage(`"` + value + `"`)}
+	}
+	b.storeReports = []wire.Metadatum{said("a", "store"), said("b", "store"), said("c", "store")}
+	b.compute = func(a *Attempt) ([]Output, error) {
+		a.Report(said("a", "all"), said("b", "all"))
+		return []Output{{Asset: "route_delays", Metadata: []wire.Metadatum{said("a", "one")}}}, nil
+	}
+	_, err := b.run(t.Context())
+	require.NoError(t, err)
+	require.ElementsMatch(t, []wire.Metadatum{said("a", "one"), said("b", "all"), said("c", "store")}, b.commits[0].Outputs[0].Metadata)
+}
