@@ -61,7 +61,7 @@ func TestARunsIdIsTakenOnce(t *testing.T) {
 
 	// When it is closed: Temporal itself allows that.
 	before = f.rows(t, run)
-	exists := run + " exists (SUCCESS, " + before.Run.CreatedAt.UTC().Format(time.DateOnly) + ")"
+	exists := run + " exists (SUCCESS, " + before.Run.CreatedAt.UTC().Format(time.DateOnly) + "): choose another id, or re-execute it"
 	_, err = f.Starter.StartRun(t.Context(), again)
 	var problems wire.Problems
 	require.ErrorAs(t, err, &problems)
@@ -72,7 +72,6 @@ func TestARunsIdIsTakenOnce(t *testing.T) {
 	var refused *starter.RunError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, exists, refused.Problems[0].Message)
-	require.NotEmpty(t, refused.Problems[0].Fix)
 	output, err = f.temporal(t, "workflow", "result", "--workflow-id", run)
 	require.Error(t, err)
 	require.Contains(t, output, exists)
