@@ -70,7 +70,7 @@ func stepFailure(err error) error {
 
 func interruption(interrupted *step.InterruptedError) error {
 	switch {
-	case errors.Is(interrupted.Cause, errCanceled):
+	case errors.Is(interrupted.Cause, errCanceled), temporal.IsCanceledError(interrupted.Cause):
 		return temporal.NewCanceledError()
 	case errors.Is(interrupted.Cause, errPaused), errors.Is(interrupted.Cause, errReset), errors.Is(interrupted.Cause, errGone):
 		return retryable(interrupted.Error(), wire.FailureSuperseded, soon)
@@ -89,8 +89,9 @@ func recorded(message, stack string) error {
 	return temporal.NewApplicationErrorWithOptions(message, wire.FailureStepFailed, options)
 }
 
-// maxText bounds a message or a stack, in bytes: 20 of them are in a run's result, of which Temporal takes 2 MB.
-const maxText = 16 << 10
+// maxText bounds a message or a stack, in bytes: 20 of them are in a run's result, of which Temporal takes 2 MB, and 500
+// steps that fail at once must not fill what a history may still grow when it is told to end.
+const maxText = 8 << 10
 
 // storable is a user's text, which may be of any length and hold any bytes, as Temporal takes it. An answer that it does
 // not take would be lost, and the attempt with it.

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
@@ -111,9 +112,17 @@ func (h *heartbeat) concedeInTime() {
 	h.conceded = true
 }
 
+// maxDetails bounds what a heartbeat carries, in bytes of JSON: Temporal fails an activity whose heartbeat is over 2 MB.
+const maxDetails = 1 << 20
+
+// details are what a heartbeat carries. More than it can carry is left out: a next attempt then computes again.
 func details(staged *step.StagedOutputs) []any {
 	if staged == nil {
 		return nil
 	}
-	return []any{staged}
+	data, err := json.Marshal(staged)
+	if err != nil || len(data) > maxDetails {
+		return nil
+	}
+	return []any{json.RawMessage(data)}
 }

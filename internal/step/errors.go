@@ -86,6 +86,9 @@ func (e *InterruptedError) Error() string {
 }
 func (e *InterruptedError) Unwrap() error { return e.Cause }
 
+// errNoAnswer ends one try of a call that the ledger does not answer.
+var errNoAnswer = fmt.Errorf("no answer: %w", ErrUnavailable)
+
 // panicError is a panic of the user's function as an error.
 type panicError struct {
 	value any

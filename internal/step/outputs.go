@@ -177,6 +177,7 @@ func (e *execution) publish(ctx context.Context, staged *stagedStep) (wire.StepR
 			err = &SupersededError{Step: e.id.Step, When: "before publishing"}
 		}
 		if err != nil {
+			e.release(ctx, err)
 			e.abandon(ctx, staged)
 			return wire.StepResult{}, err
 		}
@@ -201,7 +202,12 @@ func (e *execution) commit(ctx context.Context, staged *stagedStep) (wire.StepRe
 		return err
 	})
 	if err != nil {
-		return wire.StepResult{}, err
+		if _, interrupted := errors.AsType[*InterruptedError](err); interrupted || errors.Is(err, ErrUnavailable) {
+			e.release(ctx, err)
+			return wire.StepResult{}, err
+		}
+		// Postgres will not take what the function made, however often it is asked.
+		return wire.StepResult{}, e.fail(ctx, err)
 	}
 	if committed.Refused {
 		if !unheard {

@@ -22,7 +22,9 @@ const (
 	abandonAfter = 10 * time.Second
 	// claimPatience is how long a claim waits in place for a ledger that is away. An attempt that did not hear the answer
 	// and asks again is known; the next one would take it for a worker that died.
-	claimPatience = 15 * time.Second
+	claimPatience = 25 * time.Second
+	// claimTimeout bounds one such try, so that there is a second one.
+	claimTimeout = 8 * time.Second
 	// releaseTimeout bounds giving a claim back.
 	releaseTimeout = 5 * time.Second
 	// The pauses between tries while the ledger is away.
@@ -50,12 +52,17 @@ type Identity struct {
 
 // Run makes one attempt: it returns what the step materialized, now or in an earlier attempt, or one
 // of the package's errors.
-func (r *Runner) Run(ctx context.Context, code *Code, id Identity, heartbeat Heartbeat) (wire.StepResult, error) {
+func (r *Runner) Run(ctx context.Context, code *Code, id Identity, heartbeat Heartbeat) (result wire.StepResult, err error) {
 	e := &execution{runner: r, code: code, id: id, heartbeat: heartbeat, log: r.Log.With("run", id.Run, "step", id.Step)}
 	// Until it is known to be of no use, the heartbeat keeps what an earlier attempt had staged.
 	e.progress.inherit(heartbeat.Previous())
 	stop := e.keepBeating(ctx)
 	defer stop()
+	defer func() {
+		if value := recover(); value != nil {
+			result, err = wire.StepResult{}, e.fail(ctx, &panicError{value: value, stack: string(debug.Stack())})
+		}
+	}()
 	done, err := e.claim(ctx)
 	if err != nil || done != nil {
 		return resultOf(done), err
@@ -81,6 +88,7 @@ type execution struct {
 	attempt   *Attempt
 	fence     wire.Fence
 	claimedAt time.Time
+	released  bool
 	progress  progress
 }
 
@@ -88,12 +96,17 @@ type execution struct {
 func (e *execution) claim(ctx context.Context) (*wire.StepResult, error) {
 	var claim wire.Claim
 	err := e.patiently(ctx, "claim", claimPatience, func() (err error) {
-		claim, err = e.runner.Ledger.Claim(ctx, wire.ClaimRequest{
+		try, cancel := context.WithTimeoutCause(ctx, claimTimeout, errNoAnswer)
+		defer cancel()
+		claim, err = e.runner.Ledger.Claim(try, wire.ClaimRequest{
 			Run: e.id.Run, Step: e.id.Step,
 			Scheduled: e.id.Scheduled.UnixNano(), Started: e.id.Started.UnixNano(),
 			Type: e.code.Type, Shape: e.code.Shape,
 			Worker: e.runner.Worker, Build: e.runner.Build,
 		})
+		if err != nil && context.Cause(try) == errNoAnswer {
+			err = fmt.Errorf("%w: %w", errNoAnswer, err)
+		}
 		return err
 	})
 	if err != nil {
@@ -123,16 +136,18 @@ func (e *execution) claim(ctx context.Context) (*wire.StepResult, error) {
 }
 
 func (e *execution) begin(ctx context.Context, claim wire.Claim) error {
+	e.fence = wire.Fence{Run: e.id.Run, Step: e.id.Step, Scheduled: e.id.Scheduled.UnixNano(), Token: claim.Token}
 	var step plan.Step
 	if err := json.Unmarshal(claim.Plan, &step); err != nil {
-		return fmt.Errorf("read the plan of %s: %w", e.id.Step, err)
+		err = fmt.Errorf("read the plan of %s: %w", e.id.Step, err)
+		e.release(ctx, err)
+		return err
 	}
 	inputs := make(map[string]wire.InputVersion, len(claim.Inputs))
 	for _, input := range claim.Inputs {
 		inputs[input.Asset] = input
 	}
 	e.claimedAt = time.Now()
-	e.fence = wire.Fence{Run: e.id.Run, Step: e.id.Step, Scheduled: e.id.Scheduled.UnixNano(), Token: claim.Token}
 	e.attempt = &Attempt{
 		Context: ctx, Plan: step, Run: e.id.Run, Cause: claim.Cause, Tags: claim.Tags,
 		Number: claim.Attempt, Token: claim.Token, Inputs: inputs,
@@ -206,6 +221,10 @@ func (e *execution) compute(ctx context.Context) ([]Output, error) {
 	select {
 	case got = <-answers:
 	case <-bounded.Done():
+		if ctx.Err() != nil {
+			// At once: a worker that stops may be gone before a function that ignores its context is given up.
+			e.release(ctx, context.Cause(ctx))
+		}
 		select {
 		case got = <-answers:
 		case <-time.After(abandonAfter):
@@ -233,6 +252,9 @@ func call(code *Code, attempt *Attempt) (outputs []Output, err error) {
 
 // fail ends an attempt that went wrong: it records what is the user's, and passes on what is not.
 func (e *execution) fail(ctx context.Context, cause error) error {
+	if e.attempt == nil {
+		return fmt.Errorf("claim %s: %w", e.id.Step, cause)
+	}
 	if ctx.Err() != nil {
 		return e.interrupted(ctx)
 	}
@@ -259,6 +281,7 @@ func (e *execution) fail(ctx context.Context, cause error) error {
 	})
 	switch {
 	case err != nil:
+		e.release(ctx, cause)
 		return fmt.Errorf("%w (the failure itself: %w)", err, cause)
 	case refused:
 		return &SupersededError{Step: e.id.Step, When: "when recording a failure"}
@@ -302,12 +325,14 @@ func (e *execution) interrupted(ctx context.Context) error {
 
 // release is a courtesy: a claim that is not given back is taken over, and counted as lost.
 func (e *execution) release(ctx context.Context, cause error) {
-	if e.fence.Token == 0 {
-		return // nothing was granted yet
+	if e.fence.Token == 0 || e.released {
+		return // nothing was granted, or it is given back
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
 	if err := e.runner.Ledger.Release(ctx, e.fence, cause.Error()); err != nil {
 		e.log.Warn("the claim was not given back", "error", err)
+		return
 	}
+	e.released = true
 }

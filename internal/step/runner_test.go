@@ -30,10 +30,15 @@ type bundle struct {
 	failures  []wire.Failure
 	released  []string
 
-	stored    map[string]string // location to "staged" or "published"
-	calls     int
-	compute   func(*Attempt) ([]Output, error)
-	resumable bool
+	stored          map[string]string // location to "staged" or "published"
+	calls           int
+	compute         func(*Attempt) ([]Output, error)
+	resumable       bool
+	onRelease       func()
+	panicAtLocation bool
+	frozenClaims    int // claims that are never answered
+	// commitError is what the ledger answers to every commit.
+	commitError error
 	// storeReports is what the store says of each value that it stages.
 	storeReports []wire.Metadatum
 
@@ -58,7 +63,12 @@ func (b *bundle) reach() error {
 	return nil
 }
 
-func (b *bundle) Claim(context.Context, wire.ClaimRequest) (wire.Claim, error) {
+func (b *bundle) Claim(ctx context.Context, _ wire.ClaimRequest) (wire.Claim, error) {
+	if b.frozenClaims > 0 {
+		b.frozenClaims--
+		<-ctx.Done()
+		return wire.Claim{}, ctx.Err()
+	}
 	claim := b.claim
 	claim.Plan, _ = json.Marshal(b.plan)
 	return claim, b.reach()
@@ -71,6 +81,9 @@ func (b *bundle) CheckToken(context.Context, wire.Fence) (bool, error) {
 func (b *bundle) Commit(_ context.Context, commit wire.Commit) (wire.Committed, error) {
 	if err := b.reach(); err != nil {
 		return wire.Committed{}, err
+	}
+	if b.commitError != nil {
+		return wire.Committed{}, b.commitError
 	}
 	if b.lostToken {
 		return wire.Committed{Refused: true}, nil
@@ -88,6 +101,9 @@ func (b *bundle) Fail(_ context.Context, failure wire.Failure) (bool, error) {
 }
 
 func (b *bundle) Release(_ context.Context, _ wire.Fence, reason string) error {
+	if b.onRelease != nil {
+		b.onRelease()
+	}
 	b.released = append(b.released, reason)
 	return nil
 }
@@ -105,7 +121,13 @@ type value struct {
 	at string
 }
 
-func (v value) Location() string { return v.at }
+func (v value) Location() string {
+	if v.b.panicAtLocation {
+		panic("no location")
+	}
+	return v.at
+}
+
 func (v value) Publish(context.Context) error {
 	v.b.stored[v.at] = "published"
 	return nil
@@ -439,4 +461,56 @@ func TestALabelStandsOnceAndTheFunctionKnowsBest(t *testing.T) {
 	_, err := b.run(t.Context())
 	require.NoError(t, err)
 	require.ElementsMatch(t, []wire.Metadatum{said("a", "one"), said("b", "all"), said("c", "store")}, b.commits[0].Outputs[0].Metadata)
+}
+
+func TestDrainingStepGivesItsClaimBackBeforeItIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := one()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		forever := make(chan struct{})
+		var told time.Time
+		b.compute = func(*Attempt) ([]Output, error) {
+			told = time.Now()
+			cancel(errors.New("its worker is stopping"))
+			<-forever
+			return nil, nil
+		}
+		b.onRelease = func() { require.Equal(t, told, time.Now(), "the process may be gone a moment later") }
+		_, err := b.run(ctx)
+		require.ErrorContains(t, err, "its worker is stopping")
+		require.Equal(t, []string{"its worker is stopping"}, b.released)
+		close(forever)
+	})
+}
+
+func TestWhatTheLedgerWillNotTakeFailsTheStep(t *testing.T) {
+	t.Parallel()
+	b := one()
+	b.commitError = errors.New("numeric value out of range")
+	_, err := b.run(t.Context())
+	_, failed := errors.AsType[*FailedError](err)
+	require.True(t, failed, "%v", err)
+	require.Contains(t, b.failures[0].Error.Message, "numeric value out of range")
+}
+
+func TestPanicOfAStoreFailsTheStep(t *testing.T) {
+	t.Parallel()
+	b := one()
+	b.panicAtLocation = true
+	_, err := b.run(t.Context())
+	require.ErrorContains(t, err, "no location")
+	require.Len(t, b.failures, 1)
+	require.NotEmpty(t, b.failures[0].Error.Stack)
+}
+
+func TestFrozenLedgerIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := one()
+		b.frozenClaims = 1
+		_, err := b.run(t.Context())
+		require.NoError(t, err)
+		require.Len(t, b.commits, 1)
+	})
 }
