@@ -104,7 +104,7 @@ func (e *execution) claim(ctx context.Context) (*wire.StepResult, error) {
 			Type: e.code.Type, Shape: e.code.Shape,
 			Worker: e.runner.Worker, Build: e.runner.Build,
 		})
-		if err != nil && context.Cause(try) == errNoAnswer {
+		if err != nil && errors.Is(context.Cause(try), errNoAnswer) {
 			err = fmt.Errorf("%w: %w", errNoAnswer, err)
 		}
 		return err
