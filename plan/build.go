@@ -23,6 +23,7 @@ func (p *Planner) Plan(request wire.RunRequest, facts Facts) (*Plan, error) {
 	}
 	wanted, problems := p.resolve(request)
 	problems = append(problems, TagProblems("tags", request.Tags)...)
+	problems = append(problems, textProblems(request)...)
 	if request.Priority < 0 || request.Priority > wire.PriorityBackfill {
 		problems = append(problems, wire.Problem{Path: "priority", Code: wire.CodeInvalid, Message: fmt.Sprintf("priority %d is not allowed", request.Priority), Fix: "give 1 to 5, 1 first"})
 	}

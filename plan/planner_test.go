@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -223,13 +224,24 @@ func TestPlanListsEverythingAtOnce(t *testing.T) {
 	request := keys("gone", "by_route")
 	request.Tags = map[string]string{"perdure/x": "", "a b": "", "ok": "not ok", "fine/x.y": "z"}
 	request.Priority = 6
+	request.Title, request.Note, request.Cause = strings.Repeat("é", 201), strings.Repeat("n", 4001), strings.Repeat("c", 3000)
 	request.Config = json.RawMessage(`{"asets":{},"assets":{"clean":{}},"resources":[]}`)
 	_, err := planner(t, flights()).Plan(request, plan.Facts{RunID: "r1"})
+	require.ErrorContains(t, err, "cause: has 3000 characters (use at most 200)")
 	var paths []string
 	for _, problem := range wire.ProblemsOf(err) {
 		paths = append(paths, problem.Path)
 	}
-	require.Equal(t, []string{"assets[0]", `tags["a b"]`, "tags.ok", "tags.perdure/x", "priority", "config.asets", "config.resources", "config.assets.clean"}, paths)
+	require.Equal(t, []string{"assets[0]", `tags["a b"]`, "tags.ok", "tags.perdure/x", "title", "note", "cause", "priority", "config.asets", "config.resources", "config.assets.clean"}, paths)
+}
+
+func TestTextsOfTheGreatestLengthArePlanned(t *testing.T) {
+	t.Parallel()
+	request := keys("raw/flights")
+	request.Title, request.Note, request.Cause = strings.Repeat("é", 200), strings.Repeat("é", 4000), strings.Repeat("é", 200)
+	planned, err := planner(t, flights()).Plan(request, plan.Facts{RunID: "r1"})
+	require.NoError(t, err)
+	require.Equal(t, request.Cause, planned.Walk.Cause)
 }
 
 func TestPlanRefusesLimits(t *testing.T) {

@@ -21,10 +21,10 @@ type RunRequest struct {
 	Tags map[string]string `json:"tags,omitempty"`
 	// Priority is 1 to 5, 1 first, or "high" (1), "normal" (3), "low" (4), "backfill" (5); absent is normal.
 	Priority Priority `json:"priority,omitzero"`
-	// Title and Note are for people.
+	// Title and Note are for people: at most 200 and 4,000 characters.
 	Title string `json:"title,omitempty"`
 	Note  string `json:"note,omitempty"`
-	// Cause is the id of the event that led to this run; absent, one is minted from the run's id.
+	// Cause is the id of the event that led to this run, at most 200 characters; absent, one is minted from the run's id.
 	Cause string `json:"cause,omitempty"`
 	// DryRun returns the plan and starts nothing.
 	DryRun bool `json:"dry_run,omitempty"`

@@ -78,15 +78,6 @@ func (r *run) record(ctx workflow.Context, status wire.RunStatus) (wire.RunResul
 	return result, workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 }
 
-func (r *run) markStatus(ctx workflow.Context) error {
-	for _, name := range r.walkPlan.Attributes {
-		if name == wire.SearchStatus {
-			return workflow.UpsertTypedSearchAttributes(ctx, temporal.NewSearchAttributeKeyKeyword(name).ValueSet(string(r.status)))
-		}
-	}
-	return nil
-}
-
 // failureMessage names the first failed steps.
 func failureMessage(result wire.RunResult) string {
 	const named = 3
@@ -116,7 +107,7 @@ const maxLine = 1000
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
 	if len(line) > maxLine {
-		line = strings.ToValidUTF8(line[:maxLine], "") + "…"
+		return cut(line, maxLine) + "…"
 	}
 	return line
 }

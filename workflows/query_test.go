@@ -1,9 +1,12 @@
 package workflows_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	sdkpb "go.temporal.io/api/sdk/v1"
@@ -206,13 +209,60 @@ func TestOnlySearchAttributesThatExistAreSet(t *testing.T) {
 			e.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{upserted}})
 			_, err := e.run(everything())
 			require.NoError(t, err)
-			found := map[string]any{}
-			for _, set := range upserted.sets {
-				for key, value := range temporal.NewSearchAttributes(set...).GetUntypedValues() {
-					found[key.GetName()] = value
-				}
+			require.Equal(t, test.want, upserted.values())
+		})
+	}
+}
+
+// values are the search attributes as they were set last.
+func (u *upserts) values() map[string]any {
+	found := map[string]any{}
+	for _, set := range u.sets {
+		for key, value := range temporal.NewSearchAttributes(set...).GetUntypedValues() {
+			found[key.GetName()] = value
+		}
+	}
+	return found
+}
+
+// Temporal terminates a workflow that sets a value which is larger than its limit.
+func TestSearchAttributesAreCutToWhatTemporalTakes(t *testing.T) {
+	t.Parallel()
+	const bytesOfValue, bytesOfKeyword = 2048, 255
+	for name, key := range map[string]string{
+		"keys of 113 characters": strings.Repeat("k", 111), "keys of 500": strings.Repeat("é", 249), "escaped": strings.Repeat("<", 100), "short": "k",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld("a")
+			w.walk.Attributes = []string{wire.SearchJob, wire.SearchCause, wire.SearchAssets}
+			w.walk.Job, w.walk.Cause = "j"+strings.Repeat("é", 1500), strings.Repeat("é", 1500)
+			for i := range 20 {
+				w.walk.Assets = append(w.walk.Assets, fmt.Sprintf("%s%02d", key, i))
 			}
-			require.Equal(t, test.want, found)
+			e := w.environment(t)
+			upserted := &upserts{}
+			e.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{upserted}})
+			_, err := e.run(everything())
+			require.NoError(t, err)
+			found := upserted.values()
+			require.Equal(t, "j"+strings.Repeat("é", 127), found[wire.SearchJob], "255 bytes")
+			require.Equal(t, strings.Repeat("é", 127), found[wire.SearchCause], "254 bytes, and no half of a character")
+			assets, ok := found[wire.SearchAssets].([]string)
+			require.True(t, ok)
+			encoded, err := json.Marshal(assets)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(encoded), bytesOfValue)
+			if name == "short" {
+				require.Len(t, assets, 20)
+			} else {
+				require.Greater(t, len(encoded), 1200, "as many as there is room for")
+			}
+			for i, asset := range assets {
+				require.LessOrEqual(t, len(asset), bytesOfKeyword)
+				require.True(t, strings.HasPrefix(w.walk.Assets[i], asset))
+				require.True(t, utf8.ValidString(asset))
+			}
 		})
 	}
 }

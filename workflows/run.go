@@ -112,33 +112,6 @@ func (r *run) begin(walk *plan.Walk, progress *plan.Progress) {
 	}
 }
 
-// describe sets the search attributes that the namespace has; an unknown one would hang the workflow.
-func (r *run) describe(ctx workflow.Context) error {
-	var updates []temporal.SearchAttributeUpdate
-	for _, name := range r.walkPlan.Attributes {
-		keyword := temporal.NewSearchAttributeKeyKeyword(name)
-		switch name {
-		case wire.SearchJob:
-			if r.walkPlan.Job != "" {
-				updates = append(updates, keyword.ValueSet(r.walkPlan.Job))
-			}
-		case wire.SearchCause:
-			updates = append(updates, keyword.ValueSet(r.walkPlan.Cause))
-		case wire.SearchStatus:
-			updates = append(updates, keyword.ValueSet(string(r.status)))
-		case wire.SearchAssets:
-			updates = append(updates, temporal.NewSearchAttributeKeyKeywordList(name).ValueSet(r.walkPlan.Assets))
-		}
-	}
-	if len(updates) == 0 {
-		return nil
-	}
-	if err := workflow.UpsertTypedSearchAttributes(ctx, updates...); err != nil {
-		return fmt.Errorf("set the search attributes of run %q: %w", r.id, err)
-	}
-	return nil
-}
-
 // activityFailure takes the failure that an activity returned out of Temporal's wrapping, so that the
 // workflow fails with the same type, message and details.
 func activityFailure(err error) error {
