@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
 
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/wire"
@@ -35,18 +37,9 @@ func (a *Activities) endDeadRun(ctx context.Context, id string) error {
 	case err != nil:
 		return err
 	default:
-		info := described.GetWorkflowExecutionInfo()
-		status := info.GetStatus()
-		switch {
-		case info.GetFirstRunId() != recorded.FirstRunID:
-			// Temporal gives an id out again only when the execution that had it is closed.
-			end.Reason = "its workflow ended in Temporal without recording the run's end, and another was started under its id"
-			end.Scheduled = info.GetStartTime().AsTime()
-		case status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW:
+		end.Reason, end.Scheduled = endOf(recorded.FirstRunID, described.GetWorkflowExecutionInfo())
+		if end.Reason == "" {
 			return nil
-		default:
-			end.Reason = fmt.Sprintf("its workflow ended as %s in Temporal without recording the run's end", strings.ToLower(status.String()))
-			end.Scheduled = info.GetCloseTime().AsTime()
 		}
 	}
 	_, err = a.Store.EndRun(ctx, end)
@@ -55,4 +48,20 @@ func (a *Activities) endDeadRun(ctx context.Context, id string) error {
 		return nil
 	}
 	return err
+}
+
+// endOf is why and when, by what Temporal says of the latest execution under a run's id, that run has ended; the reason
+// of one that lives is "".
+func endOf(firstRunID string, latest *workflow.WorkflowExecutionInfo) (reason string, at time.Time) {
+	status := latest.GetStatus()
+	switch {
+	// Older servers do not say of which chain it is.
+	case latest.GetFirstRunId() != "" && latest.GetFirstRunId() != firstRunID:
+		// Temporal gives an id out again only when the execution that had it is closed.
+		return "its workflow ended in Temporal without recording the run's end, and another was started under its id", latest.GetStartTime().AsTime()
+	case status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW:
+		return "", time.Time{}
+	default:
+		return fmt.Sprintf("its workflow ended as %s in Temporal without recording the run's end", strings.ToLower(status.String())), latest.GetCloseTime().AsTime()
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/perdure-io/perdure/metadata"
@@ -15,8 +16,8 @@ import (
 )
 
 // PlanRun turns a request into the walk of its plan, from the location's active snapshot, and records
-// run and plan in one transaction. Called again for the same execution it returns the same walk. A
-// request with problems is refused with all of them; the one row that remembers it is all that changes.
+// run and plan in one transaction. Called again for the same execution it returns the same walk, whatever the
+// definitions have become. A request with problems is refused with all of them; the one row that remembers it is all that changes.
 func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire.PlanRunResult, error) {
 	defer keepAlive(ctx)()
 	snapshot, hash, build, err := a.Store.ActiveSnapshot(ctx, a.Location)
@@ -29,7 +30,7 @@ func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire
 	}
 	planned, err := planner.Plan(input.Request, plan.Facts{RunID: input.RunID, Limits: a.Limits})
 	if problems := wire.ProblemsOf(err); problems != nil {
-		return wire.PlanRunResult{}, a.refuse(ctx, input, problems)
+		return a.replanOrRefuse(ctx, input, problems)
 	}
 	if err != nil {
 		return wire.PlanRunResult{}, planFailure(err)
@@ -40,13 +41,13 @@ func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire
 	planned.Walk.Attributes = a.attributes.of(ctx, a.Client, a.Namespace, a.Log)
 	walk, err := plan.EncodeWalk(&planned.Walk)
 	if errors.Is(err, plan.ErrTooLarge) {
-		return wire.PlanRunResult{}, a.refuse(ctx, input, wire.Problems{{Path: "assets", Code: wire.CodeTooLarge, Message: err.Error()}})
+		return a.replanOrRefuse(ctx, input, wire.Problems{{Path: "assets", Code: wire.CodeTooLarge, Message: err.Error()}})
 	}
 	if err != nil {
 		return wire.PlanRunResult{}, planFailure(err)
 	}
 	outcome, err := a.Store.PlanRun(ctx, metadata.NewRun{
-		ID: input.RunID, FirstRunID: input.FirstRunID, Location: a.Location, Build: build, SnapshotHash: hash,
+		ID: input.RunID, FirstRunID: input.FirstRunID, Scheduled: activity.GetInfo(ctx).ScheduledTime, Location: a.Location, Build: build, SnapshotHash: hash,
 		Queue: input.Queue, Request: input.Request, Plan: planned, Walk: walk,
 	})
 	if err != nil {
@@ -56,6 +57,19 @@ func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire
 		return wire.PlanRunResult{}, a.refuse(ctx, input, problems)
 	}
 	return encoded(outcome.Walk), nil
+}
+
+// replanOrRefuse is for a request that cannot be planned. A run that was planned before goes on with the plan that it has:
+// a deploy since, say one that removed an asset, changes no open run, and a reset plans nothing anew.
+func (a *Activities) replanOrRefuse(ctx context.Context, input wire.PlanRunInput, problems wire.Problems) (wire.PlanRunResult, error) {
+	outcome, err := a.Store.ReplanRun(ctx, input.RunID, input.FirstRunID, activity.GetInfo(ctx).ScheduledTime)
+	if err != nil {
+		return wire.PlanRunResult{}, planFailure(err)
+	}
+	if outcome.Outcome == metadata.Replanned {
+		return encoded(outcome.Walk), nil
+	}
+	return wire.PlanRunResult{}, a.refuse(ctx, input, problems)
 }
 
 func encoded(walk []byte) wire.PlanRunResult {
@@ -73,7 +87,34 @@ func (a *Activities) dryRun(ctx context.Context, input wire.PlanRunInput, planne
 	if len(missing) > 0 {
 		return wire.PlanRunResult{}, a.refuse(ctx, input, metadata.MissingInputs(missing))
 	}
-	return wire.PlanRunResult{DryRun: planned.PlannedSteps()}, nil
+	result, problems, err := dryRunResult(planned)
+	if err != nil {
+		return wire.PlanRunResult{}, fmt.Errorf("the dry run of %q: %w", input.RunID, err)
+	}
+	if problems != nil {
+		return wire.PlanRunResult{}, a.refuse(ctx, input, problems)
+	}
+	return result, nil
+}
+
+// maxDryRun bounds the answer to a dry run, in bytes of JSON: Temporal refuses a result of more than 2 MB, and the activity
+// would be tried again for ever.
+const maxDryRun = 3 << 19
+
+func dryRunResult(planned *plan.Plan) (wire.PlanRunResult, wire.Problems, error) {
+	result := wire.PlanRunResult{DryRun: planned.PlannedSteps()}
+	data, err := json.Marshal(result)
+	if err != nil {
+		return wire.PlanRunResult{}, nil, err
+	}
+	if len(data) > maxDryRun {
+		return wire.PlanRunResult{}, wire.Problems{{
+			Path: "assets", Code: wire.CodeTooLarge,
+			Message: fmt.Sprintf("the plan of %d steps takes %.1f MB as the answer to a dry run, and Temporal takes at most %.1f", len(result.DryRun), float64(len(data))/(1<<20), float64(maxDryRun)/(1<<20)),
+			Fix:     "select fewer assets, or plan with `perdure asset materialize --dry-run`, which has no limit",
+		}}, nil
+	}
+	return result, nil, nil
 }
 
 func (a *Activities) refuse(ctx context.Context, input wire.PlanRunInput, problems wire.Problems) error {

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/perdure-io/perdure/internal/step"
+	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -35,7 +36,7 @@ func (a *Activities) Step(ctx context.Context, arguments converter.EncodedValues
 	scheduled := info.ScheduledTime
 	code, ok := a.Runtime.Code(info.ActivityType.Name)
 	if !ok {
-		return wire.StepResult{}, a.handBack(ctx, input, scheduled, fmt.Sprintf("build %s of location %q has no %q", a.Build, a.Location, info.ActivityType.Name))
+		return a.handBack(ctx, input, scheduled, fmt.Sprintf("build %s of location %q has no %q", a.Build, a.Location, info.ActivityType.Name))
 	}
 	record := &ledger{store: a.Store}
 	stepCtx, beat := newHeartbeat(ctx, a.Client, a.Log, record.concede)
@@ -57,7 +58,7 @@ func (a *Activities) Step(ctx context.Context, arguments converter.EncodedValues
 		a.freeDeadHolder(ctx, waiting.Holder)
 		return wire.StepResult{}, stepFailure(err)
 	case errors.As(err, &otherShape):
-		return wire.StepResult{}, a.handBack(ctx, input, scheduled, otherShape.Error())
+		return a.handBack(ctx, input, scheduled, otherShape.Error())
 	default:
 		return wire.StepResult{}, stepFailure(err)
 	}
@@ -65,21 +66,25 @@ func (a *Activities) Step(ctx context.Context, arguments converter.EncodedValues
 
 // handBack gives the step to another worker of the queue, and ends it when for DeployGrace none had
 // the definition.
-func (a *Activities) handBack(ctx context.Context, input wire.StepInput, scheduled time.Time, reason string) error {
-	since, err := a.Store.HandBack(ctx, input.Run, input.Step, scheduled, reason)
-	if err != nil {
-		return stepFailure(ledgerError(err))
+func (a *Activities) handBack(ctx context.Context, input wire.StepInput, scheduled time.Time, reason string) (wire.StepResult, error) {
+	reason = storable(reason)
+	handed, err := a.Store.HandBack(ctx, metadata.HandBack{
+		Run: input.Run, Step: input.Step, Scheduled: scheduled, Reason: reason, Grace: a.DeployGrace,
+		Failure: fmt.Sprintf("%s, and no other worker of queue %q took the step within %s: start a worker of the build that the run was planned by, or start the run again",
+			strings.TrimSuffix(reason, "."), activity.GetInfo(ctx).TaskQueue, a.DeployGrace),
+	})
+	switch {
+	case errors.Is(err, metadata.ErrNotFound):
+		return wire.StepResult{}, stepFailure(&step.UnknownStepError{Run: input.Run, Step: input.Step})
+	case err != nil:
+		return wire.StepResult{}, stepFailure(ledgerError(err))
+	case !handed.Closed:
+		return wire.StepResult{}, retryable(reason+": waiting for a worker that has it", wire.FailureNotOnThisBuild, handBackDelay)
+	case handed.Status == wire.StepSuccess && handed.Result != nil:
+		return *handed.Result, nil
+	case handed.Status == wire.StepFailed && handed.Error != nil:
+		return wire.StepResult{}, recorded(handed.Error.Message, handed.Error.Stack)
+	default:
+		return wire.StepResult{}, stepFailure(&step.SupersededError{Step: input.Step, When: "when it was handed back"})
 	}
-	if waited := time.Since(since); waited > a.DeployGrace {
-		message := fmt.Sprintf("%s, and no other worker of queue %q took the step within %s: start a worker of the build that the run was planned by, or start the run again",
-			strings.TrimSuffix(reason, "."), activity.GetInfo(ctx).TaskQueue, a.DeployGrace)
-		done, err := a.Store.CloseSteps(ctx, input.Run, time.Time{}, []wire.ClosedStep{{Step: input.Step, Status: wire.StepFailed, Error: message}})
-		if err != nil {
-			return stepFailure(ledgerError(err))
-		}
-		if len(done) == 0 {
-			return recorded(message, "")
-		}
-	}
-	return retryable(reason+": waiting for a worker that has it", wire.FailureNotOnThisBuild, handBackDelay)
 }

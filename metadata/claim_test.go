@@ -79,7 +79,7 @@ func TestClaimSequences(t *testing.T) {
 		"also the attempt that committed":      {claim{5, 6, wire.ClaimGranted}, commit, claim{5, 6, wire.ClaimDone}},
 		"a scheduling before the committed":    {claim{5, 6, wire.ClaimGranted}, commit, claim{4, 9, wire.ClaimSuperseded}},
 		"a reset after the commit":             {claim{5, 6, wire.ClaimGranted}, commit, claim{8, 9, wire.ClaimGranted}},
-		"an older attempt":                     {claim{5, 7, wire.ClaimGranted}, claim{5, 6, wire.ClaimSuperseded}},
+		"an attempt that started earlier":      {claim{5, 7, wire.ClaimGranted}, claim{5, 6, wire.ClaimWaiting}, claim{5, 8, wire.ClaimGranted}},
 		"a later attempt":                      {claim{5, 6, wire.ClaimGranted}, claim{5, 7, wire.ClaimGranted}},
 		"an older scheduling, started later":   {claim{5, 6, wire.ClaimGranted}, claim{4, 9, wire.ClaimSuperseded}},
 		"a reset of an open run":               {claim{5, 9, wire.ClaimGranted}, claim{6, 7, wire.ClaimGranted}},
@@ -166,8 +166,7 @@ func TestAnotherShapeIsTheReasonOfTheWait(t *testing.T) {
 	require.Zero(t, row.Attempt)
 
 	// Whoever says why, it waits since the first time.
-	since, err := b.HandBack(t.Context(), "r1", "a", time.Unix(0, 1), "build b0 has no a")
-	require.NoError(t, err)
+	since := b.handBack("r1", "a", 1).Since
 	require.WithinDuration(t, row.ReasonSince, since, 0)
 	other.Started = 2
 	_, err = b.Claim(t.Context(), other)
@@ -182,7 +181,7 @@ func TestAnotherShapeIsTheReasonOfTheWait(t *testing.T) {
 func TestHandBackOfWhatNobodyPlanned(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	_, err := b.HandBack(t.Context(), "r1", "a", time.Unix(0, 1), "build b0 has no a")
+	_, err := b.HandBack(t.Context(), metadata.HandBack{Run: "r1", Step: "a", Scheduled: time.Unix(0, 1), Grace: time.Minute})
 	require.ErrorIs(t, err, metadata.ErrNotFound)
 }
 

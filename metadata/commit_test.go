@@ -2,7 +2,6 @@ package metadata_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -167,11 +166,9 @@ func TestReleaseTwiceAndHandBackTwiceChangeNothingMore(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.begin("r1", step("a"))
-	first, err := b.HandBack(t.Context(), "r1", "a", time.Unix(0, 1), "unknown here")
-	require.NoError(t, err)
+	first := b.handBack("r1", "a", 1)
 	before := b.dump()
-	second, err := b.HandBack(t.Context(), "r1", "a", time.Unix(0, 1), "unknown here")
-	require.NoError(t, err)
+	second := b.handBack("r1", "a", 1)
 	require.Equal(t, first, second)
 	require.Equal(t, before, b.dump())
 

@@ -49,24 +49,49 @@ func (s *Store) Release(ctx context.Context, fence wire.Fence, reason string) er
 	return err
 }
 
-// HandBack records that a worker's build cannot take a step, and why. It returns since when that is
-// so: the time is kept until the step is granted, whichever worker says what. [ErrNotFound] says that
-// no run planned the step.
-func (s *Store) HandBack(ctx context.Context, run, step string, scheduled time.Time, reason string) (since time.Time, err error) {
-	operation := fmt.Sprintf("hand back step %q of run %q", step, run)
+// HandBack is a step that a worker hands back, because its build cannot take it.
+type HandBack struct {
+	Run, Step string
+	// Scheduled is Temporal's ScheduledTime of the activity.
+	Scheduled time.Time
+	// Reason says what this build lacks, for people.
+	Reason string
+	// Grace is for how long a step may be handed back without being granted in between; then it fails with Failure.
+	Grace   time.Duration
+	Failure string
+}
+
+// HandedBack is how a step stands that was handed back.
+type HandedBack struct {
+	// Closed says that the step has ended: by this call, or before it.
+	Closed bool `json:"closed"`
+	// Since is when it was first handed back without being granted in between; the zero time when Closed.
+	Since time.Time `json:"since"`
+	// Status is how it ended, when Closed: "" when it was closed, or scheduled anew, after this scheduling.
+	Status wire.StepStatus `json:"status"`
+	// Error is set of a failed step, Result of one that is done.
+	Error  *wire.ErrorInfo  `json:"error"`
+	Result *wire.StepResult `json:"result"`
+}
+
+// HandBack records that a worker's build cannot take a step, and why. The time since when that is so is kept until the
+// step is granted, whichever worker says what; a reset of its run begins it anew. [ErrNotFound] says that no run
+// planned the step.
+func (s *Store) HandBack(ctx context.Context, step HandBack) (HandedBack, error) {
+	operation := fmt.Sprintf("hand back step %q of run %q", step.Step, step.Run)
 	answer, err := call[struct {
-		Since *time.Time `json:"since"`
+		HandedBack
+		Found bool `json:"found"`
 	}](ctx, s, operation, "hand_back_v1", struct {
-		Run       string `json:"run"`
-		Step      string `json:"step"`
-		Scheduled int64  `json:"scheduled"`
-		Reason    string `json:"reason"`
-	}{run, step, nanoseconds(scheduled), reason})
-	if err != nil {
-		return time.Time{}, err
+		Run       string        `json:"run"`
+		Step      string        `json:"step"`
+		Scheduled int64         `json:"scheduled"`
+		Reason    string        `json:"reason"`
+		Grace     time.Duration `json:"grace"`
+		Failure   string        `json:"failure"`
+	}{step.Run, step.Step, nanoseconds(step.Scheduled), step.Reason, step.Grace, step.Failure})
+	if err == nil && !answer.Found {
+		err = fmt.Errorf("%s: no run planned it: %w", operation, ErrNotFound)
 	}
-	if answer.Since == nil {
-		return time.Time{}, fmt.Errorf("%s: no run planned it: %w", operation, ErrNotFound)
-	}
-	return *answer.Since, nil
+	return answer.HandedBack, err
 }

@@ -128,6 +128,16 @@ func (b *bench) committed(run, step string, scheduled int64, assets ...string) w
 	return fence
 }
 
+// handBack hands a step back with a grace of a minute.
+func (b *bench) handBack(run, step string, scheduled int64) metadata.HandedBack {
+	b.Helper()
+	handed, err := b.HandBack(b.Context(), metadata.HandBack{
+		Run: run, Step: step, Scheduled: time.Unix(0, scheduled), Reason: "unknown here", Grace: time.Minute, Failure: "unknown everywhere",
+	})
+	require.NoError(b, err)
+	return handed
+}
+
 func (b *bench) close(run, step string, scheduled int64, status wire.StepStatus) []wire.DoneStep {
 	b.Helper()
 	done, err := b.CloseSteps(b.Context(), run, time.Unix(0, scheduled), []wire.ClosedStep{{Step: step, Status: status, Error: "closed"}})

@@ -71,7 +71,18 @@ func TestAResetOfAnEndedRunReopensIt(t *testing.T) {
 	b := newBench(t)
 	b.begin("r1", step("a"))
 	b.end("r1", 2, wire.RunFailure)
-	planned, err := b.PlanRun(t.Context(), newRun("r1", step("a")))
+
+	// What was scheduled before the end is a zombie or a late retry.
+	before := b.dump()
+	again := newRun("r1", step("a"))
+	again.Scheduled = time.Unix(0, 1)
+	planned, err := b.PlanRun(t.Context(), again)
+	require.NoError(t, err)
+	require.Equal(t, metadata.Replanned, planned.Outcome)
+	require.Equal(t, before, b.dump())
+
+	again.Scheduled = time.Unix(0, 3)
+	planned, err = b.PlanRun(t.Context(), again)
 	require.NoError(t, err)
 	require.Equal(t, metadata.Replanned, planned.Outcome)
 	run, err := b.Run(t.Context(), "r1")
@@ -80,6 +91,25 @@ func TestAResetOfAnEndedRunReopensIt(t *testing.T) {
 	require.True(t, run.EndedAt.IsZero())
 	types := b.types("r1")
 	require.Equal(t, metadata.EventRunRestarted, types[len(types)-1])
+}
+
+func TestARunIsReplannedWithoutAPlan(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	replanned, err := b.ReplanRun(t.Context(), "r1", "first-r1", time.Unix(0, 1))
+	require.NoError(t, err)
+	require.Equal(t, metadata.PlannedRun{Outcome: metadata.NotPlanned}, replanned)
+	b.begin("r1", step("a"))
+	b.end("r1", 2, wire.RunFailure)
+	replanned, err = b.ReplanRun(t.Context(), "r1", "another", time.Unix(0, 3))
+	require.NoError(t, err)
+	require.Equal(t, metadata.RunExists, replanned.Outcome)
+	replanned, err = b.ReplanRun(t.Context(), "r1", "first-r1", time.Unix(0, 3))
+	require.NoError(t, err)
+	require.Equal(t, metadata.PlannedRun{Outcome: metadata.Replanned, Walk: newRun("r1").Walk}, replanned)
+	run, err := b.Run(t.Context(), "r1")
+	require.NoError(t, err)
+	require.Equal(t, wire.RunStarted, run.Status, "a reset reopens it")
 }
 
 func TestInputsThatNobodyMade(t *testing.T) {

@@ -14,6 +14,8 @@ import (
 type NewRun struct {
 	// ID is Temporal's workflow id, FirstRunID Temporal's id of the first execution in its chain.
 	ID, FirstRunID string
+	// Scheduled is Temporal's ScheduledTime of the activity that plans. Later than the run's end it comes from a reset.
+	Scheduled time.Time
 	// Location, Build and SnapshotHash say by which definitions it was planned; Queue is where it runs.
 	Location, Build, SnapshotHash, Queue string
 	Request                              wire.RunRequest
@@ -29,6 +31,7 @@ type PlanOutcome string
 const (
 	Planned       PlanOutcome = "planned"        // the run has begun
 	Replanned     PlanOutcome = "replanned"      // this very run had begun before: a retry, or a reset
+	NotPlanned    PlanOutcome = "unknown"        // this run has not begun: an answer of [Store.ReplanRun] only
 	RunExists     PlanOutcome = "exists"         // another run has the id; nothing was changed
 	InputsMissing PlanOutcome = "missing_inputs" // nothing was changed
 )
@@ -82,7 +85,7 @@ type planRunStep struct {
 }
 
 // PlanRun begins a run: its row, plan, planned assets and first events, all or nothing. For a run that
-// had begun before it returns the walk as it was then; one that had ended is reopened.
+// had begun before it returns the walk as it was then; one that had ended before it was scheduled is reopened.
 func (s *Store) PlanRun(ctx context.Context, run NewRun) (PlannedRun, error) {
 	steps := make([]planRunStep, len(run.Plan.Steps))
 	for i, step := range run.Plan.Steps {
@@ -93,6 +96,7 @@ func (s *Store) PlanRun(ctx context.Context, run NewRun) (PlannedRun, error) {
 	planned, err := call[PlannedRun](ctx, s, fmt.Sprintf("record the plan of run %q", run.ID), "plan_run_v1", struct {
 		RunID        string            `json:"run_id"`
 		FirstRunID   string            `json:"first_run_id"`
+		Scheduled    int64             `json:"scheduled"`
 		Location     string            `json:"location"`
 		Build        string            `json:"build"`
 		SnapshotHash string            `json:"snapshot_hash"`
@@ -111,7 +115,7 @@ func (s *Store) PlanRun(ctx context.Context, run NewRun) (PlannedRun, error) {
 		Assets       []string          `json:"assets"`
 		Outside      []string          `json:"outside"`
 	}{
-		run.ID, run.FirstRunID, run.Location, run.Build, run.SnapshotHash, run.Queue, run.Plan.Job, selection,
+		run.ID, run.FirstRunID, nanoseconds(run.Scheduled), run.Location, run.Build, run.SnapshotHash, run.Queue, run.Plan.Job, selection,
 		request.Title, request.Note, run.Plan.Tags, request.Config, run.Plan.Priority, run.Plan.Walk.Cause, request,
 		run.Walk, steps, orEmpty(run.Plan.Assets), orEmpty(run.Plan.Outside),
 	})
@@ -119,6 +123,17 @@ func (s *Store) PlanRun(ctx context.Context, run NewRun) (PlannedRun, error) {
 		planned.Walk = run.Walk
 	}
 	return planned, err
+}
+
+// ReplanRun returns the walk that an earlier planning of this very run has recorded, as [Store.PlanRun] does, without a
+// plan: the definitions may have changed since. The outcome is Replanned, RunExists or NotPlanned. scheduled is as in
+// [NewRun].
+func (s *Store) ReplanRun(ctx context.Context, id, firstRunID string, scheduled time.Time) (PlannedRun, error) {
+	return call[PlannedRun](ctx, s, fmt.Sprintf("look for the plan of run %q", id), "replan_run_v1", struct {
+		RunID      string `json:"run_id"`
+		FirstRunID string `json:"first_run_id"`
+		Scheduled  int64  `json:"scheduled"`
+	}{id, firstRunID, nanoseconds(scheduled)})
 }
 
 // orEmpty makes a nil slice an empty one: null and [] differ in JSON.

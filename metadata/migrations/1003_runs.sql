@@ -93,7 +93,22 @@ create function run_ended_v1(p_status text) returns boolean language sql immutab
 $$;
 -- +goose StatementEnd
 
+-- Reopens a run that has ended before p_scheduled, which is when Temporal scheduled the activity that asks: somebody
+-- reset the run. What was scheduled before the end, a zombie's call or a late retry, reopens nothing. Says whether it
+-- did; the caller then appends RUN_RESTARTED.
+-- +goose StatementBegin
+create function reopen_run_v1(p_run text, p_scheduled bigint) returns boolean language plpgsql as $$
+begin
+    update runs
+    set status = 'STARTED', ended_at = null, ended_scheduled = null, succeeded = 0, failed = 0, skipped = 0,
+        canceled = 0, failures = '[]', reason = ''
+    where run_id = p_run and run_ended_v1(status) and p_scheduled > coalesce(ended_scheduled, 0);
+    return found;
+end $$;
+-- +goose StatementEnd
+
 -- +goose Down
+drop function reopen_run_v1(text, bigint);
 drop function run_ended_v1(text);
 drop function refuse_request_v1(jsonb);
 drop table refused_requests;

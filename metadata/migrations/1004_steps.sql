@@ -105,6 +105,39 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- The row of a step, locked, for an attempt that Temporal scheduled at p_scheduled: it begins, or begins anew, when the
+-- attempt's scheduling is the first that the row hears of. Null when the run has ended and nothing reset it.
+-- +goose StatementBegin
+create function begin_step_v1(p_run text, p_step text, p_scheduled bigint) returns steps language plpgsql as $$
+declare
+    v_known  bigint; -- the row's scheduled
+    v_status text;
+    v_row    steps;
+begin
+    select scheduled into v_known from steps where run_id = p_run and step = p_step;
+    if not found or p_scheduled > v_known then
+        -- The end of a run closes the open rows that it sees; the lock makes it wait for the one that is becoming so.
+        select status into v_status from runs where run_id = p_run for share;
+        if run_ended_v1(v_status) then
+            return null;
+        end if;
+        insert into steps (run_id, step, scheduled) values (p_run, p_step, p_scheduled)
+        on conflict (run_id, step) do nothing;
+    end if;
+    select * into v_row from steps where run_id = p_run and step = p_step for update;
+    if p_scheduled > v_row.scheduled then
+        -- Scheduled anew: by a reset, or after it was closed. It starts as if it had never run.
+        perform free_writers_v1(p_run, array[p_step]);
+        update steps
+        set scheduled = p_scheduled, started = 0, token = null, state = 'open', held = false, failures = 0, lost = 0,
+            lost_workers = '{}', worker = '', build = '', reason_code = '', reason = '', reason_since = null, result = null,
+            error = null, first_started_at = null, claimed_at = null, ended_at = null
+        where run_id = p_run and step = p_step returning * into v_row;
+    end if;
+    return v_row;
+end $$;
+-- +goose StatementEnd
+
 -- The event of an attempt's start, for whoever records its end: STEP_START once, STEP_RESTARTED from then on.
 -- +goose StatementBegin
 create function start_event_v1(p_row steps, p_attempt int) returns jsonb language sql immutable as $$
@@ -128,6 +161,7 @@ $$;
 -- +goose Down
 drop function check_token_v1(jsonb);
 drop function start_event_v1(steps, int);
+drop function begin_step_v1(text, text, bigint);
 drop function free_writers_v1(text, text[]);
 drop table asset_partitions;
 drop table materializations;

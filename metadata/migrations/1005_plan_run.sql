@@ -2,10 +2,33 @@
 
 -- +goose Up
 
+-- What an earlier planning of this very run has recorded: {run_id, first_run_id, scheduled} -> as plan_run_v1, or
+-- {"outcome":"unknown"} when there was none. It needs no plan: the definitions may have changed since.
+-- +goose StatementBegin
+create function replan_run_v1(p jsonb) returns jsonb language plpgsql as $$
+declare
+    v_row runs;
+begin
+    select * into v_row from runs where run_id = p->>'run_id' for no key update;
+    if not found then
+        return jsonb_build_object('outcome', 'unknown');
+    end if;
+    if v_row.first_run_id <> p->>'first_run_id' then
+        return jsonb_build_object('outcome', 'exists', 'status', v_row.status, 'created_at', v_row.created_at);
+    end if;
+    if reopen_run_v1(v_row.run_id, (p->>'scheduled')::bigint) then
+        perform append_events_v1(v_row.run_id, v_row.cause, '[{"type":"RUN_RESTARTED"}]');
+    end if;
+    return jsonb_build_object('outcome', 'replanned', 'walk',
+        (select translate(encode(walk, 'base64'), E'\n', '') from run_plans where run_id = v_row.run_id));
+end $$;
+-- +goose StatementEnd
+
 -- Begins a run: its row, plan, steps, planned assets and first events, all or nothing. p is the run's columns and
 -- {walk (base64), steps: [{step, idx, type, shape, body}], assets: [key], outside: [key]}. Answers:
 --   {"outcome":"planned"}
---   {"outcome":"replanned","walk"}  this very run asks again: a retry, or a reset, which also reopens an ended run
+--   {"outcome":"replanned","walk"}  this very run asks again: a retry, or a reset, which also reopens an ended run.
+--                                   scheduled is Temporal's time of the asking, which tells the two apart
 --   {"outcome":"exists","status","created_at"}  another run has the id; nothing changes
 --   {"outcome":"missing_inputs","missing":[key]}  assets that steps load but nobody has made; nothing changes
 -- +goose StatementBegin
@@ -13,26 +36,15 @@ create function plan_run_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
     v_run     text := p->>'run_id';
     v_cause   text := coalesce(p->>'cause', '');
-    v_row     runs;
+    v_answer  jsonb;
     v_missing jsonb;
     v_at      timestamptz;
 begin
     -- Twice at most: an insert that meets a concurrent one finds that one's row the second time.
     loop
-        select * into v_row from runs where run_id = v_run for no key update;
-        if found then
-            if v_row.first_run_id <> p->>'first_run_id' then
-                return jsonb_build_object('outcome', 'exists', 'status', v_row.status, 'created_at', v_row.created_at);
-            end if;
-            if run_ended_v1(v_row.status) then
-                update runs
-                set status = 'STARTED', ended_at = null, ended_scheduled = null, succeeded = 0, failed = 0, skipped = 0,
-                    canceled = 0, failures = '[]', reason = ''
-                where run_id = v_run;
-                perform append_events_v1(v_run, v_row.cause, '[{"type":"RUN_RESTARTED"}]');
-            end if;
-            return jsonb_build_object('outcome', 'replanned', 'walk',
-                (select translate(encode(walk, 'base64'), E'\n', '') from run_plans where run_id = v_run));
+        v_answer := replan_run_v1(p);
+        if v_answer->>'outcome' <> 'unknown' then
+            return v_answer;
         end if;
 
         select jsonb_agg(o.key order by o.key) into v_missing
@@ -71,3 +83,4 @@ end $$;
 
 -- +goose Down
 drop function plan_run_v1(jsonb);
+drop function replan_run_v1(jsonb);

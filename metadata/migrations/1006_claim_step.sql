@@ -77,7 +77,6 @@ declare
     v_plan      plan_steps;
     v_runs      runs;
     v_row       steps;
-    v_known     bigint; -- the row's scheduled
     v_at        timestamptz;
     v_events    jsonb := '[]';
     v_answer    jsonb;
@@ -92,29 +91,13 @@ begin
     v_max_lost := greatest(coalesce((v_plan.body->>'max_lost_workers')::int, 1), 1);
 
     select * into v_runs from runs where run_id = v_run;
-    if run_ended_v1(v_runs.status) and v_scheduled > coalesce(v_runs.ended_scheduled, 0) then
-        -- Scheduled after the end: somebody reset the finished run to a point behind its planning.
-        update runs
-        set status = 'STARTED', ended_at = null, ended_scheduled = null, succeeded = 0, failed = 0, skipped = 0,
-            canceled = 0, failures = '[]', reason = ''
-        where run_id = v_run and run_ended_v1(status) and v_scheduled > coalesce(ended_scheduled, 0);
-        if found then
-            v_events := v_events || '{"type":"RUN_RESTARTED"}';
-        end if;
+    if run_ended_v1(v_runs.status) and reopen_run_v1(v_run, v_scheduled) then
+        v_events := v_events || '{"type":"RUN_RESTARTED"}';
     end if;
-
-    select scheduled into v_known from steps where run_id = v_run and step = v_step;
-    if not found or v_scheduled > v_known then
-        -- The row begins, or begins anew. The end of a run closes the open rows that it sees; the lock makes it wait
-        -- for the one that is becoming so.
-        select * into v_runs from runs where run_id = v_run for share;
-        if run_ended_v1(v_runs.status) then
-            return jsonb_build_object('outcome', 'superseded');
-        end if;
-        insert into steps (run_id, step, scheduled) values (v_run, v_step, v_scheduled)
-        on conflict (run_id, step) do nothing;
+    v_row := begin_step_v1(v_run, v_step, v_scheduled);
+    if v_row.run_id is null then
+        return jsonb_build_object('outcome', 'superseded');
     end if;
-    select * into v_row from steps where run_id = v_run and step = v_step for update;
     v_at := clock_v1();
 
     <<decide>>
@@ -127,20 +110,16 @@ begin
             v_answer := jsonb_build_object('outcome', 'lost', 'workers', to_jsonb(v_row.lost_workers));
             exit decide;
         end if;
-        if v_scheduled < v_row.scheduled
-            or (v_scheduled = v_row.scheduled and (v_row.state <> 'open' or v_started < v_row.started)) then
+        if v_scheduled < v_row.scheduled or v_row.state <> 'open' then
             v_answer := jsonb_build_object('outcome', 'superseded');
             exit decide;
         end if;
-
-        if v_scheduled > v_row.scheduled then
-            -- Scheduled anew: by a reset, or after it was closed. It starts as if it had never run.
-            perform free_writers_v1(v_run, array[v_step]);
-            update steps
-            set scheduled = v_scheduled, started = 0, token = null, state = 'open', held = false, failures = 0, lost = 0,
-                lost_workers = '{}', reason_code = '', reason = '', reason_since = null, result = null, error = null,
-                claimed_at = null, ended_at = null
-            where run_id = v_run and step = v_step returning * into v_row;
+        if v_started < v_row.started then
+            -- A zombie, or a retry that another of Temporal's hosts started whose clock is behind. Only Temporal can tell
+            -- them apart: it hears nothing from a zombie any more, and starts the retry once again.
+            v_answer := jsonb_build_object('outcome', 'waiting', 'holder', jsonb_build_object('run', v_run, 'step', v_step,
+                'asset', coalesce(v_plan.body->'outputs'->0->>'asset', v_step), 'worker', v_row.worker, 'since', v_row.claimed_at));
+            exit decide;
         end if;
 
         if v_plan.shape is distinct from p->>'shape' then
@@ -191,8 +170,7 @@ begin
             end if;
             update steps
             set token = v_row.token, started = v_started, held = true, worker = v_worker, build = coalesce(p->>'build', ''),
-                -- A step that was scheduled anew (started is 0) begins anew.
-                first_started_at = case when v_row.started = 0 then v_at else v_row.first_started_at end,
+                first_started_at = coalesce(v_row.first_started_at, v_at),
                 claimed_at = v_at, reason_code = '', reason = '', reason_since = null
             where run_id = v_run and step = v_step;
         end if;

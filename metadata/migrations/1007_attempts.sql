@@ -144,24 +144,49 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- {run, step, scheduled, reason} -> {"since"}: a worker whose build cannot take the step hands it back. since is when
--- the step was first handed back without being granted in between; {"since":null} when no run planned it.
+-- {run, step, scheduled, reason, grace (nanoseconds), failure} -> {"found", "closed", "since", "status", "error", "result"}:
+-- a worker whose build cannot take the step hands it back. since is when the step was first handed back without being
+-- granted in between; once that is longer ago than grace, the step fails with the text of failure. A step that has ended
+-- is answered as closed, with how; without a status when it was closed or scheduled anew after this scheduling.
 -- +goose StatementBegin
 create function hand_back_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
-    v_since timestamptz;
+    v_run       text   := p->>'run';
+    v_step      text   := p->>'step';
+    v_scheduled bigint := (p->>'scheduled')::bigint;
+    v_runs      runs;
+    v_row       steps;
+    v_events    jsonb  := '[]';
 begin
-    if not exists (select 1 from plan_steps where run_id = p->>'run' and step = p->>'step') then
-        return jsonb_build_object('since', null);
+    if not exists (select 1 from plan_steps where run_id = v_run and step = v_step) then
+        return jsonb_build_object('found', false);
     end if;
-    insert into steps as s (run_id, step, scheduled, reason_code, reason, reason_since)
-    values (p->>'run', p->>'step', (p->>'scheduled')::bigint, 'not_on_this_build', p->>'reason', clock_v1())
-    on conflict (run_id, step) do update
-    set reason = excluded.reason, reason_code = excluded.reason_code,
-        reason_since = case when s.reason_code = excluded.reason_code then s.reason_since else excluded.reason_since end
-    where s.state = 'open' and s.scheduled <= excluded.scheduled
-    returning s.reason_since into v_since;
-    return jsonb_build_object('since', coalesce(v_since, clock_v1()));
+    select * into v_runs from runs where run_id = v_run;
+    if run_ended_v1(v_runs.status) and reopen_run_v1(v_run, v_scheduled) then
+        v_events := v_events || '{"type":"RUN_RESTARTED"}';
+    end if;
+    v_row := begin_step_v1(v_run, v_step, v_scheduled);
+    if v_row.run_id is null or v_row.scheduled > v_scheduled then
+        return jsonb_build_object('found', true, 'closed', true);
+    end if;
+
+    if v_row.state = 'open' then
+        update steps
+        set reason_code = 'not_on_this_build', reason = p->>'reason',
+            reason_since = case when reason_code = 'not_on_this_build' then reason_since else clock_v1() end
+        where run_id = v_run and step = v_step returning * into v_row;
+        if clock_v1() - v_row.reason_since > (p->>'grace')::bigint / 1000 * interval '1 microsecond' then
+            v_events := v_events || close_rows_v1(v_run, v_scheduled, jsonb_build_array(jsonb_build_object(
+                'step', v_step, 'status', 'FAILED', 'error', jsonb_build_object('message', p->>'failure'))));
+            select * into v_row from steps where run_id = v_run and step = v_step;
+        end if;
+    end if;
+    perform append_events_v1(v_run, v_runs.cause, v_events);
+    if v_row.state = 'open' then
+        return jsonb_build_object('found', true, 'closed', false, 'since', v_row.reason_since);
+    end if;
+    return jsonb_build_object('found', true, 'closed', true, 'error', v_row.error, 'result', v_row.result,
+        'status', case v_row.state when 'done' then 'SUCCESS' else upper(v_row.state) end);
 end $$;
 -- +goose StatementEnd
 
