@@ -111,6 +111,63 @@ func TestAnEndFromBeforeAResetIsRefused(t *testing.T) {
 	require.Equal(t, before, b.dump())
 }
 
+func TestTheClocksOfTemporalsHostsDiffer(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.begin("r1", step("a"))
+	late := int64(5 * time.Second)
+	b.committed("r1", "a", 10+late, "a")
+	require.Equal(t, wire.StepCounts{Succeeded: 1}, b.end("r1", 10, wire.RunSuccess).Steps)
+	before := b.dump()
+	require.Equal(t, wire.ClaimDone, b.claim("r1", "a", 10+late, 11+late).Outcome, "its answer was lost")
+	require.Equal(t, before, b.dump(), "which reopens nothing")
+
+	b.begin("r2", step("a"))
+	b.committed("r2", "a", 11+late, "a")
+	_, err := b.EndRun(t.Context(), metadata.RunEnd{RunID: "r2", FirstRunID: "first-r2", Status: wire.RunSuccess, Scheduled: time.Unix(0, 10)})
+	require.ErrorIs(t, err, metadata.ErrConflict, "so late a step is from a reset")
+}
+
+func TestARunThatIsResetReportsWhatIsSoNow(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.begin("r1", step("a"), step("b"), step("c"), step("d"), step("untouched"))
+	for i, key := range []string{"untouched", "a", "b", "d"} {
+		b.committed("r1", key, int64(5+i), key)
+	}
+	b.fail(b.granted("r1", "c", 9, 9), 1, true)
+	require.Equal(t, wire.StepCounts{Succeeded: 4, Failed: 1}, b.end("r1", 10, wire.RunFailure).Steps)
+
+	// It is reset to before a, which fails now: b, c and d are left behind.
+	b.fail(b.granted("r1", "a", 20, 20), 1, true)
+	left := []wire.ClosedStep{
+		{Step: "b", Status: wire.StepUpstreamFailed}, {Step: "c", Status: wire.StepUpstreamFailed}, {Step: "d", Status: wire.StepSkipped},
+	}
+	done, err := b.CloseSteps(t.Context(), "r1", time.Unix(0, 30), left)
+	require.NoError(t, err)
+	require.Empty(t, done)
+	require.Nil(t, b.stepRow("r1", "c").Error)
+	require.Zero(t, b.stepRow("r1", "b").Attempt)
+	require.Equal(t, 2, b.count("select count(*) from event_log where type = 'STEP_UPSTREAM_FAILED'"))
+	before := b.dump()
+	_, err = b.CloseSteps(t.Context(), "r1", time.Unix(0, 30), left)
+	require.NoError(t, err)
+	require.Equal(t, before, b.dump())
+
+	result := b.end("r1", 40, wire.RunFailure)
+	require.Equal(t, wire.RunResult{
+		RunID: "r1", Status: wire.RunFailure, Steps: wire.StepCounts{Succeeded: 1, Failed: 1, Skipped: 3},
+		Materialized: []string{"untouched"}, Failures: []wire.StepFailureInfo{{Step: "a", Message: "no such file"}},
+	}, result)
+
+	// A closing from before a further reset changes nothing of it.
+	b.committed("r1", "b", 50, "b")
+	before = b.dump()
+	_, err = b.CloseSteps(t.Context(), "r1", time.Unix(0, 30), left)
+	require.NoError(t, err)
+	require.Equal(t, before, b.dump())
+}
+
 func TestAnEndWithoutATimeEndsWhateverIsOpen(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -42,6 +42,7 @@ func TestARunIsResetToAStepThatNoBuildHasAnyMore(t *testing.T) {
 	ended := f.requireEnd(t, run, wire.RunFailure, wire.StepCounts{Succeeded: 1, Failed: 1})
 	require.Contains(t, ended.Failures[0].Message, `build new of location "`+f.spec.Location+`" has no "removed"`)
 	require.Contains(t, ended.Failures[0].Message, "start a worker of the build that the run was planned by")
+	require.Equal(t, []string{"kept"}, ended.Materialized)
 }
 
 // A run that is planned again after a deploy keeps its plan, although its request could not be planned any more.
