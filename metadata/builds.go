@@ -25,8 +25,8 @@ type buildAnswer struct {
 }
 
 // RegisterBuild stores a location's definitions under the build that brings them. A build never seen
-// becomes active; one that was superseded only when activate is set, or when no worker of the active
-// build was seen for 60 s. A build id that comes with other definitions takes them.
+// becomes active; one that was superseded only when activate is set, or as [Store.TouchBuild] says. It counts as a
+// sign of life of the build's workers. A build id that comes with other definitions takes them.
 func (s *Store) RegisterBuild(ctx context.Context, build string, snapshot *plan.Snapshot, activate bool) (BuildState, error) {
 	operation := fmt.Sprintf("register build %q of location %q", build, snapshot.Location)
 	body, err := snapshot.Encode()
@@ -48,11 +48,20 @@ func (s *Store) RegisterBuild(ctx context.Context, build string, snapshot *plan.
 }
 
 // TouchBuild says that a worker of the build is alive; each does so every 15 seconds or so. A
-// superseded build becomes active by it when no worker of the active one was seen for 60 s.
+// superseded build becomes active by it when for 60 s its workers were seen and none of the active build.
 // [ErrNotFound] says that the build is not registered.
 func (s *Store) TouchBuild(ctx context.Context, location, build string) (BuildState, error) {
-	operation := fmt.Sprintf("report build %q of location %q alive", build, location)
-	answer, err := call[buildAnswer](ctx, s, operation, "touch_build_v1", struct {
+	return s.ofBuild(ctx, fmt.Sprintf("report build %q of location %q alive", build, location), "touch_build_v1", location, build)
+}
+
+// ActivateBuild makes a build the active one because a person wants it so. It stays so for 60 s at least, and then until
+// [Store.TouchBuild] finds that only workers of another build live. [ErrNotFound] says that the build is not registered.
+func (s *Store) ActivateBuild(ctx context.Context, location, build string) (BuildState, error) {
+	return s.ofBuild(ctx, fmt.Sprintf("activate build %q of location %q", build, location), "activate_build_v1", location, build)
+}
+
+func (s *Store) ofBuild(ctx context.Context, operation, function, location, build string) (BuildState, error) {
+	answer, err := call[buildAnswer](ctx, s, operation, function, struct {
 		Location string `json:"location"`
 		Build    string `json:"build"`
 	}{location, build})

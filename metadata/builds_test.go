@@ -60,15 +60,73 @@ func TestOneBuildIsActive(t *testing.T) {
 	require.Equal(t, 2, b.count("select count(*) from snapshots"))
 
 	// Or when the active one's workers were not seen for a minute.
-	b.setClock("2026-11-22T10:00:59Z")
+	b.setClock("2026-11-22T10:00:35Z")
 	require.False(t, b.touch("b2").Active)
-	require.True(t, b.touch("b1").Active)
-	b.setClock("2026-11-22T10:02:00Z")
+	b.setClock("2026-11-22T10:01:00Z")
+	require.False(t, b.touch("b2").Active)
+	b.setClock("2026-11-22T10:01:01Z")
 	require.Equal(t, "b2", b.touch("b2").ActiveBuild)
 	require.False(t, b.touch("b1").Active)
-	b.setClock("2026-11-22T10:04:00Z")
-	require.True(t, b.register("b1", one, false).Active)
 	require.Equal(t, 1, b.count("select count(*) from builds where state = 'active'"))
+}
+
+// What is seen first after Postgres was away, or after the whole location was, says nothing about the others.
+func TestNobodyTakesOverBecausePostgresWasAway(t *testing.T) {
+	t.Parallel()
+	for name, back := range map[string]func(*bench) metadata.BuildState{
+		"a worker goes on":    func(b *bench) metadata.BuildState { return b.touch("b1") },
+		"a worker is started": func(b *bench) metadata.BuildState { return b.register("b1", snapshot("one"), false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.setClock("2026-11-22T10:00:00Z")
+			b.register("b1", snapshot("one"), false)
+			b.register("b2", snapshot("two"), false)
+			b.setClock("2026-11-22T10:05:00Z")
+			require.Equal(t, "b2", back(b).ActiveBuild)
+			b.setClock("2026-11-22T10:05:30Z")
+			require.Equal(t, "b2", b.touch("b1").ActiveBuild)
+			b.setClock("2026-11-22T10:05:45Z")
+			require.True(t, b.touch("b2").Active)
+
+			// From now on only b1 is seen: a rollback.
+			b.setClock("2026-11-22T10:06:10Z")
+			require.Equal(t, "b2", b.touch("b1").ActiveBuild)
+			b.setClock("2026-11-22T10:06:45Z")
+			require.Equal(t, "b2", b.touch("b1").ActiveBuild)
+			b.setClock("2026-11-22T10:06:46Z")
+			require.Equal(t, "b1", b.touch("b1").ActiveBuild)
+		})
+	}
+}
+
+func TestAPersonActivatesABuild(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.setClock("2026-11-22T10:00:00Z")
+	b.register("b1", snapshot("one"), false)
+	b.register("b2", snapshot("two"), false)
+	for _, at := range []string{"10:00:30", "10:01:00", "10:01:30", "10:02:00"} {
+		b.setClock("2026-11-22T" + at + "Z")
+		require.True(t, b.touch("b2").Active)
+	}
+	state, err := b.ActivateBuild(t.Context(), "flights", "b1")
+	require.NoError(t, err)
+	require.True(t, state.Active)
+	require.Equal(t, "b1", state.ActiveBuild)
+	require.Equal(t, 1, b.count("select count(*) from builds where build = 'b1' and last_seen = '2026-11-22T10:00:00Z'"), "no worker of it was seen")
+
+	// It holds for as long as a worker of it may take to come, and no longer when none does.
+	b.setClock("2026-11-22T10:02:30Z")
+	require.Equal(t, "b1", b.touch("b2").ActiveBuild)
+	b.setClock("2026-11-22T10:03:00Z")
+	require.Equal(t, "b1", b.touch("b2").ActiveBuild)
+	b.setClock("2026-11-22T10:03:01Z")
+	require.Equal(t, "b2", b.touch("b2").ActiveBuild)
+
+	_, err = b.ActivateBuild(t.Context(), "flights", "b9")
+	require.ErrorIs(t, err, metadata.ErrNotFound)
 }
 
 func TestABuildIdThatComesWithOtherDefinitions(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 )
 
 // ActivateBuild makes runs of the location be planned by this build's definitions from now on. It stays so while a
-// worker of it is alive: 60 s after the last one was seen, a live worker's build takes over. Temporal may be nil. The
-// error is wire.Problems when there is no such location or build.
+// worker of it is alive: when for 60 s from now on, or since the last one was seen, there were only workers of another
+// build, that one takes over. Temporal may be nil. The error is wire.Problems when there is no such location or build.
 func (s *Starter) ActivateBuild(ctx context.Context, location, build string) (metadata.BuildState, error) {
 	builds, err := s.Store.Builds(ctx, location)
 	if err != nil {
@@ -22,14 +22,9 @@ func (s *Starter) ActivateBuild(ctx context.Context, location, build string) (me
 	names := make([]string, len(builds))
 	for i, known := range builds {
 		names[i] = known.Build
-		if known.Build != build {
-			continue
+		if known.Build == build {
+			return s.Store.ActivateBuild(ctx, location, build)
 		}
-		snapshot, err := s.Store.Snapshot(ctx, known.Hash)
-		if err != nil {
-			return metadata.BuildState{}, err
-		}
-		return s.Store.RegisterBuild(ctx, build, snapshot, true)
 	}
 	return metadata.BuildState{}, wire.Problems{{
 		Path: "build", Code: wire.CodeUnknown, Message: fmt.Sprintf("location %q has no build %q", location, build),
