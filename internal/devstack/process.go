@@ -31,7 +31,8 @@ type process struct {
 	name    string
 	cmd     *exec.Cmd
 	logFile string
-	logFrom int64         // size of the log file before this start: only what follows explains this process's end
+	logFrom int64 // size of the log file before this start: only what follows explains this process's end
+	started time.Time
 	ended   chan struct{} // closed when the process has ended
 	asked   atomic.Bool   // its end is our doing
 }
@@ -49,7 +50,7 @@ func startProcess(name string, cmd *exec.Cmd, logFile string, deathSignal syscal
 	if err := spawn(cmd); err != nil {
 		return nil, fmt.Errorf("start %s (%s): %w", name, cmd.Path, err)
 	}
-	p := &process{name: name, cmd: cmd, logFile: logFile, logFrom: from, ended: make(chan struct{})}
+	p := &process{name: name, cmd: cmd, logFile: logFile, logFrom: from, started: time.Now(), ended: make(chan struct{})}
 	go func() {
 		defer close(p.ended)
 		// How it ended stands in its log; that it ended is all we need.

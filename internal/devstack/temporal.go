@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	namespacepb "go.temporal.io/api/namespace/v1"
@@ -23,6 +24,9 @@ const (
 	temporalStartBound = 90 * time.Second
 	// temporalStopPatience is how long Temporal may take to end in order before it is killed.
 	temporalStopPatience = 10 * time.Second
+	// bindBound is how long Temporal may take to find that its port is taken; one that runs longer listens, whatever it
+	// prints.
+	bindBound = 15 * time.Second
 	// attemptBound is how long one question whether a server answers may take.
 	attemptBound = 3 * time.Second
 	// Retention is how long Temporal keeps the history of an ended run.
@@ -102,7 +106,13 @@ func (s *temporalServer) launch() error {
 }
 
 func (s *temporalServer) await(ctx context.Context) error {
-	if err := s.process.awaitReady(ctx, temporalStartBound, s.answers); err != nil {
+	ready := func(ctx context.Context) error {
+		if err := s.answers(ctx); err != nil {
+			return err
+		}
+		return s.listens()
+	}
+	if err := s.process.awaitReady(ctx, temporalStartBound, ready); err != nil {
 		return errors.Join(err, s.process.kill())
 	}
 	return nil
@@ -131,6 +141,15 @@ func (s *temporalServer) answers(ctx context.Context) error {
 	}
 	defer connected.Close()
 	return keepRetention(ctx, connected.WorkflowService())
+}
+
+// listens fails while it may be another server that answers: one that took the port between our look and our bind, with
+// whose end everything on it would be lost. Ours prints its addresses once it listens, and ends when it cannot.
+func (s *temporalServer) listens() error {
+	if strings.Contains(s.process.logged(), "Server:") || time.Since(s.process.started) > bindBound {
+		return nil
+	}
+	return errors.New("it does not say yet that it listens")
 }
 
 // keepRetention sets the namespace's retention: the dev server creates it with one day and has no setting for it.
