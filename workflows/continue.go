@@ -3,6 +3,7 @@ package workflows
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -43,6 +44,7 @@ func (r *run) restore(state carry) error {
 	if err != nil {
 		return fmt.Errorf("what run %q carried along: %w", r.id, err)
 	}
+	r.encoded = state.Walk
 	r.begin(walk, progress)
 	r.failures = state.Failures
 	r.begun = true
@@ -53,10 +55,9 @@ func (r *run) restore(state carry) error {
 // for an activity does not survive it. Long before Temporal's limit it only tries: it holds back new steps for a few
 // seconds, unless a step in flight has already run longer than that. Near the limit it waits for as long as it takes.
 func (r *run) continueAsNew(ctx workflow.Context) error {
-	info := workflow.GetInfo(ctx)
-	events, size := info.GetCurrentHistoryLength(), info.GetCurrentHistorySize()
+	events := workflow.GetInfo(ctx).GetCurrentHistoryLength()
 	limits := r.walkPlan.Limits
-	force := events >= limits.ForceAfter-eventsPerStep*len(r.pending) || size >= forceSize
+	force := events >= limits.ForceAfter-eventsPerStep*len(r.pending) || !hasRoom(ctx)
 	if (events < r.nextContinue && !force) || !r.advanced || r.progress.Done() {
 		return nil
 	}
@@ -85,7 +86,11 @@ func (r *run) hasStraggler(ctx workflow.Context) bool {
 func (r *run) drain(ctx workflow.Context, patience time.Duration) bool {
 	for len(r.pending) > 0 && r.err == nil {
 		if patience == 0 {
-			if workflow.Await(ctx, r.everythingEnded) != nil {
+			if hasRoom(ctx) {
+				r.recordDecided(ctx)
+			}
+			r.showDetails(ctx)
+			if workflow.Await(ctx, r.somethingEnded) != nil {
 				return false
 			}
 		} else if ended, err := workflow.AwaitWithTimeout(ctx, patience, r.everythingEnded); err != nil || !ended {
@@ -95,6 +100,9 @@ func (r *run) drain(ctx workflow.Context, patience time.Duration) bool {
 	}
 	return r.err == nil && ctx.Err() == nil && !r.progress.Done()
 }
+
+// hasRoom says whether the history may grow by more than what is in flight.
+func hasRoom(ctx workflow.Context) bool { return workflow.GetInfo(ctx).GetCurrentHistorySize() < forceSize }
 
 func (r *run) everythingEnded() bool {
 	for _, p := range r.pending {
@@ -106,11 +114,9 @@ func (r *run) everythingEnded() bool {
 }
 
 func (r *run) continued(ctx workflow.Context) error {
-	r.recordDecided(ctx)
-	for _, recorded := range r.records {
-		if err := recorded.Get(ctx, nil); err != nil {
-			return fmt.Errorf("record the skipped steps of run %q: %w", r.id, err)
-		}
+	// What there is no room to record travels along.
+	if err := r.awaitRecords(ctx, func() bool { return hasRoom(ctx) }); err != nil {
+		return err
 	}
 	// The error is the cancellation.
 	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
@@ -122,15 +128,29 @@ func (r *run) continued(ctx workflow.Context) error {
 }
 
 func (r *run) nextExecution(ctx workflow.Context) error {
-	walk, err := plan.EncodeWalk(r.walkPlan)
-	if err != nil {
-		return err
+	if r.shown == nil {
+		shown, err := showable(r.request)
+		if err != nil {
+			return fmt.Errorf("show the request of run %q to its next execution: %w", r.id, err)
+		}
+		r.shown = shown
 	}
-	request, err := json.Marshal(r.request)
-	if err != nil {
-		return fmt.Errorf("carry the request of run %q along: %w", r.id, err)
-	}
-	return workflow.NewContinueAsNewError(ctx, wire.RunWorkflow, json.RawMessage(request), carry{
-		V: wire.Version, Walk: walk, State: r.progress.State(), Failures: r.failures,
+	state := r.progress.State()
+	state.Decided = slices.Concat(r.decided, state.Decided)
+	return workflow.NewContinueAsNewError(ctx, wire.RunWorkflow, r.shown, carry{
+		V: wire.Version, Walk: r.encoded, State: state, Failures: r.failures,
 	})
+}
+
+// maxShown is how much of a request the executions after the first show, in bytes of JSON.
+const maxShown = 4 << 10
+
+// showable is what is worth reading of a request that has been planned, in Temporal's Web UI: nothing else reads it.
+func showable(request wire.RunRequest) (json.RawMessage, error) {
+	request.Config = nil
+	data, err := json.Marshal(request)
+	if err != nil || len(data) <= maxShown {
+		return data, err
+	}
+	return json.Marshal(wire.RunRequest{Job: request.Job, Priority: request.Priority, Title: request.Title, Cause: request.Cause})
 }

@@ -1,7 +1,10 @@
 package workflows_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -105,6 +108,50 @@ func TestALongRunContinuesAsNewWhenNothingIsInFlight(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, wire.StepCounts{Succeeded: 5}, result.Steps)
 	require.Equal(t, []string{"a", "b", "c", "d", "e"}, w.scheduled)
+}
+
+// What planning made is carried along as it is, and of a large request what a person wants to read.
+func TestWhatIsCarriedAlongIsSmall(t *testing.T) {
+	t.Parallel()
+	w := newWorld("a", "b<a", "c<b")
+	w.walk.Limits.ContinueAfter = 10
+	var packed bytes.Buffer
+	w.plan = func() (wire.PlanRunResult, error) {
+		writer := gzip.NewWriter(&packed)
+		err := errors.Join(json.NewEncoder(writer).Encode(w.walk), writer.Close())
+		return wire.PlanRunResult{Packed: packed.Bytes()}, err
+	}
+	e := w.environment(t)
+	e.SetCurrentHistoryLength(10)
+	_, err := e.run(payload(`{"assets":["` + strings.Repeat(`a","`, 2000) + `a"],"title":"Nightly","config":{"assets":{"a":{"text":"` + strings.Repeat("x", 1<<20) + `"}}}}`))
+	for range 2 {
+		arguments := next(t, err)
+		request, ok := arguments[0].(converter.RawValue)
+		require.True(t, ok)
+		require.JSONEq(t, `{"title":"Nightly"}`, string(request.Payload().GetData()))
+		carried, ok := arguments[1].(converter.RawValue)
+		require.True(t, ok)
+		var carry struct{ Walk []byte }
+		require.NoError(t, json.Unmarshal(carried.Payload().GetData(), &carry))
+		require.Equal(t, packed.Bytes(), carry.Walk, "it is not encoded again")
+		e = w.continuing(t)
+		e.SetCurrentHistoryLength(10)
+		_, err = e.run(arguments...)
+	}
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b", "c"}, w.scheduled)
+}
+
+func TestTheConfigIsNotCarriedAlong(t *testing.T) {
+	t.Parallel()
+	w := newWorld("a", "b<a")
+	w.walk.Limits.ContinueAfter = 10
+	e := w.environment(t)
+	e.SetCurrentHistoryLength(10)
+	_, err := e.run(payload(`{"assets":"*","note":"n","config":{"assets":{"a":{"rows":3}}}}`))
+	request, ok := next(t, err)[0].(converter.RawValue)
+	require.True(t, ok)
+	require.JSONEq(t, `{"assets":"*","note":"n"}`, string(request.Payload().GetData()))
 }
 
 func TestARunHoldsStepsBackForAMomentToContinueAsNew(t *testing.T) {

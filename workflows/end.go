@@ -15,6 +15,8 @@ func (r *run) cancel(ctx workflow.Context) (wire.RunResult, error) {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	r.status = wire.RunCanceling
 	for len(r.pending) > 0 {
+		// What a failure left behind before the cancel is recorded as that, not as cancelled.
+		r.recordDecided(ctx)
 		r.showDetails(ctx)
 		if err := workflow.Await(ctx, r.somethingEnded); err != nil {
 			return wire.RunResult{}, err
@@ -24,8 +26,6 @@ func (r *run) cancel(ctx workflow.Context) (wire.RunResult, error) {
 			return wire.RunResult{}, r.err
 		}
 	}
-	// What a failure left behind before the cancel is recorded as that, not as cancelled.
-	r.recordDecided(ctx)
 	r.progress.CancelRest()
 	result, err := r.record(ctx, wire.RunCanceled)
 	if err != nil {
@@ -58,10 +58,8 @@ func (r *run) end(ctx workflow.Context) (wire.RunResult, error) {
 }
 
 func (r *run) record(ctx workflow.Context, status wire.RunStatus) (wire.RunResult, error) {
-	for _, recorded := range r.records {
-		if err := recorded.Get(ctx, nil); err != nil {
-			return wire.RunResult{}, fmt.Errorf("record the skipped steps of run %q: %w", r.id, err)
-		}
+	if err := r.awaitRecords(ctx, func() bool { return true }); err != nil {
+		return wire.RunResult{}, err
 	}
 	var result wire.RunResult
 	err := workflow.ExecuteActivity(controlOptions(ctx, r.queue, "end"), wire.EndRunActivity, wire.EndRunInput{

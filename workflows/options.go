@@ -15,6 +15,8 @@ const (
 	controlTimeout = time.Minute
 	// heartbeatTimeout is when an activity's worker counts as lost.
 	heartbeatTimeout = 20 * time.Second
+	// maxSummary is how much of a step's key its line in Temporal's timeline says, in bytes: Temporal takes 400.
+	maxSummary = 200
 	// unbounded stands for "no limit" where Temporal wants one: heartbeats find dead workers, and a step's own
 	// timeout is kept where it runs.
 	unbounded = 10 * 365 * 24 * time.Hour
@@ -35,7 +37,7 @@ func controlOptions(ctx workflow.Context, queue, id string) workflow.Context {
 
 func stepOptions(ctx workflow.Context, queue string, step plan.WalkStep, kind plan.Kind) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		ActivityID: step.Key, TaskQueue: wire.NamedQueue(queue, kind.Queue), Summary: step.Key,
+		ActivityID: step.Key, TaskQueue: wire.NamedQueue(queue, kind.Queue), Summary: cut(step.Key, maxSummary),
 		StartToCloseTimeout: unbounded, HeartbeatTimeout: heartbeatTimeout, RetryPolicy: patientRetries(),
 		WaitForCancellation: true,
 		Priority:            temporal.Priority{PriorityKey: int(kind.Priority)},

@@ -30,12 +30,19 @@ func isNull(payload *commonpb.Payload) bool {
 // be more than Temporal takes.
 const rememberedInput = 64 << 10
 
-// decode reads the request, and what an earlier execution of the run carried along. A request that
+// decode reads the request or, instead, what an earlier execution of the run carried along. A request that
 // is refused is remembered by one row and nothing else.
 func (r *run) decode(ctx workflow.Context, request, carried converter.RawValue) error {
-	continued := workflow.GetInfo(ctx).ContinuedExecutionRunID != ""
+	if carried.Payload() != nil && workflow.GetInfo(ctx).ContinuedExecutionRunID != "" {
+		r.shown = inputOf(request)
+		var state carry
+		if err := converter.GetDefaultDataConverter().FromPayload(carried.Payload(), &state); err != nil {
+			return fmt.Errorf("read what run %q carried along: %w", r.id, err)
+		}
+		return r.restore(state)
+	}
 	problems := wire.Decode(inputOf(request), &r.request)
-	if carried.Payload() != nil && !continued {
+	if carried.Payload() != nil {
 		problems = append(problems, wire.Problem{
 			Code: wire.CodeConflict, Message: "a second argument was given", Fix: "Run takes one JSON object",
 		})
@@ -43,14 +50,7 @@ func (r *run) decode(ctx workflow.Context, request, carried converter.RawValue) 
 	if len(problems) > 0 {
 		return r.refuse(ctx, request, problems)
 	}
-	if !continued || carried.Payload() == nil {
-		return nil
-	}
-	var state carry
-	if err := converter.GetDefaultDataConverter().FromPayload(carried.Payload(), &state); err != nil {
-		return fmt.Errorf("read what run %q carried along: %w", r.id, err)
-	}
-	return r.restore(state)
+	return nil
 }
 
 func (r *run) refuse(ctx workflow.Context, request converter.RawValue, problems wire.Problems) error {

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -36,11 +37,17 @@ type run struct {
 	queue      string
 	request    wire.RunRequest
 
+	// shown is the request as the next execution's input shows it.
+	shown json.RawMessage
+
+	// encoded is the walk as planning encoded it: the next execution gets the same bytes.
+	encoded  []byte
 	walkPlan *plan.Walk
 	progress *plan.Progress
-	index    map[string]int // step key to index in the walk
-	pending  []*pendingStep // in the order they were scheduled
-	records  []workflow.Future
+	index    map[string]int    // step key to index in the walk
+	pending  []*pendingStep    // in the order they were scheduled
+	decided  []int             // steps that will not run and are to be recorded
+	records  []workflow.Future // at most maxRecords
 	failures []wire.StepFailureInfo
 	status   wire.RunStatus
 	// begun is whether the walk was taken over from the execution before.
@@ -98,6 +105,7 @@ func (r *run) plan(ctx workflow.Context) (*wire.RunResult, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the plan of run %q: %w", r.id, err)
 	}
+	r.encoded = encoded
 	r.begin(walk, plan.NewProgress(walk))
 	return nil, r.describe(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -174,6 +175,10 @@ func scenarios() []scenario {
 				require.NoError(r.t, r.CompleteActivityByID(r.t.Context(), namespace, r.id, "", "straggler", wire.StepResult{Recorded: true}, nil))
 			},
 		},
+		{name: "longest_keys", ends: "1 of 2 steps failed", world: func() *world {
+			first := strings.Repeat("k", 499) + "1"
+			return newWorld(first, strings.Repeat("k", 499)+"2<"+first).does(fails("bad"), first)
+		}},
 		{name: "reset", world: diamond, then: func(r *recorder) {
 			require.NoError(r.t, r.GetWorkflow(r.t.Context(), r.id, "").Get(r.t.Context(), nil))
 			r.reset("sink")

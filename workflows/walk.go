@@ -54,14 +54,15 @@ func (r *run) walk(ctx workflow.Context) (wire.RunResult, error) {
 	}
 }
 
-// somethingEnded scans instead of selecting: with hundreds of futures that is much the cheaper way.
+// somethingEnded scans instead of selecting: with hundreds of futures that is much the cheaper way. Whoever awaits it
+// must collect, and then recordDecided.
 func (r *run) somethingEnded() bool {
 	for _, p := range r.pending {
 		if p.ended() {
 			return true
 		}
 	}
-	return false
+	return r.somethingRecorded()
 }
 
 func (p *pendingStep) ended() bool {
@@ -90,8 +91,9 @@ func (r *run) schedule(ctx workflow.Context, i int) {
 	r.pending = append(r.pending, &pendingStep{step: i, scheduledAt: workflow.Now(ctx), future: future, cancel: cancel})
 }
 
-// collect takes in every step that ended since the last look.
+// collect takes in every step, and every record of decided ones, that ended since the last look.
 func (r *run) collect(ctx workflow.Context) {
+	r.collectRecords(ctx)
 	open := r.pending[:0]
 	for _, p := range r.pending {
 		if !p.ended() || !r.settle(ctx, p) {
@@ -124,7 +126,7 @@ func (r *run) settle(ctx workflow.Context, p *pendingStep) bool {
 	case wasCanceled(err):
 		p.closed = wire.ClosedStep{Step: r.walkPlan.Steps[p.step].Key, Status: wire.StepCanceled}
 	default:
-		p.closed = wire.ClosedStep{Step: r.walkPlan.Steps[p.step].Key, Status: wire.StepFailed, Error: cause(err)}
+		p.closed = wire.ClosedStep{Step: r.walkPlan.Steps[p.step].Key, Status: wire.StepFailed, Error: cut(cause(err), maxText)}
 	}
 	// Nobody recorded this end, and an attempt may still be alive somewhere: close the step before it counts as ended.
 	p.closing = r.closeSteps(ctx, []wire.ClosedStep{p.closed})
@@ -152,12 +154,6 @@ func cause(err error) string {
 	default:
 		return err.Error()
 	}
-}
-
-func (r *run) closeSteps(ctx workflow.Context, steps []wire.ClosedStep) workflow.Future {
-	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	return workflow.ExecuteActivity(controlOptions(ctx, r.queue, "close:"+steps[0].Step), wire.CloseStepsActivity,
-		wire.CloseStepsInput{RunID: r.id, Steps: steps})
 }
 
 func (r *run) settleClosed(ctx workflow.Context, p *pendingStep) bool {
@@ -199,22 +195,4 @@ func (r *run) fail(step int, message string) {
 		r.failures = append(r.failures, wire.StepFailureInfo{Step: r.walkPlan.Steps[step].Key, Message: firstLine(message)})
 	}
 	r.progress.Fail(step)
-}
-
-// maxClosedSteps keeps one recording activity's input small.
-const maxClosedSteps = 1000
-
-// recordDecided has the steps recorded that will not run: skipped, or left behind by a failure.
-func (r *run) recordDecided(ctx workflow.Context) {
-	var steps []wire.ClosedStep
-	for _, i := range r.progress.TakeDecided() {
-		steps = append(steps, wire.ClosedStep{Step: r.walkPlan.Steps[i].Key, Status: r.progress.Status(i)})
-		if len(steps) == maxClosedSteps {
-			r.records = append(r.records, r.closeSteps(ctx, steps))
-			steps = nil
-		}
-	}
-	if len(steps) > 0 {
-		r.records = append(r.records, r.closeSteps(ctx, steps))
-	}
 }
