@@ -105,20 +105,31 @@ func (w *Worker) Location() string { return w.location }
 func (w *Worker) Build() string { return w.build }
 
 // Run registers the build and serves until ctx ends; then it drains: no new work is taken, steps in
-// flight have Config.Worker.DrainTimeout to end, and what does not end is given back.
+// flight have Config.Worker.DrainTimeout to end, and what does not end is given back. When Temporal says that a queue
+// cannot be polled at all, as when the namespace was deleted, it drains as well, and returns why.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := w.register(ctx); err != nil {
 		return err
 	}
+	serving, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	return w.serve(ctx, serving, fail)
+}
+
+// serve serves until serving ends: because ctx did, or because fail was called, and then it returns why.
+func (w *Worker) serve(ctx, serving context.Context, fail context.CancelCauseFunc) error {
 	stepsCtx, stopSteps := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stopSteps(nil)
-	workers, err := w.start(stepsCtx)
+	workers, err := w.start(stepsCtx, fail)
 	if err != nil {
 		return err
 	}
 	w.log.Info("serving", "location", w.location, "build", w.build, "queue", w.queue(), "temporal", w.options.Config.Temporal.Address)
-	w.touchUntil(ctx)
+	w.touchUntil(serving)
 	w.drain(workers, stopSteps)
+	if ctx.Err() == nil {
+		return context.Cause(serving)
+	}
 	return nil
 }
 
@@ -137,16 +148,16 @@ func (w *Worker) register(ctx context.Context) error {
 
 func (w *Worker) queue() string { return wire.Queue(w.options.Config.Deployment, w.location) }
 
-// start polls the configured queues.
-func (w *Worker) start(ctx context.Context) ([]sdkworker.Worker, error) {
+// start polls the configured queues. When one of them cannot be polled any more, fail hears why.
+func (w *Worker) start(ctx context.Context, fail context.CancelCauseFunc) ([]sdkworker.Worker, error) {
 	served := w.activities()
 	queues := w.options.Config.Worker.Queues
 	var workers []sdkworker.Worker
 	if slices.Contains(queues, defaultQueue) {
-		own := w.newWorker(ctx, w.queue(), w.options.Config.Worker.MaxConcurrentSteps)
+		own := w.newWorker(ctx, fail, w.queue(), w.options.Config.Worker.MaxConcurrentSteps)
 		registerWorkflows(own)
 		registerSteps(own, served)
-		control := w.newWorker(ctx, wire.ControlQueue(w.queue()), controlSlots)
+		control := w.newWorker(ctx, fail, wire.ControlQueue(w.queue()), controlSlots)
 		registerControl(control, served)
 		workers = append(workers, own, control)
 	}
@@ -154,7 +165,7 @@ func (w *Worker) start(ctx context.Context) ([]sdkworker.Worker, error) {
 		if name == defaultQueue {
 			continue
 		}
-		named := w.newWorker(ctx, wire.NamedQueue(w.queue(), name), w.options.Config.Worker.MaxConcurrentSteps)
+		named := w.newWorker(ctx, fail, wire.NamedQueue(w.queue(), name), w.options.Config.Worker.MaxConcurrentSteps)
 		registerSteps(named, served)
 		workers = append(workers, named)
 	}
@@ -169,15 +180,24 @@ func (w *Worker) start(ctx context.Context) ([]sdkworker.Worker, error) {
 	return workers, nil
 }
 
-func (w *Worker) newWorker(ctx context.Context, queue string, slots int) sdkworker.Worker {
-	return sdkworker.New(w.temporal, queue, sdkworker.Options{
+func (w *Worker) newWorker(ctx context.Context, fail context.CancelCauseFunc, queue string, slots int) sdkworker.Worker {
+	return sdkworker.New(w.temporal, queue, w.workerOptions(ctx, fail, queue, slots))
+}
+
+func (w *Worker) workerOptions(ctx context.Context, fail context.CancelCauseFunc, queue string, slots int) sdkworker.Options {
+	return sdkworker.Options{
 		MaxConcurrentActivityExecutionSize: slots,
 		BackgroundActivityContext:          ctx,
 		StickyScheduleToStartTimeout:       stickyTimeout,
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 		WorkerStopTimeout:                  w.options.Config.Worker.DrainTimeout,
 		Identity:                           w.identity(),
-	})
+		// The SDK's worker then stops by itself, two minutes after the first such answer: a process that lived on
+		// would say that its build is alive.
+		OnFatalError: func(err error) {
+			fail(fmt.Errorf("poll queue %q of namespace %q (temporal.namespace): %w", queue, w.options.Config.Temporal.Namespace, err))
+		},
+	}
 }
 
 func (w *Worker) identity() string {

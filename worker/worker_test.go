@@ -2,12 +2,15 @@ package worker
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"encoding/json"
+	"log/slog"
 	"testing"
 
 	_ "github.com/lib/pq"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/perdure-io/perdure/config"
 	"github.com/perdure-io/perdure/definitions"
@@ -112,4 +115,47 @@ func TestVerbs(t *testing.T) {
 	code, _, errs = verb(valid(), "--temporal-adress", "x")
 	require.Equal(t, 1, code)
 	require.Contains(t, errs, "temporal-adress")
+}
+
+// A worker that cannot poll any more must not live on, and say that its build is alive. The SDK says so only after two
+// minutes, so that the test says it in its place.
+func TestAWorkerThatCannotPollEnds(t *testing.T) {
+	t.Parallel()
+	w, err := New(t.Context(), valid(), Options{Config: settings(t,
+		"PERDURE_TEMPORAL_ADDRESS="+testenv.Temporal(t).Address, "PERDURE_POSTGRES_DSN="+migrated(t), "PERDURE_WORKER_DRAIN_TIMEOUT=1s")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.Close()) })
+	serving, fail := context.WithCancelCause(t.Context())
+	w.workerOptions(t.Context(), fail, "location:gpu", 1).OnFatalError(serviceerror.NewNamespaceNotFound("default"))
+	err = w.serve(t.Context(), serving, fail)
+	var notFound *serviceerror.NamespaceNotFound
+	require.ErrorAs(t, err, &notFound)
+	require.ErrorContains(t, err, `poll queue "location:gpu" of namespace "default" (temporal.namespace)`)
+}
+
+func TestAWorkerThatIsToldToStopEndsWell(t *testing.T) {
+	t.Parallel()
+	w, err := New(t.Context(), valid(), Options{Config: settings(t,
+		"PERDURE_TEMPORAL_ADDRESS="+testenv.Temporal(t).Address, "PERDURE_POSTGRES_DSN="+migrated(t), "PERDURE_WORKER_DRAIN_TIMEOUT=1s")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.Close()) })
+	ctx, stop := context.WithCancel(t.Context())
+	w.log = slog.New(&toldWhen{Handler: slog.DiscardHandler, message: "serving", then: stop})
+	require.NoError(t, w.Run(ctx))
+}
+
+// toldWhen calls back when something is logged.
+type toldWhen struct {
+	slog.Handler
+	message string
+	then    func()
+}
+
+func (h *toldWhen) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *toldWhen) Handle(_ context.Context, record slog.Record) error {
+	if record.Message == h.message {
+		h.then()
+	}
+	return nil
 }
