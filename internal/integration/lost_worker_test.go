@@ -28,6 +28,7 @@ func TestAWorkerDiesUnderAnAssetWithoutRetries(t *testing.T) {
 			f.hold(t, "middle")
 			run := f.start(t, "1", "*")
 			f.awaitNotes(t, testlocation.Called, "middle", 1)
+			f.awaitStep(t, run, "side", func(s metadata.Step) bool { return s.Status == wire.StepSuccess })
 			if takeOver {
 				f.worker(t, "b1")
 			}
@@ -73,6 +74,7 @@ func TestAFrozenWorkerWakesUpInItsFunction(t *testing.T) {
 	f.instruct(t, "middle", testlocation.Instruction{Hold: true, Deaf: true})
 	run := f.start(t, "1", "*")
 	f.awaitNotes(t, testlocation.Called, "middle", 1)
+	f.awaitStep(t, run, "side", func(s metadata.Step) bool { return s.Status == wire.StepSuccess })
 	second := f.worker(t, "b1")
 	require.NoError(t, frozen.Freeze())
 	calls := f.awaitNotes(t, testlocation.Called, "middle", 2)
@@ -100,6 +102,7 @@ func TestAFrozenWorkerWakesUpAtItsCommit(t *testing.T) {
 	f.instruct(t, "middle", testlocation.Instruction{HoldPublish: true, Deaf: true})
 	run := f.start(t, "1", "*")
 	f.awaitNotes(t, testlocation.Publishing, "middle", 1)
+	f.awaitStep(t, run, "side", func(s metadata.Step) bool { return s.Status == wire.StepSuccess })
 	f.awaitStagedInHeartbeat(t, run, "middle")
 	f.worker(t, "b1")
 	require.NoError(t, frozen.Freeze())

@@ -10,6 +10,8 @@ import (
 
 	"github.com/perdure-io/perdure/internal/devstack/testenv"
 	"github.com/perdure-io/perdure/internal/testlocation"
+	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/wire"
 )
 
 // A worker that is cut off from Temporal, and not from Postgres, is the zombie that nothing stops but the fence.
@@ -21,6 +23,7 @@ func TestACutOffWorkerCommitsTooLate(t *testing.T) {
 	f.hold(t, "middle")
 	run := f.start(t, "1", "*")
 	f.awaitNotes(t, testlocation.Called, "middle", 1)
+	f.awaitStep(t, run, "side", func(s metadata.Step) bool { return s.Status == wire.StepSuccess })
 	second := f.worker(t, "b1")
 	way.cut()
 	// It goes on: its value is staged, its token still good, and it comes as far as its commit.
