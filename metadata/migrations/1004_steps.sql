@@ -7,7 +7,7 @@ create sequence step_tokens as bigint;
 
 -- One row for each step of a run that was claimed, handed back or closed.
 create table steps (
-    run_id       text    not null references runs (run_id) on delete cascade,
+    run_id       text    not null, -- no foreign key: its check would lock the run's one row for every claim
     step         text    not null,
     -- Temporal's ScheduledTime and StartedTime of the attempt that holds the step, in nanoseconds: the order of
     -- attempts. Attempt numbers start again at a reset. started is 0 while nobody was granted it.
@@ -105,6 +105,12 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- The key of the advisory lock of a run: shared by claims that begin a step, alone for the run's end. Many claims at once
+-- share it without writing to the run's row, which they would otherwise queue for.
+-- +goose StatementBegin
+create function run_lock_v1(p_run text) returns bigint language sql immutable as $$ select hashtextextended(p_run, 8020) $$;
+-- +goose StatementEnd
+
 -- The row of a step, locked, for an attempt that Temporal scheduled at p_scheduled: it begins, or begins anew, when the
 -- attempt's scheduling is the first that the row hears of. Null when the run has ended and nothing reset it.
 -- +goose StatementBegin
@@ -117,12 +123,16 @@ begin
     select scheduled into v_known from steps where run_id = p_run and step = p_step;
     if not found or p_scheduled > v_known then
         -- The end of a run closes the open rows that it sees; the lock makes it wait for the one that is becoming so.
-        select status into v_status from runs where run_id = p_run for share;
+        perform pg_advisory_xact_lock_shared(run_lock_v1(p_run));
+        select status into v_status from runs where run_id = p_run;
         if run_ended_v1(v_status) then
             return null;
         end if;
         insert into steps (run_id, step, scheduled) values (p_run, p_step, p_scheduled)
-        on conflict (run_id, step) do nothing;
+        on conflict (run_id, step) do nothing returning * into v_row;
+        if found then
+            return v_row;
+        end if;
     end if;
     select * into v_row from steps where run_id = p_run and step = p_step for update;
     if p_scheduled > v_row.scheduled then
@@ -162,6 +172,7 @@ $$;
 drop function check_token_v1(jsonb);
 drop function start_event_v1(steps, int);
 drop function begin_step_v1(text, text, bigint);
+drop function run_lock_v1(text);
 drop function free_writers_v1(text, text[]);
 drop table asset_partitions;
 drop table materializations;

@@ -46,10 +46,12 @@ end $$;
 -- +goose StatementEnd
 
 -- The stored values that a step loads: [wire.InputVersion] in the order of the plan. What its run makes is loaded as
--- this run made it and never as another did; an asset without materialization is left out.
+-- this run made it and never as another did; an asset without materialization is left out. In plpgsql, which keeps the
+-- plan; SQL would plan it anew in every claim.
 -- +goose StatementBegin
-create function step_inputs_v1(p_run text, p_inputs jsonb) returns jsonb language sql stable as $$
-    select coalesce(jsonb_agg(jsonb_build_object('asset', i.input->>'asset', 'token', m.slot_token,
+create function step_inputs_v1(p_run text, p_inputs jsonb) returns jsonb language plpgsql stable as $$
+begin
+    return (select coalesce(jsonb_agg(jsonb_build_object('asset', i.input->>'asset', 'token', m.slot_token,
                                                  'data_version', m.data_version, 'position', m.position) order by i.place), '[]')
     from jsonb_array_elements(p_inputs) with ordinality i(input, place)
     cross join lateral (
@@ -61,8 +63,8 @@ create function step_inputs_v1(p_run text, p_inputs jsonb) returns jsonb languag
         select slot_token, data_version, position from asset_partitions
         where not coalesce((i.input->>'in_run')::boolean, false)
           and asset = i.input->>'asset' and partition = ''
-    ) m
-$$;
+    ) m);
+end $$;
 -- +goose StatementEnd
 
 -- An attempt asks for a step: wire.ClaimRequest -> wire.Claim.

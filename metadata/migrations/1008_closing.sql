@@ -103,7 +103,8 @@ declare
     v_at        timestamptz;
 begin
     select * into v_row from runs where run_id = v_run and first_run_id = p->>'first_run_id' for no key update;
-    if not found then
+    perform pg_advisory_xact_lock(run_lock_v1(v_run));
+    if v_row.run_id is null then
         return jsonb_build_object('found', false);
     end if;
     -- A step that has ended seems to be scheduled a little after its run's end when the clocks of Temporal's hosts differ.
