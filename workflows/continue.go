@@ -102,7 +102,9 @@ func (r *run) drain(ctx workflow.Context, patience time.Duration) bool {
 }
 
 // hasRoom says whether the history may grow by more than what is in flight.
-func hasRoom(ctx workflow.Context) bool { return workflow.GetInfo(ctx).GetCurrentHistorySize() < forceSize }
+func hasRoom(ctx workflow.Context) bool {
+	return workflow.GetInfo(ctx).GetCurrentHistorySize() < forceSize
+}
 
 func (r *run) everythingEnded() bool {
 	for _, p := range r.pending {

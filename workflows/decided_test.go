@@ -25,6 +25,7 @@ type recording struct {
 	interceptor.WorkflowInboundInterceptorBase
 	interceptor.WorkflowOutboundInterceptorBase
 	open    map[string]int
+	size    int
 	largest int
 	most    int
 }
@@ -46,11 +47,8 @@ func (r *recording) ExecuteActivity(ctx workflow.Context, name string, arguments
 			panic(err)
 		}
 		r.open[workflow.GetActivityOptions(ctx).ActivityID] = len(data)
-		size := 0
-		for _, one := range r.open {
-			size += one
-		}
-		r.largest, r.most = max(r.largest, size), max(r.most, len(r.open))
+		r.size += len(data)
+		r.largest, r.most = max(r.largest, r.size), max(r.most, len(r.open))
 	}
 	return r.WorkflowOutboundInterceptorBase.Next.ExecuteActivity(ctx, name, arguments...)
 }
@@ -58,7 +56,10 @@ func (r *recording) ExecuteActivity(ctx workflow.Context, name string, arguments
 func (e *environment) records() *recording {
 	r := &recording{open: map[string]int{}}
 	e.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{r}})
-	e.SetOnActivityCompletedListener(func(info *activity.Info, _ converter.EncodedValue, _ error) { delete(r.open, info.ActivityID) })
+	e.SetOnActivityCompletedListener(func(info *activity.Info, _ converter.EncodedValue, _ error) {
+		r.size -= r.open[info.ActivityID]
+		delete(r.open, info.ActivityID)
+	})
 	return r
 }
 
