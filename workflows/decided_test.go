@@ -133,18 +133,33 @@ func TestDecidedStepsAreRecordedThoughTheRunIsCancelled(t *testing.T) {
 
 func TestDecidedStepsTravelAlongWhenTheHistoryIsFull(t *testing.T) {
 	t.Parallel()
-	const children = 7_000
-	w := newWorld(append(fan("bad", children, "child"), "first", "last<first")...).does(fails("bad"), "bad")
-	w.walk.Limits.MaxConcurrentSteps = 2
-	e := w.environment(t)
-	e.SetCurrentHistorySize(40 << 20)
-	_, err := e.run(everything())
-	arguments := next(t, err)
-	require.Empty(t, w.closings, "there is no room for it")
-	_, err = w.continuing(t).run(arguments...)
-	result, _ := runFailed(t, err)
-	require.Equal(t, wire.StepCounts{Succeeded: 2, Failed: 1, Skipped: children}, result.Steps)
-	w.requireRecordedOnce(t, children, "child")
+	const children, full = 7_000, 40 << 20
+	for name, test := range map[string]struct {
+		fullAtOnce bool
+		pieces     int // that the first execution records
+	}{"before any was recorded": {true, 0}, "after some were": {false, 4}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(append(fan("bad", children, "child"), "held", "last<held")...).does(fails("bad"), "bad").does(isHeld, "held")
+			e := w.environment(t)
+			if test.fullAtOnce {
+				e.SetCurrentHistorySize(full)
+			}
+			e.SetOnActivityCompletedListener(func(info *activity.Info, _ converter.EncodedValue, _ error) {
+				if info.ActivityType.Name == wire.CloseStepsActivity {
+					e.SetCurrentHistorySize(full)
+				}
+			})
+			e.after(time.Minute, func() { e.completeAll("held") })
+			_, err := e.run(everything())
+			arguments := next(t, err)
+			require.Len(t, w.closings, test.pieces)
+			_, err = w.continuing(t).run(arguments...)
+			result, _ := runFailed(t, err)
+			require.Equal(t, wire.StepCounts{Succeeded: 2, Failed: 1, Skipped: children}, result.Steps)
+			w.requireRecordedOnce(t, children, "child")
+		})
+	}
 }
 
 // Hundreds of steps may be lost at once.
