@@ -111,6 +111,25 @@ func (s *Store) NotMaterialized(ctx context.Context, keys []string) ([]string, e
 	return missing, err
 }
 
+// LastRuns says which run set out last to make each of these assets, by key; those that none did are left out.
+func (s *Store) LastRuns(ctx context.Context, keys []string) (map[string]string, error) {
+	found, err := rows[struct {
+		Asset string `json:"asset"`
+		Run   string `json:"run"`
+	}](ctx, s, "look up the last runs of assets", `
+		select jsonb_build_object('asset', k.key, 'run', l.run_id)
+		from unnest($1::text[]) k(key)
+		cross join lateral (select run_id from run_assets where asset = k.key order by created_at desc limit 1) l`, pq.Array(keys))
+	if err != nil {
+		return nil, err
+	}
+	last := make(map[string]string, len(found))
+	for _, one := range found {
+		last[one.Asset] = one.Run
+	}
+	return last, nil
+}
+
 // MaterializationFilter selects materializations; the zero value selects all.
 type MaterializationFilter struct {
 	Asset string

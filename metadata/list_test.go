@@ -158,3 +158,15 @@ func TestAssetsWithWhatIsCurrent(t *testing.T) {
 	_, ok := metadata.Materialization{}.Rows()
 	require.False(t, ok)
 }
+
+func TestLastRunsOfAssets(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.setClock("2031-01-01T00:00:00Z")
+	b.begin("r1", step("a"), step("b"))
+	b.setClock("2031-01-02T00:00:00Z")
+	b.begin("r2", step("b"))
+	last, err := b.LastRuns(t.Context(), []string{"a", "b", "never"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"a": "r1", "b": "r2"}, last)
+}

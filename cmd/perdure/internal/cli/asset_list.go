@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/perdure-io/perdure/cmd/perdure/internal/render"
 	"github.com/perdure-io/perdure/metadata"
@@ -141,27 +140,19 @@ func listedAssetOf(location string, state metadata.AssetState) listedAsset {
 
 // addLastRuns looks up runs that set out to make an asset after it was materialized last.
 func addLastRuns(ctx context.Context, store *metadata.Store, listed []listedAsset) error {
-	const atOnce = 8
-	last := make([]string, len(listed))
-	lookups, lookupCtx := errgroup.WithContext(ctx)
-	lookups.SetLimit(atOnce)
-	for i, asset := range listed {
-		if asset.External {
-			continue
+	var keys []string
+	for _, asset := range listed {
+		if !asset.External {
+			keys = append(keys, asset.Asset)
 		}
-		lookups.Go(func() error {
-			page, err := store.Runs(lookupCtx, metadata.RunFilter{Asset: asset.Asset}, "", 1)
-			if err == nil && len(page.Rows) > 0 {
-				last[i] = page.Rows[0].ID
-			}
-			return err
-		})
 	}
-	if err := lookups.Wait(); err != nil {
+	last, err := store.LastRuns(ctx, keys)
+	if err != nil {
 		return err
 	}
 	steps := map[string]map[string]wire.StepStatus{} // by run and asset
-	for i, run := range last {
+	for i := range listed {
+		run := last[listed[i].Asset]
 		if run == "" || run == listed[i].LastRun {
 			continue
 		}
