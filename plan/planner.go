@@ -66,9 +66,6 @@ func NewPlanner(snapshot *Snapshot) (*Planner, error) {
 	return p, nil
 }
 
-// Snapshot is what the planner plans over; it must not be changed.
-func (p *Planner) Snapshot() *Snapshot { return p.snapshot }
-
 // number gives every name its position.
 func (p *Planner) number() []error {
 	s := p.snapshot

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/temporal"
 
@@ -78,11 +79,18 @@ func runError(id string, err error) error {
 // CancelRun asks a run to stop: its steps are told, and it ends as CANCELED. Cancelling a run that
 // has ended is an error that says so.
 func (s *Starter) CancelRun(ctx context.Context, id string) error {
-	err := s.Temporal.CancelWorkflow(ctx, id, "")
-	if _, ok := errors.AsType[*serviceerror.NotFound](err); ok {
-		return fmt.Errorf("run %q is not open: %w", id, err)
+	// Temporal takes the cancel of a closed execution in silence.
+	described, err := s.Temporal.DescribeWorkflowExecution(ctx, id, "")
+	if _, unknown := errors.AsType[*serviceerror.NotFound](err); unknown {
+		return fmt.Errorf("no run %q on Temporal: %w", id, err)
 	}
 	if err != nil {
+		return fmt.Errorf("look at run %q: %w", id, err)
+	}
+	if status := described.GetWorkflowExecutionInfo().GetStatus(); status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return fmt.Errorf("run %q has ended (%s in Temporal): there is nothing to cancel", id, status)
+	}
+	if err := s.Temporal.CancelWorkflow(ctx, id, ""); err != nil {
 		return fmt.Errorf("cancel run %q: %w", id, err)
 	}
 	return nil

@@ -15,9 +15,6 @@ import (
 // DefaultDeployment is the deployment whose names carry no prefix.
 const DefaultDeployment = "default"
 
-// SystemQueue is the task queue of `perdure daemon`; see [Queue] for a code location's.
-const SystemQueue = "perdure-system"
-
 const (
 	maxName    = 200 // bytes; Temporal on SQL keeps 255
 	hashLength = 8

@@ -101,9 +101,6 @@ func (w *Worker) Close() error {
 // Location is the code location's name.
 func (w *Worker) Location() string { return w.location }
 
-// Build is the build id under which the worker registers.
-func (w *Worker) Build() string { return w.build }
-
 // Run registers the build and serves until ctx ends; then it drains: no new work is taken, steps in
 // flight have Config.Worker.DrainTimeout to end, and what does not end is given back. When Temporal says that a queue
 // cannot be polled at all, as when the namespace was deleted, it drains as well, and returns why.

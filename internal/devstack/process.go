@@ -8,9 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -47,7 +45,7 @@ func startProcess(name string, cmd *exec.Cmd, logFile string, deathSignal syscal
 	defer func() { _ = log.Close() }() // the child holds its own copy
 	cmd.Stdout, cmd.Stderr = log, log
 	detach(cmd, deathSignal)
-	if err := spawn(cmd); err != nil {
+	if err := Spawn(cmd); err != nil {
 		return nil, fmt.Errorf("start %s (%s): %w", name, cmd.Path, err)
 	}
 	p := &process{name: name, cmd: cmd, logFile: logFile, logFrom: from, started: time.Now(), ended: make(chan struct{})}
@@ -74,25 +72,6 @@ func openLog(path string) (*os.File, int64, error) {
 		return nil, 0, fmt.Errorf("open log file: %w", err)
 	}
 	return log, from, nil
-}
-
-// spawner starts children on one operating-system thread that lives as long as we do: Linux ties the parent-death
-// signal to the thread that started the child, and Go ends threads when it likes.
-var spawner = sync.OnceValue(func() chan<- func() {
-	starts := make(chan func())
-	go func() {
-		runtime.LockOSThread()
-		for start := range starts {
-			start()
-		}
-	}()
-	return starts
-})
-
-func spawn(cmd *exec.Cmd) error {
-	result := make(chan error, 1)
-	spawner() <- func() { result <- cmd.Start() }
-	return <-result
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }

@@ -42,6 +42,7 @@ func TestACancelReachesEveryKindOfStep(t *testing.T) {
 	described, err := f.Temporal.DescribeWorkflowExecution(t.Context(), run, "")
 	require.NoError(t, err)
 	require.Equal(t, enums.WORKFLOW_EXECUTION_STATUS_CANCELED, described.GetWorkflowExecutionInfo().GetStatus())
+	require.ErrorContains(t, f.Starter.CancelRun(t.Context(), run), "has ended (Canceled in Temporal): there is nothing to cancel")
 	require.Len(t, f.events(t, run, metadata.EventRunCanceled), 1)
 	require.Len(t, f.events(t, run, metadata.EventStepCanceled), 4)
 

@@ -6,9 +6,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
-	"sync"
 	"time"
+
+	"github.com/perdure-io/perdure/internal/devstack"
 )
 
 // Process is a running program.
@@ -27,7 +27,7 @@ func (p Program) Start(out, errors io.Writer, arguments ...string) (*Process, er
 	cmd.WaitDelay = time.Second
 	detach(cmd)
 	started := &Process{cmd: cmd, ended: make(chan struct{})}
-	if err := spawn(cmd); err != nil {
+	if err := devstack.Spawn(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.Binary, err)
 	}
 	go func() {
@@ -35,25 +35,6 @@ func (p Program) Start(out, errors io.Writer, arguments ...string) (*Process, er
 		started.err = cmd.Wait()
 	}()
 	return started, nil
-}
-
-// spawner starts children on one operating-system thread that lives as long as we do: Linux ties the parent-death
-// signal to the thread that started the child, and Go ends threads when it likes.
-var spawner = sync.OnceValue(func() chan<- func() {
-	starts := make(chan func())
-	go func() {
-		runtime.LockOSThread()
-		for start := range starts {
-			start()
-		}
-	}()
-	return starts
-})
-
-func spawn(cmd *exec.Cmd) error {
-	result := make(chan error, 1)
-	spawner() <- func() { result <- cmd.Start() }
-	return <-result
 }
 
 // PID is its process id.
