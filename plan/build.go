@@ -124,7 +124,6 @@ func (b *builder) build(request wire.RunRequest, facts Facts, wanted target, con
 		Assets: slices.Clone(plan.Assets[:min(len(plan.Assets), maxWalkAssets)]),
 	}
 	plan.Steps = make([]Step, 0, len(b.computes))
-	kinds := map[Kind]int{}
 	outside := map[int]bool{}
 	for number, c := range b.computes {
 		compute := &s.Computes[c]
@@ -139,12 +138,14 @@ func (b *builder) build(request wire.RunRequest, facts Facts, wanted target, con
 		}
 		plan.Steps = append(plan.Steps, step)
 		kind := Kind{Queue: compute.Queue, Pool: compute.Pool, Priority: plan.Priority}
-		if _, known := kinds[kind]; !known {
-			kinds[kind] = len(plan.Walk.Kinds)
+		// A run has few kinds, also when it has many steps.
+		known := slices.IndexFunc(plan.Walk.Kinds, kind.equal)
+		if known < 0 {
+			known = len(plan.Walk.Kinds)
 			plan.Walk.Kinds = append(plan.Walk.Kinds, kind)
 		}
 		walkStep := &plan.Walk.Steps[number]
-		walkStep.Key, walkStep.Kind = step.Key, kinds[kind]
+		walkStep.Key, walkStep.Kind = step.Key, known
 		b.follow(number, c)
 		walkStep.Inputs = b.walkInputs(number, c)
 	}

@@ -20,8 +20,20 @@ type Plan struct {
 	// Outside are the keys of non-external assets that steps load but the run does not make, sorted: each must
 	// have a materialization already.
 	Outside []string
+	// RetryOf, RootRunID and Inherited are set of a run that executes another one again. Inherited are its steps that do
+	// not run: the run that holds the outputs of each, by step key. For mapped steps that are the steps Key[key].
+	RetryOf   string
+	RootRunID string
+	Inherited map[string]Inherited
 	// reason says why the steps are in the plan.
 	reason string
+}
+
+// Inherited is a step that does not run, because an earlier run did it.
+type Inherited struct {
+	// Run holds its outputs.
+	Run    string          `json:"run"`
+	Result wire.StepResult `json:"result"`
 }
 
 // Step is one step as planned; it is stored for the attempt that claims it.
@@ -35,6 +47,21 @@ type Step struct {
 	Outputs []Output `json:"outputs"`
 	// Inputs are the assets that it loads, each once, sorted by key.
 	Inputs []StepInput `json:"inputs,omitempty"`
+	// Values are the op outputs that it loads, each once, sorted by step.
+	Values []ValueInput `json:"values,omitempty"`
+	// Op, FanOut, NoValue and Optional are as in the [Compute]: what an op stores, and whether it must.
+	Op       bool `json:"op,omitempty"`
+	FanOut   bool `json:"fan_out,omitempty"`
+	NoValue  bool `json:"no_value,omitempty"`
+	Optional bool `json:"optional,omitempty"`
+	// Over is the key of the step with the dynamic output that this one is mapped over: Key is then the one of the
+	// template, and each key of that output makes a step Key[key] of the same body.
+	Over string `json:"over,omitempty"`
+	// Executor is nil for an activity in the worker. Loggers are the configs of the job's log handlers by name.
+	Executor *Executor                  `json:"executor,omitempty"`
+	Loggers  map[string]json.RawMessage `json:"loggers,omitempty"`
+	// StallTimeout is as in the Compute.
+	StallTimeout time.Duration `json:"stall_timeout,omitempty"`
 	// Config is its whole config, defaults filled in; nil when it takes none.
 	Config json.RawMessage `json:"config,omitempty"`
 	// Resources are the configs of the resources that the request or job configures, whole; others have their defaults.
@@ -62,12 +89,57 @@ type StepInput struct {
 	External bool `json:"external,omitempty"`
 }
 
+// ValueInput is the op output that a step loads.
+type ValueInput struct {
+	// Step is the key of the step that stores it; for a mapped one that of the template.
+	Step string `json:"step"`
+	// Take says which of a dynamic or mapped output is loaded; "" is the one output of a plain step.
+	Take Take `json:"take,omitempty"`
+}
+
+// Take says what a step loads of an output that is there once for each key of a dynamic output.
+type Take string
+
+// A mapped step takes what has its own key; a collecting one takes all, in the order of emission.
+const (
+	TakeKey Take = "key"
+	TakeAll Take = "all"
+)
+
 // Facts are what planning needs to know besides snapshot and request.
 type Facts struct {
 	// RunID is the run's id; it is also the cause of a request that brings none.
 	RunID string
 	// Limits of the instance; the zero value is DefaultLimits.
 	Limits Limits
+	// Executor is the instance's, for computes and jobs that have none.
+	Executor Executor
+	// Parent is the run that the request's RetryOf names; nil without one.
+	Parent *ParentRun
+}
+
+// ParentRun is what planning knows of a run that is executed again.
+type ParentRun struct {
+	RunID string `json:"run_id"`
+	// RootRunID is the first run of the chain of retries: the run itself when it retries none.
+	RootRunID string         `json:"root_run_id"`
+	Status    wire.RunStatus `json:"status"`
+	// Request is its own, with the one of the run that it retried already in it.
+	Request wire.RunRequest `json:"request"`
+	// Steps are those that were planned, templates of mapped steps left out.
+	Steps []ParentStep `json:"steps"`
+}
+
+// ParentStep is how a step of an earlier run stands.
+type ParentStep struct {
+	Step   string          `json:"step"`
+	Status wire.StepStatus `json:"status"`
+	// Run is the run that holds its outputs: the parent, or the run that the parent took them from.
+	Run string `json:"run"`
+	// Result is set of a step that is done.
+	Result *wire.StepResult `json:"result,omitempty"`
+	// Gone says that values it stored are no longer kept: it must run again where they are needed.
+	Gone bool `json:"gone,omitempty"`
 }
 
 // Limits are the instance's settings that a run keeps to its end, however they change meanwhile.

@@ -26,6 +26,25 @@ type Snapshot struct {
 	Resources []Resource `json:"resources,omitempty"`
 	// Jobs are by name.
 	Jobs []Job `json:"jobs,omitempty"`
+	// Graphs are those whose config is mapped to their ops, by name.
+	Graphs []Graph `json:"graphs,omitempty"`
+	// Loggers are the log handlers that jobs name, by name.
+	Loggers []Logger `json:"loggers,omitempty"`
+}
+
+// Graph is a graph of ops that takes config of its own, in place of its ops'.
+type Graph struct {
+	// Name is its path, as "etl" or "airport_summary.etl".
+	Name   string        `json:"name"`
+	Config *ConfigSchema `json:"config"`
+	At     string        `json:"at"`
+}
+
+// Logger is a log handler of jobs.
+type Logger struct {
+	Name   string        `json:"name"`
+	Config *ConfigSchema `json:"config,omitempty"`
+	At     string        `json:"at"`
 }
 
 // Asset is one asset's definition.
@@ -53,12 +72,39 @@ type Asset struct {
 // External says that no run of this location makes the asset.
 func (a Asset) External() bool { return a.Compute == "" }
 
-// Compute is what one step runs: an asset's or a multi-asset's function with its inputs.
+// Compute is what one step runs: the function of an asset, a multi-asset or an op with its inputs.
 type Compute struct {
-	// Name is the activity type: the asset's key, or the multi-asset's name.
+	// Name is the activity type: the asset's key, the multi-asset's name, or the op's path: "total" in a job,
+	// "etl.clean" in a graph, "airport_summary.total" in a graph asset.
 	Name string `json:"name"`
-	// Outputs are the keys of the assets it makes, in the order they are declared.
+	// Outputs are the keys of the assets it makes, in the order they are declared. An op has none, unless it gives the
+	// value of a graph asset.
 	Outputs []string `json:"outputs"`
+	// Op says that its function is an op's: without Outputs its value is stored as its step's, and belongs to the run.
+	Op bool `json:"op,omitempty"`
+	// Optional ops may give nothing, which skips what hangs on them.
+	Optional bool `json:"optional,omitempty"`
+	// FanOut says that its output is dynamic: values under keys that are known when it has run.
+	FanOut bool `json:"fan_out,omitempty"`
+	// Over names the compute with the dynamic output that it is mapped over: it runs once for each key, as Name[key].
+	Over string `json:"over,omitempty"`
+	// NoValue says that an op only acts: nothing is stored for it.
+	NoValue bool `json:"no_value,omitempty"`
+	// Remote says that an activity of this name on Queue, served by any Temporal SDK, computes it.
+	Remote bool `json:"remote,omitempty"`
+	// Tags are for limits inside a run, Order for which of the ready steps starts first: the greater one does.
+	Tags  map[string]string `json:"tags,omitempty"`
+	Order int               `json:"order,omitempty"`
+	// Executor is nil for the job's or the instance's.
+	Executor *Executor `json:"executor,omitempty"`
+	// OnSuccess and OnFailure say that it has hooks.
+	OnSuccess bool `json:"on_success,omitempty"`
+	OnFailure bool `json:"on_failure,omitempty"`
+	// ConfigUnder is the name under "ops" in the run config whose config it takes, when a graph's config is mapped to
+	// it; "" is its own.
+	ConfigUnder string `json:"config_under,omitempty"`
+	// StallTimeout fails an attempt that has reported no progress for so long, in nanoseconds; 0 is no bound.
+	StallTimeout time.Duration `json:"stall_timeout,omitempty"`
 	// CanSubset allows a step to be asked for some of the outputs.
 	CanSubset bool    `json:"can_subset,omitempty"`
 	Inputs    []Input `json:"inputs,omitempty"`
@@ -87,13 +133,48 @@ const (
 	InputValue InputKind = "value" // one asset's value
 	InputAll   InputKind = "all"   // the values of several assets, one slice
 	InputAfter InputKind = "after" // order only: nothing is loaded
+	// InputElement is one element of the dynamic output that the compute is mapped over: the one under its key.
+	InputElement InputKind = "element"
+	// InputCollect is the whole of a dynamic output, or of what is mapped over one, as a slice.
+	InputCollect InputKind = "collect"
 )
 
-// Input is a compute's need of assets.
+// Executor says how a step runs.
+type Executor struct {
+	Kind ExecutorKind `json:"kind"`
+	// MemoryLimit of a subprocess, in bytes; 0 is none.
+	MemoryLimit int64 `json:"memory_limit,omitempty"`
+}
+
+// ExecutorKind is a kind of executor.
+type ExecutorKind string
+
+// The executors: in the worker as an activity, in the worker as a local activity, in a process of its own.
+const (
+	ExecutorActivity      ExecutorKind = "activity"
+	ExecutorLocalActivity ExecutorKind = "local_activity"
+	ExecutorSubprocess    ExecutorKind = "subprocess"
+)
+
+// TagLimit bounds how many steps with a tag run at once in one run.
+type TagLimit struct {
+	Key string `json:"key"`
+	// Value restricts the limit to steps whose tag has it; "" is every value, all together or, PerValue, each for itself.
+	Value    string `json:"value,omitempty"`
+	PerValue bool   `json:"per_value,omitempty"`
+	// Limit is at least 1.
+	Limit int `json:"limit"`
+}
+
+// Input is a compute's need of assets and of other computes' op outputs.
 type Input struct {
 	Kind InputKind `json:"kind"`
-	// Assets are keys: one, or for InputAll several in the order of the slice.
-	Assets []string `json:"assets"`
+	// Assets are keys, Ops names of computes: one of the two for InputValue, InputElement and InputCollect, any number for
+	// InputAll and InputAfter.
+	Assets []string `json:"assets,omitempty"`
+	Ops    []string `json:"ops,omitempty"`
+	// Default says that the function has a value of its own for what was not emitted: the input skips nothing.
+	Default bool `json:"default,omitempty"`
 }
 
 // Retries says how often a failure of the user's function is tried again.
@@ -132,11 +213,26 @@ type Resource struct {
 	At    string   `json:"at"`
 }
 
-// Job is an asset job: a selection under a name, with config and tags.
+// Job is a selection of assets, or ops, under a name, with config and tags.
 type Job struct {
-	Name        string              `json:"name"`
-	Description string              `json:"description,omitempty"`
-	Selection   wire.AssetSelection `json:"selection"`
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	// Selection is an asset job's; zero for an op job.
+	Selection wire.AssetSelection `json:"selection,omitzero"`
+	// Ops are the names of all computes of an op job, sorted; nil for an asset job.
+	Ops []string `json:"ops,omitempty"`
+	// Executor is for its computes that have none of their own; nil is the instance's.
+	Executor *Executor `json:"executor,omitempty"`
+	// MaxConcurrentSteps of its runs; 0 is the instance's. TagLimits are beside it.
+	MaxConcurrentSteps int        `json:"max_concurrent_steps,omitempty"`
+	TagLimits          []TagLimit `json:"tag_limits,omitempty"`
+	// Timeout bounds its runs, in nanoseconds; 0 is no bound.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// OnSuccess and OnFailure say that it has hooks, which run for each of its steps.
+	OnSuccess bool `json:"on_success,omitempty"`
+	OnFailure bool `json:"on_failure,omitempty"`
+	// Loggers are the names of its log handlers.
+	Loggers []string `json:"loggers,omitempty"`
 	// Config is the run config that a request's config is laid over.
 	Config json.RawMessage   `json:"config,omitempty"`
 	Tags   map[string]string `json:"tags,omitempty"`

@@ -1,6 +1,12 @@
 package plan
 
-import "github.com/perdure-io/perdure/wire"
+import (
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/perdure-io/perdure/wire"
+)
 
 // Walk is the part of a plan that the workflow needs: which step follows which, and how each is
 // scheduled. It is kept small, for it lies in the history of every run.
@@ -17,6 +23,12 @@ type Walk struct {
 	Cause      string   `json:"cause,omitempty"`
 	Assets     []string `json:"assets,omitempty"`
 	Attributes []string `json:"attributes,omitempty"`
+	// Start is how the walk begins when it takes steps over from an earlier run.
+	Start *State `json:"start,omitempty"`
+	// Timeout bounds the run from its start, in nanoseconds; 0 is no bound.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// TagLimits bound how many steps with a tag run at once; Kind.Limits are indexes into it.
+	TagLimits []TagLimit `json:"tag_limits,omitempty"`
 }
 
 // WalkStep is one step of a walk.
@@ -33,6 +45,11 @@ type WalkStep struct {
 	// when all sources of one input emitted nothing. An input without sources skips nothing: it always has a member
 	// from elsewhere. Without Inputs, one need that was skipped or left an output out skips the step.
 	Inputs [][]Source `json:"inputs,omitempty"`
+	// Fan says that the step's output is dynamic: its result names the keys.
+	Fan bool `json:"fan,omitempty"`
+	// Over is 1 + the index of the step whose dynamic output this one is mapped over; 0 is not mapped. A mapped step is a
+	// template: it does not run itself, but once for each key, as Key[key]; it has ended when all of these have.
+	Over int `json:"over,omitempty"`
 }
 
 // Source is one output of one step, as an input of another.
@@ -49,6 +66,32 @@ type Kind struct {
 	Queue    string        `json:"queue,omitempty"`
 	Pool     string        `json:"pool,omitempty"`
 	Priority wire.Priority `json:"priority,omitzero"`
+	// Order says which of the ready steps starts first: those with the greater one.
+	Order int `json:"order,omitempty"`
+	// Local runs the steps as local activities; Remote as activities that another program serves.
+	Local  bool `json:"local,omitempty"`
+	Remote bool `json:"remote,omitempty"`
+	// Limits are indexes into Walk.TagLimits, with the tag's value of a limit that is per value.
+	Limits []KindLimit `json:"limits,omitempty"`
+	// OnSuccess and OnFailure say that hooks run when a step has ended.
+	OnSuccess bool `json:"on_success,omitempty"`
+	OnFailure bool `json:"on_failure,omitempty"`
+	// Timeout bounds one attempt at a remote step, in nanoseconds; 0 is no bound.
+	Timeout time.Duration `json:"timeout,omitempty"`
+}
+
+func (k Kind) equal(other Kind) bool {
+	limits := slices.Equal(k.Limits, other.Limits)
+	k.Limits, other.Limits = nil, nil
+	return limits && reflect.DeepEqual(k, other)
+}
+
+// KindLimit is a limit that steps of a kind are under.
+type KindLimit struct {
+	// Limit is an index into Walk.TagLimits.
+	Limit int `json:"limit"`
+	// Value is the tag's, where each value has a limit of its own.
+	Value string `json:"value,omitempty"`
 }
 
 // ActivityType is the step's activity type.

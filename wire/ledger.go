@@ -48,6 +48,12 @@ type Claim struct {
 	Plan json.RawMessage `json:"plan,omitempty"`
 	// Inputs are the materializations to load, one for each input asset that has one.
 	Inputs []InputVersion `json:"inputs,omitempty"`
+	// Values are the outputs of ops to load, each element of a dynamic output for itself.
+	Values []StepValue `json:"values,omitempty"`
+	// MappingKey is the key of a dynamic output that the step is for; "" when it is not mapped.
+	MappingKey string `json:"mapping_key,omitempty"`
+	// Job is the run's; "" when it runs none.
+	Job string `json:"job,omitempty"`
 	// Result is what was committed, when done.
 	Result *StepResult `json:"result,omitempty"`
 	// Holder is the step that this one waits for.
@@ -75,8 +81,22 @@ type InputVersion struct {
 	// Token names the stored value: the Slot's token it was published under.
 	Token       int64  `json:"token"`
 	DataVersion string `json:"data_version,omitempty"`
+	// Location is where the value lies, as its materialization says.
+	Location string `json:"location,omitempty"`
 	// Position is the materialization's place in the event log.
 	Position int64 `json:"position"`
+}
+
+// StepValue is the stored output of an op's step, or one element of its dynamic output.
+type StepValue struct {
+	// Run and Step are those that stored it: a run that executes another one again loads what that one made.
+	Run  string `json:"run"`
+	Step string `json:"step"`
+	// Key is the element's in a dynamic output; "" otherwise.
+	Key         string `json:"key,omitempty"`
+	Token       int64  `json:"token"`
+	Location    string `json:"location,omitempty"`
+	DataVersion string `json:"data_version,omitempty"`
 }
 
 // Fence is what every later call of an attempt shows: who it is, and the token it was granted.
@@ -96,11 +116,26 @@ type Commit struct {
 	Worker  string            `json:"worker"`
 	// Attempt is the attempt of the user's function that succeeded.
 	Attempt int `json:"attempt"`
+	// Events are what the step reported besides its outputs: check evaluations, custom messages.
+	Events []StepEvent `json:"events,omitempty"`
 }
 
-// CommittedOutput is one materialization.
+// StepEvent is an event of a step for the event log.
+type StepEvent struct {
+	// Type is the event's type, such as ASSET_CHECK_EVALUATION.
+	Type      string `json:"type"`
+	Asset     string `json:"asset,omitempty"`
+	Partition string `json:"partition,omitempty"`
+	// Body is an object.
+	Body json.RawMessage `json:"body,omitempty"`
+}
+
+// CommittedOutput is one materialization, or the stored output of an op.
 type CommittedOutput struct {
-	Asset     string `json:"asset"`
+	// Asset is "" for an op's output, which belongs to its run and step.
+	Asset string `json:"asset,omitempty"`
+	// Key is the element's key in a dynamic output; "" otherwise.
+	Key       string `json:"key,omitempty"`
 	Partition string `json:"partition,omitempty"`
 	// SlotToken names the stored value; it is older than the fence's when an earlier attempt staged it.
 	SlotToken int64 `json:"slot_token"`

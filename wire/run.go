@@ -13,8 +13,13 @@ type RunRequest struct {
 	V int `json:"v,omitempty"`
 	// Assets selects assets: an expression of the selection language, or a list of keys.
 	Assets AssetSelection `json:"assets,omitzero"`
-	// Job names an asset job of the location, instead of Assets.
+	// Job names a job of the location, instead of Assets.
 	Job string `json:"job,omitempty"`
+	// Ops narrows an op job to some of its ops, or, with RetryOf, says which steps run again: step keys such as
+	// "etl.clean" or "count_page[RNO]", with "+" or "*" before and after one for what it needs and what needs it.
+	Ops string `json:"ops,omitempty"`
+	// RetryOf runs an earlier run again, or a part of it. Assets and Job are then the earlier run's and are left out.
+	RetryOf *RetryOf `json:"retry_of,omitempty"`
 	// Config is the run config: {"assets":{KEY:{…}},"resources":{NAME:{…}}}. What it leaves out has its default.
 	Config json.RawMessage `json:"config,omitempty"`
 	// Tags are added to the job's tags; keys and values of at most 63 letters, digits, ".", "_", "-".
@@ -29,6 +34,24 @@ type RunRequest struct {
 	// DryRun returns the plan and starts nothing.
 	DryRun bool `json:"dry_run,omitempty"`
 }
+
+// RetryOf says which run is executed again, and what of it.
+type RetryOf struct {
+	// RunID is the run that is executed again: it has ended.
+	RunID string `json:"run_id"`
+	// From says what runs: what failed and what did not run, everything, or the steps that Ops names. Absent is failure.
+	From RetryFrom `json:"from,omitempty"`
+}
+
+// RetryFrom says what of a run is executed again.
+type RetryFrom string
+
+// What of a run is executed again. What is not, is loaded as the earlier run left it.
+const (
+	RetryFailure   RetryFrom = "failure"
+	RetryAll       RetryFrom = "all"
+	RetrySelection RetryFrom = "selection"
+)
 
 // RunResult is the result of the workflow Run, and the detail of its failure RunFailed.
 type RunResult struct {
@@ -82,6 +105,8 @@ type StepResult struct {
 	Recorded     bool     `json:"recorded,omitempty"`
 	Materialized []string `json:"materialized,omitempty"`
 	NotEmitted   []string `json:"not_emitted,omitempty"`
+	// Keys are those of a dynamic output, in the order of emission: the steps mapped over it run once for each.
+	Keys []string `json:"keys,omitempty"`
 }
 
 // StepsQueryInput is the argument of the query "steps"; all of it is optional.
