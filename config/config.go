@@ -27,6 +27,10 @@ type Config struct {
 	Run Run `mapstructure:"run"`
 	// Worker limits each worker process.
 	Worker Worker `mapstructure:"worker"`
+	// Logs says what is kept of what steps log and print.
+	Logs Logs `mapstructure:"logs"`
+	// Retention says how long what happened is kept. `perdure daemon` and the workers delete what is older.
+	Retention Retention `mapstructure:"retention"`
 
 	// File is the absolute path of the file that was read, or empty.
 	File string `mapstructure:"-"`
@@ -100,6 +104,18 @@ type Run struct {
 	MaxLostWorkers int `mapstructure:"max_lost_workers" default:"3" usage:"workers that may die under one step before it fails"`
 	// CommitPatience is how long a step that has its result waits for PostgreSQL.
 	CommitPatience time.Duration `mapstructure:"commit_patience" default:"15m" usage:"how long a finished step waits for PostgreSQL"`
+	// Executor is how steps run whose op, asset and job say nothing: activity (in a worker), local_activity (in a worker,
+	// many tiny ones at once; a function may run twice when its worker dies) or subprocess (each in a process of its own).
+	Executor string `mapstructure:"executor" default:"activity" usage:"how steps run: activity, local_activity or subprocess"`
+	// MaxRuntime ends a run that takes longer as FAILURE. 0s is no bound; a job's RunTimeout and the tag
+	// perdure/max_runtime come before it.
+	MaxRuntime time.Duration `mapstructure:"max_runtime" default:"0s" usage:"longest that a run may take; 0s is no bound"`
+	// MaxRetries is how often a run that failed is started again by itself, from its failure. The tag perdure/max_retries
+	// comes before it.
+	MaxRetries int `mapstructure:"max_retries" default:"0" usage:"how often a failed run is started again by itself"`
+	// RetryOnStepFailure says whether a run whose steps failed is such a run, or only one that ended otherwise: terminated,
+	// timed out, or lost. The tag perdure/retry_on_asset_or_op_failure comes before it.
+	RetryOnStepFailure bool `mapstructure:"retry_on_step_failure" default:"true" usage:"also start a run again whose steps failed"`
 }
 
 // Worker limits each worker process.
@@ -113,4 +129,26 @@ type Worker struct {
 	DrainTimeout time.Duration `mapstructure:"drain_timeout" default:"30s" usage:"how long a stopping worker lets its steps go on"`
 	// Build is the build id of the code location.
 	Build string `mapstructure:"build" computed:"derived from the program" usage:"build id of the code location"`
+}
+
+// Logs says what is kept of what steps log and print.
+type Logs struct {
+	// Level is the least level of the log lines that PostgreSQL keeps: DEBUG, INFO, WARN or ERROR.
+	Level string `mapstructure:"level" default:"INFO" usage:"least level of the log lines that are kept"`
+	// MaxOutputBytes is how much of what one attempt of a step prints is kept of each of its two streams.
+	MaxOutputBytes int `mapstructure:"max_output_bytes" default:"10485760" usage:"bytes kept of each stream that a step prints to"`
+}
+
+// Retention says how long what happened is kept. 0s keeps it for ever.
+type Retention struct {
+	// LogLines is how long steps' log lines are kept.
+	LogLines time.Duration `mapstructure:"log_lines" default:"720h" usage:"how long log lines are kept"`
+	// ComputeLogs is how long what steps print is kept.
+	ComputeLogs time.Duration `mapstructure:"compute_logs" default:"720h" usage:"how long what steps print is kept"`
+	// Events is how long the event log is kept, by whole months.
+	Events time.Duration `mapstructure:"events" default:"2160h" usage:"how long the event log is kept, by whole months"`
+	// Runs is how long runs are kept. The last materialization of each partition is always kept.
+	Runs time.Duration `mapstructure:"runs" default:"8760h" usage:"how long runs are kept"`
+	// SupersededValues is how long a stored value is kept that a later materialization has replaced.
+	SupersededValues time.Duration `mapstructure:"superseded_values" default:"24h" usage:"how long a replaced value is kept"`
 }

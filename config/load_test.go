@@ -63,8 +63,14 @@ func TestDefaults(t *testing.T) {
 		Run: config.Run{
 			MaxConcurrentSteps: 100, ContinueAfterEvents: 4000, ForceContinueEvents: 40000, DeployGrace: 10 * time.Minute,
 			MaxLostWorkers: 3, CommitPatience: 15 * time.Minute,
+			Executor: "activity", RetryOnStepFailure: true,
 		},
 		Worker: config.Worker{MaxConcurrentSteps: 2 * runtime.GOMAXPROCS(0), Queues: []string{"default"}, DrainTimeout: 30 * time.Second},
+		Logs:   config.Logs{Level: "INFO", MaxOutputBytes: 10 << 20},
+		Retention: config.Retention{
+			LogLines: 30 * 24 * time.Hour, ComputeLogs: 30 * 24 * time.Hour, Events: 90 * 24 * time.Hour, Runs: 365 * 24 * time.Hour,
+			SupersededValues: 24 * time.Hour,
+		},
 	}, loaded)
 	require.NoError(t, loaded.Validate())
 }
@@ -92,6 +98,7 @@ worker: {queues: [file], drain_timeout: 1m, max_concurrent_steps_per_worker: 1}
 	require.Equal(t, config.Run{
 		MaxConcurrentSteps: 100, ContinueAfterEvents: 4000, ForceContinueEvents: 40000,
 		DeployGrace: time.Minute, MaxLostWorkers: 12, CommitPatience: 3 * time.Minute,
+		Executor: "activity", RetryOnStepFailure: true,
 	}, loaded.Run)
 	require.Equal(t, config.Worker{
 		MaxConcurrentSteps: 3, Queues: []string{"default", "gpu"}, DrainTimeout: 2 * time.Minute,
@@ -204,6 +211,12 @@ func TestRules(t *testing.T) {
 		`run: {force_continue_events: 45001}`:                    "run.force_continue_events",
 		`run: {deploy_grace: 0s}`:                                "run.deploy_grace",
 		`run: {commit_patience: -1s}`:                            "run.commit_patience",
+		`run: {executor: subproces}`:                             "run.executor",
+		`run: {max_runtime: -1s}`:                                "run.max_runtime",
+		`run: {max_retries: -1}`:                                 "run.max_retries",
+		`logs: {level: info}`:                                    "logs.level",
+		`logs: {max_output_bytes: -1}`:                           "logs.max_output_bytes",
+		`retention: {runs: -1h}`:                                 "retention.runs",
 		`run: {max_concurrent_steps: 1.5}`:                       "run.max_concurrent_steps",
 		`worker: {queues: []}`:                                   "worker.queues",
 		`worker: {queues: [a/b]}`:                                "worker.queues",

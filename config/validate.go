@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -50,6 +51,14 @@ func (k *checker) atLeast(value, least int, name string) {
 	k.check(value >= least, name, fmt.Sprintf("is %d and must be at least %d", value, least), "")
 }
 
+func (k *checker) oneOf(value, name string, allowed ...string) {
+	fix := ""
+	if near := nearest(value, allowed, slipOfAKey); near != "" {
+		fix = fmt.Sprintf("did you mean %q?", near)
+	}
+	k.check(slices.Contains(allowed, value), name, fmt.Sprintf("is %q and must be one of %s", value, strings.Join(allowed, ", ")), fix)
+}
+
 func (c Config) problems() []Problem {
 	k := &checker{}
 	k.check(deploymentName.MatchString(c.Deployment), "deployment",
@@ -61,6 +70,8 @@ func (c Config) problems() []Problem {
 		"is not a bucket URL", "write file:///folder, s3://bucket, gs://bucket or azblob://container")
 	c.Run.check(k)
 	c.Worker.check(k)
+	c.Logs.check(k)
+	c.Retention.check(k)
 	return k.found
 }
 
@@ -108,6 +119,26 @@ func (r Run) check(k *checker) {
 	k.check(r.DeployGrace > 0, "run.deploy_grace", fmt.Sprintf("is %s and must be more than 0s", r.DeployGrace), "")
 	k.atLeast(r.MaxLostWorkers, 1, "run.max_lost_workers")
 	k.check(r.CommitPatience > 0, "run.commit_patience", fmt.Sprintf("is %s and must be more than 0s", r.CommitPatience), "")
+	k.oneOf(r.Executor, "run.executor", "activity", "local_activity", "subprocess")
+	k.check(r.MaxRuntime >= 0, "run.max_runtime", fmt.Sprintf("is %s and must not be negative", r.MaxRuntime), "0s is no bound")
+	k.atLeast(r.MaxRetries, 0, "run.max_retries")
+}
+
+func (l Logs) check(k *checker) {
+	k.oneOf(l.Level, "logs.level", "DEBUG", "INFO", "WARN", "ERROR")
+	k.atLeast(l.MaxOutputBytes, 0, "logs.max_output_bytes")
+}
+
+func (r Retention) check(k *checker) {
+	for _, one := range []struct {
+		name string
+		kept time.Duration
+	}{
+		{"log_lines", r.LogLines}, {"compute_logs", r.ComputeLogs}, {"events", r.Events}, {"runs", r.Runs},
+		{"superseded_values", r.SupersededValues},
+	} {
+		k.check(one.kept >= 0, "retention."+one.name, fmt.Sprintf("is %s and must not be negative", one.kept), "0s keeps it for ever")
+	}
 }
 
 func (w Worker) check(k *checker) {
