@@ -1,4 +1,4 @@
-package activities
+package starter
 
 import (
 	"testing"
@@ -30,7 +30,7 @@ func TestARunEndsWithItsWorkflow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			reason, at := endOf("f1", &workflow.WorkflowExecutionInfo{
+			_, reason, at := endOf("f1", &workflow.WorkflowExecutionInfo{
 				FirstRunId: test.first, Status: test.status, StartTime: timestamppb.New(began), CloseTime: timestamppb.New(closed),
 			})
 			require.Equal(t, test.at, at)
