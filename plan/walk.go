@@ -71,6 +71,8 @@ type Kind struct {
 	// Local runs the steps as local activities; Remote as activities that another program serves.
 	Local  bool `json:"local,omitempty"`
 	Remote bool `json:"remote,omitempty"`
+	// Subprocess runs each step in a process of its own, which the worker starts.
+	Subprocess bool `json:"subprocess,omitempty"`
 	// Limits are indexes into Walk.TagLimits, with the tag's value of a limit that is per value.
 	Limits []KindLimit `json:"limits,omitempty"`
 	// OnSuccess and OnFailure say that hooks run when a step has ended.

@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Inputs and results of the system's activities. They lie in the histories of open runs, so fields
 // are only ever added.
@@ -52,6 +55,8 @@ type ClosedStep struct {
 type CloseStepsResult struct {
 	// Done are the steps that turned out to be committed: they stay so.
 	Done []DoneStep `json:"done,omitempty"`
+	// Failed are the steps whose failure turned out to be recorded, each with its own error: that is why they failed.
+	Failed []ClosedStep `json:"failed,omitempty"`
 }
 
 // DoneStep is a committed step and its result.
@@ -65,4 +70,95 @@ type EndRunInput struct {
 	RunID      string    `json:"run_id"`
 	FirstRunID string    `json:"first_run_id"`
 	Status     RunStatus `json:"status"`
+	// Reason says why, when the steps do not: the run took longer than it may.
+	Reason string `json:"reason,omitempty"`
+}
+
+// CancelingInput is the input of perdure.Canceling.
+type CancelingInput struct {
+	RunID      string `json:"run_id"`
+	FirstRunID string `json:"first_run_id"`
+	// Reason says why; "" is that somebody asked for it.
+	Reason string `json:"reason,omitempty"`
+}
+
+// PollersInput is the input of perdure.Pollers.
+type PollersInput struct {
+	// Queues are task queues as Temporal names them.
+	Queues []string `json:"queues"`
+}
+
+// PollersResult is the result of perdure.Pollers.
+type PollersResult struct {
+	// Unpolled are those that no worker takes activities from.
+	Unpolled []string `json:"unpolled,omitempty"`
+}
+
+// RunHooksInput is the input of perdure.RunHooks: a step that has ended, SUCCESS or FAILED, after all retries.
+type RunHooksInput struct {
+	Run    string     `json:"run"`
+	Step   string     `json:"step"`
+	Status StepStatus `json:"status"`
+	// Error says why it failed.
+	Error string `json:"error,omitempty"`
+}
+
+// BeginRemoteInput is the input of perdure.BeginRemote.
+type BeginRemoteInput struct {
+	Run  string `json:"run"`
+	Step string `json:"step"`
+	// Type is the compute's name.
+	Type string `json:"type"`
+	// Queue is the task queue of the program that computes the step.
+	Queue string `json:"queue"`
+	// Scheduled is what an earlier BeginRemote of the same step answered: all its attempts are one scheduling. 0 is the
+	// first.
+	Scheduled int64 `json:"scheduled,omitempty"`
+}
+
+// BeginRemoteResult is the result of perdure.BeginRemote: the claim of a step that another program computes, or what an
+// earlier attempt at it has committed.
+type BeginRemoteResult struct {
+	// Scheduled is for every later BeginRemote of the step.
+	Scheduled int64 `json:"scheduled"`
+	// Input is what the program is given, a RemoteInput; nil when the step is done.
+	Input json.RawMessage `json:"input,omitempty"`
+	// Claim is for EndRemote, which reads it.
+	Claim json.RawMessage `json:"claim,omitempty"`
+	// Done is the recorded result of a step that turned out to be committed.
+	Done *StepResult `json:"done,omitempty"`
+}
+
+// EndRemoteInput is the input of perdure.EndRemote: what became of a remote step's activity.
+type EndRemoteInput struct {
+	Run  string `json:"run"`
+	Step string `json:"step"`
+	// Type is the compute's name.
+	Type string `json:"type"`
+	// Claim is as BeginRemote answered it.
+	Claim json.RawMessage `json:"claim"`
+	// Result is what the program returned, a RemoteResult; nil when Error is set.
+	Result json.RawMessage `json:"result,omitempty"`
+	// Error is why it failed.
+	Error *RemoteError `json:"error,omitempty"`
+}
+
+// RemoteError is the failure of a remote step's activity.
+type RemoteError struct {
+	Message string `json:"message"`
+	// Type is the application error's, as the program named it.
+	Type  string `json:"type,omitempty"`
+	Stack string `json:"stack,omitempty"`
+	// NonRetryable says that the program forbids another attempt.
+	NonRetryable bool `json:"non_retryable,omitempty"`
+	// RetryAfter is when it asks for one, in nanoseconds; 0 leaves that to the step's retries.
+	RetryAfter time.Duration `json:"retry_after,omitempty"`
+}
+
+// EndRemoteResult is the result of perdure.EndRemote: the step is committed, or to be tried again.
+type EndRemoteResult struct {
+	// Done is the recorded result.
+	Done *StepResult `json:"done,omitempty"`
+	// Retry is when the step is to be begun again, in nanoseconds from now.
+	Retry time.Duration `json:"retry,omitempty"`
 }

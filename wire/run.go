@@ -62,6 +62,10 @@ type RunResult struct {
 	Materialized []string `json:"materialized"`
 	// Failures are the first failed steps, at most 20, in the order they failed.
 	Failures []StepFailureInfo `json:"failures,omitempty"`
+	// Reason says why the run ended so, when its steps do not: it took longer than it may.
+	Reason string `json:"reason,omitempty"`
+	// RetriedBy is the run that executes this one again by itself.
+	RetriedBy string `json:"retried_by,omitempty"`
 	// Plan is the answer to a dry run, in an order in which the steps could run.
 	Plan []PlannedStep `json:"plan,omitempty"`
 }
@@ -96,6 +100,8 @@ type PlannedStep struct {
 type StepInput struct {
 	Run  string `json:"run"`
 	Step string `json:"step"`
+	// Subprocess has the step run in a process of its own.
+	Subprocess bool `json:"subprocess,omitempty"`
 }
 
 // StepResult is the result of a step's activity: what it materialized, and which optional outputs it did not emit.

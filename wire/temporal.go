@@ -12,6 +12,19 @@ const (
 	RefuseActivity     = "perdure.Refuse"
 	CloseStepsActivity = "perdure.CloseSteps"
 	EndRunActivity     = "perdure.EndRun"
+	// CancelingActivity records at once that a run is being cancelled.
+	CancelingActivity = "perdure.Canceling"
+	// CheckpointActivity does nothing: it ends a workflow task, so that what local activities did lies in the history.
+	CheckpointActivity = "perdure.Checkpoint"
+	// PollersActivity looks which task queues have workers.
+	PollersActivity = "perdure.Pollers"
+	// LocalStepActivity runs a step as a local activity.
+	LocalStepActivity = "perdure.LocalStep"
+	// RunHooksActivity calls the hooks of a step that has ended.
+	RunHooksActivity = "perdure.RunHooks"
+	// BeginRemoteActivity and EndRemoteActivity claim and record a step that another program computes in between.
+	BeginRemoteActivity = "perdure.BeginRemote"
+	EndRemoteActivity   = "perdure.EndRemote"
 )
 
 // Queries and updates of the workflow Run.
