@@ -284,7 +284,7 @@ func (m *materialization) run(ctx context.Context) {
 		var interrupted *step.InterruptedError
 		switch {
 		case end.err == nil:
-			progress.Succeed(end.number, end.result.NotEmitted)
+			progress.Succeed(end.number, end.result.NotEmitted, end.result.Keys)
 		case errors.As(end.err, &interrupted):
 			m.result.canceled = context.Cause(ctx)
 			progress.Cancel(end.number)

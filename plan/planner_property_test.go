@@ -183,7 +183,7 @@ func TestPlannedWalkSkipsAsTheGraphSays(t *testing.T) {
 					notEmitted[output.Asset] = true
 				}
 			}
-			p.Succeed(i, missing)
+			p.Succeed(i, missing, nil)
 			return wire.StepSuccess
 		}
 		for i, step := range got.Steps {
@@ -286,7 +286,7 @@ func BenchmarkProgress10000(b *testing.B) {
 	for b.Loop() {
 		p := plan.NewProgress(&got.Walk)
 		for step, ok := p.NextReady(); ok; step, ok = p.NextReady() {
-			p.Succeed(step, nil)
+			p.Succeed(step, nil, nil)
 		}
 		if !p.Done() {
 			b.Fatal("not done")

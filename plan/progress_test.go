@@ -45,14 +45,14 @@ func TestProgressOrderIsThatOfBecomingReady(t *testing.T) {
 	p := plan.NewProgress(walkOf(nil, nil, []int{1}, []int{0}))
 	start(t, p, 0)
 	start(t, p, 1)
-	p.Succeed(0, nil)
-	p.Succeed(1, nil)
+	p.Succeed(0, nil, nil)
+	p.Succeed(1, nil, nil)
 	start(t, p, 3)
 	start(t, p, 2)
 	_, ok := p.NextReady()
 	require.False(t, ok)
 	require.False(t, p.Done())
-	p.Succeed(2, nil)
+	p.Succeed(2, nil, nil)
 	p.Fail(3)
 	require.True(t, p.Done())
 	waiting, ready, running, ended := p.Counts()
@@ -68,7 +68,7 @@ func TestProgressFailureStopsDescendantsOnly(t *testing.T) {
 	p.Fail(0)
 	require.Equal(t, []int{2, 3}, p.TakeDecided())
 	require.Empty(t, p.TakeDecided())
-	p.Succeed(1, nil)
+	p.Succeed(1, nil, nil)
 	start(t, p, 4)
 	require.Equal(t, []wire.StepStatus{wire.StepFailed, wire.StepSuccess, wire.StepUpstreamFailed, wire.StepUpstreamFailed, wire.StepRunning},
 		statusesOf(p, 5))
@@ -82,7 +82,7 @@ func TestProgressSkipIsDecidedBeforeFailureAndOnlyWhenAllNeedsEnded(t *testing.T
 	p.Fail(0)
 	require.Equal(t, wire.StepWaiting, p.Status(2))
 	require.Equal(t, []int{1}, p.WaitingFor(2, 10))
-	p.Succeed(1, []string{"s1"})
+	p.Succeed(1, []string{"s1"}, nil)
 	require.Equal(t, []int{2, 3}, p.TakeDecided())
 	require.Equal(t, wire.StepSkipped, p.Status(2))
 	require.Equal(t, wire.StepSkipped, p.Status(3))
@@ -114,8 +114,8 @@ func TestProgressInputs(t *testing.T) {
 			walk, err = plan.DecodeWalk(data)
 			require.NoError(t, err)
 			p := plan.NewProgress(walk)
-			p.Succeed(1, nil)
-			p.Succeed(0, test.notEmitted)
+			p.Succeed(1, nil, nil)
+			p.Succeed(0, test.notEmitted, nil)
 			require.Equal(t, test.want, p.Status(2))
 		})
 	}
@@ -130,9 +130,9 @@ func TestProgressCancel(t *testing.T) {
 	require.Equal(t, []int{4, 3}, p.TakeDecided())
 	_, ok := p.NextReady()
 	require.False(t, ok, "a cancelled step is not handed out")
-	p.Succeed(2, nil)
+	p.Succeed(2, nil, nil)
 	require.Equal(t, wire.StepCanceled, p.Status(2), "an ended step never changes")
-	p.Succeed(0, nil)
+	p.Succeed(0, nil, nil)
 	require.True(t, p.Done())
 	require.Equal(t, []wire.StepStatus{wire.StepSuccess, wire.StepCanceled, wire.StepCanceled, wire.StepUpstreamFailed, wire.StepUpstreamFailed},
 		statusesOf(p, 5))
@@ -145,7 +145,7 @@ func TestProgressCancelRest(t *testing.T) {
 	p.CancelRest()
 	require.True(t, p.Done())
 	require.Empty(t, p.TakeDecided())
-	p.Succeed(0, nil)
+	p.Succeed(0, nil, nil)
 	_, ok := p.NextReady()
 	require.False(t, ok)
 	_, _, _, ended := p.Counts()
@@ -174,7 +174,7 @@ func TestRestoreProgressBeginsWithWhatRan(t *testing.T) {
 	require.NoError(t, err)
 	start(t, p, 2)
 	start(t, p, 0)
-	p.Succeed(0, nil)
+	p.Succeed(0, nil, nil)
 	start(t, p, 3)
 }
 
@@ -307,7 +307,7 @@ func TestProgressAgreesWithTheRuleAndSurvivesARestoreAtEveryPoint(t *testing.T) 
 					ref.ended[step] = wire.StepFailed
 				} else {
 					missing := rapid.SampledFrom([][]string{nil, nil, {"x"}, {"y"}, {"x", "y"}}).Draw(t, "not emitted")
-					p.Succeed(step, missing)
+					p.Succeed(step, missing, nil)
 					ref.ended[step] = wire.StepSuccess
 					ref.notEmitted[step] = map[string]bool{}
 					for _, asset := range missing {

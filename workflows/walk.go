@@ -166,9 +166,9 @@ func (r *run) settleClosed(ctx workflow.Context, p *pendingStep) bool {
 	switch {
 	case len(result.Done) > 0:
 		// It had committed after all: its answer was lost on the way here.
-		r.progress.Succeed(p.step, result.Done[0].Result.NotEmitted)
+		r.progress.Succeed(p.step, result.Done[0].Result.NotEmitted, result.Done[0].Result.Keys)
 	case p.closed.Status == wire.StepSuccess:
-		r.progress.Succeed(p.step, nil)
+		r.progress.Succeed(p.step, nil, nil)
 	case p.closed.Status == wire.StepCanceled:
 		r.progress.Cancel(p.step)
 	default:
@@ -186,7 +186,7 @@ func (r *run) succeed(ctx workflow.Context, p *pendingStep, raw []byte) (settled
 		p.closing = r.closeSteps(ctx, []wire.ClosedStep{p.closed})
 		return false
 	}
-	r.progress.Succeed(p.step, result.NotEmitted)
+	r.progress.Succeed(p.step, result.NotEmitted, result.Keys)
 	return true
 }
 
