@@ -157,7 +157,7 @@ func (s *Store) Steps(ctx context.Context, run, cursor string, limit int) (Page[
 	}
 	found, err := rows[Step](ctx, s, operation, `
 		select to_jsonb(page) from (
-			select ps.step, ps.idx, ps.type, jsonb_path_query_array(ps.body, '$.outputs[*].asset') as assets,
+			select ps.step, ps.idx, ps.type, jsonb_path_query_array(ps.body::jsonb, '$.outputs[*].asset') as assets,
 			       case s.state when 'open' then 'RUNNING' when 'done' then 'SUCCESS'
 			                    else coalesce(upper(s.state), 'WAITING') end as status,
 			       case when s.first_started_at is null then 0

@@ -1,9 +1,12 @@
 package metadata
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/perdure-io/perdure/plan"
@@ -77,11 +80,31 @@ func MissingInputs(keys []string) wire.Problems {
 }
 
 type planRunStep struct {
-	Step  string    `json:"step"`
-	Index int       `json:"idx"`
-	Type  string    `json:"type"`
-	Shape string    `json:"shape"`
-	Body  plan.Step `json:"body"`
+	Step  string `json:"step"`
+	Index int    `json:"idx"`
+	Type  string `json:"type"`
+	Shape string `json:"shape"`
+	// Assets and Partitions are what it writes, in the order in which every claim locks it.
+	Assets     []string         `json:"assets"`
+	Partitions []string         `json:"partitions"`
+	Inputs     []plan.StepInput `json:"inputs,omitempty"`
+	MaxLost    int              `json:"max_lost"`
+	Body       plan.Step        `json:"body"`
+}
+
+func rowOf(index int, step plan.Step) planRunStep {
+	outputs := slices.Clone(step.Outputs)
+	slices.SortFunc(outputs, func(a, b plan.Output) int {
+		return cmp.Or(strings.Compare(a.Asset, b.Asset), strings.Compare(a.Partition, b.Partition))
+	})
+	row := planRunStep{
+		Step: step.Key, Index: index, Type: step.Type, Shape: step.Shape, Assets: make([]string, len(outputs)),
+		Partitions: make([]string, len(outputs)), Inputs: step.Inputs, MaxLost: max(step.MaxLostWorkers, 1), Body: step,
+	}
+	for i, output := range outputs {
+		row.Assets[i], row.Partitions[i] = output.Asset, output.Partition
+	}
+	return row
 }
 
 // PlanRun begins a run: its row, plan, planned assets and first events, all or nothing. For a run that
@@ -89,7 +112,7 @@ type planRunStep struct {
 func (s *Store) PlanRun(ctx context.Context, run NewRun) (PlannedRun, error) {
 	steps := make([]planRunStep, len(run.Plan.Steps))
 	for i, step := range run.Plan.Steps {
-		steps[i] = planRunStep{Step: step.Key, Index: i, Type: step.Type, Shape: step.Shape, Body: step}
+		steps[i] = rowOf(i, step)
 	}
 	request := run.Request
 	selection := request.Assets.String()

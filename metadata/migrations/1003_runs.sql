@@ -50,10 +50,17 @@ create table plan_steps (
     idx    int   not null, -- its place in the walk
     type   text  not null, -- the activity type
     shape  text  not null,
-    body   jsonb not null, -- plan.Step
-    primary key (run_id, step)
+    -- What a claim needs of the step, so that it need not look into body.
+    assets     text[] not null, -- of its outputs, sorted by asset and partition as bytes, each once
+    partitions text[] not null, -- one for each of assets
+    inputs     jsonb,           -- [plan.StepInput]; null when it loads nothing
+    max_lost   int    not null, -- so many workers may die under it
+    body       json   not null  -- plan.Step, handed out as it is: json and not jsonb, which is built anew on every way out
 );
 create index plan_steps_place on plan_steps (run_id, idx);
+-- After the other index: between two that seem to cost the same, as they do before the table was ever analyzed, Postgres
+-- takes the younger one, and a claim must not scan all steps of its run.
+alter table plan_steps add primary key (run_id, step);
 
 -- Which runs set out to make an asset.
 create table run_assets (

@@ -95,12 +95,13 @@ create table asset_partitions (
 ) with (fillfactor = 80);
 
 -- Frees what steps of a run write; p_steps null is all of them. The locks are taken in the order in which claims take
--- them, so that no two wait for each other.
+-- them, so that no two wait for each other. A step that is open under the same token needs no such care: whoever else
+-- locks one of its rows finds that it lives, and locks no other.
 -- +goose StatementBegin
 create function free_writers_v1(p_run text, p_steps text[]) returns void language plpgsql as $$
 begin
     perform 1 from writers where run_id = p_run and (p_steps is null or step = any (p_steps))
-    order by asset, partition for update;
+    order by asset collate "C", partition collate "C" for update;
     delete from writers where run_id = p_run and (p_steps is null or step = any (p_steps));
 end $$;
 -- +goose StatementEnd

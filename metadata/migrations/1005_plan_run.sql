@@ -25,7 +25,7 @@ end $$;
 -- +goose StatementEnd
 
 -- Begins a run: its row, plan, steps, planned assets and first events, all or nothing. p is the run's columns and
--- {walk (base64), steps: [{step, idx, type, shape, body}], assets: [key], outside: [key]}. Answers:
+-- {walk (base64), steps: [{plan_steps' columns}], assets: [key], outside: [key]}. Answers:
 --   {"outcome":"planned"}
 --   {"outcome":"replanned","walk"}  this very run asks again: a retry, or a reset, which also reopens an ended run.
 --                                   scheduled is Temporal's time of the asking, which tells the two apart
@@ -66,9 +66,10 @@ begin
     end loop;
 
     insert into run_plans (run_id, walk) values (v_run, decode(p->>'walk', 'base64'));
-    insert into plan_steps (run_id, step, idx, type, shape, body)
-    select v_run, s.step, s.idx, s.type, s.shape, s.body
-    from jsonb_to_recordset(p->'steps') s(step text, idx int, type text, shape text, body jsonb);
+    insert into plan_steps (run_id, step, idx, type, shape, assets, partitions, inputs, max_lost, body)
+    select v_run, s.step, s.idx, s.type, s.shape, s.assets, s.partitions, s.inputs, s.max_lost, s.body
+    from jsonb_to_recordset(p->'steps') s(step text, idx int, type text, shape text, assets text[], partitions text[],
+        inputs jsonb, max_lost int, body json);
     insert into run_assets (run_id, asset, created_at)
     select distinct v_run, a.key, v_at from jsonb_array_elements_text(p->'assets') a(key);
 

@@ -4,26 +4,22 @@
 
 -- Makes p_run's p_step the writer of all its outputs, or of none: then it returns the step in the way
 -- (wire.Holder). A writer is in the way while its step is open under the same token and its run has not ended; any
--- other row is a left-over and is replaced. Rows are locked one by one in sorted order.
+-- other row is a left-over and is replaced. Rows are locked one by one in the order of p_assets and p_partitions, which
+-- is sorted.
 -- +goose StatementBegin
-create function take_writers_v1(p_run text, p_step text, p_token bigint, p_outputs jsonb, p_at timestamptz) returns jsonb
-language plpgsql as $$
+create function take_writers_v1(p_run text, p_step text, p_token bigint, p_assets text[], p_partitions text[], p_at timestamptz)
+returns jsonb language plpgsql as $$
 declare
-    v_output record;
     v_row    writers;
     v_holder jsonb;
 begin
-    for v_output in
-        select distinct o->>'asset' as asset, coalesce(o->>'partition', '') as partition
-        from jsonb_array_elements(p_outputs) o order by 1, 2
-    loop
+    for i in 1 .. cardinality(p_assets) loop
         loop
             insert into writers (asset, partition, run_id, step, token, since)
-            values (v_output.asset, v_output.partition, p_run, p_step, p_token, p_at)
+            values (p_assets[i], p_partitions[i], p_run, p_step, p_token, p_at)
             on conflict (asset, partition) do nothing;
             exit when found;
-            select * into v_row from writers
-            where asset = v_output.asset and partition = v_output.partition for update;
+            select * into v_row from writers where asset = p_assets[i] and partition = p_partitions[i] for update;
             continue when not found; -- it was freed between the two
             if v_row.run_id <> p_run or v_row.step <> p_step then
                 select jsonb_build_object('run', v_row.run_id, 'step', v_row.step, 'asset', v_row.asset,
@@ -37,7 +33,7 @@ begin
                 end if;
             end if;
             update writers set run_id = p_run, step = p_step, token = p_token, since = p_at
-            where asset = v_output.asset and partition = v_output.partition;
+            where asset = p_assets[i] and partition = p_partitions[i];
             exit;
         end loop;
     end loop;
@@ -46,81 +42,120 @@ end $$;
 -- +goose StatementEnd
 
 -- The stored values that a step loads: [wire.InputVersion] in the order of the plan. What its run makes is loaded as
--- this run made it and never as another did; an asset without materialization is left out. In plpgsql, which keeps the
--- plan; SQL would plan it anew in every claim.
+-- this run made it and never as another did; an asset without materialization is left out. One short look-up for each
+-- input: most steps have few, and one statement for all of them costs more to begin than those to run.
 -- +goose StatementBegin
-create function step_inputs_v1(p_run text, p_inputs jsonb) returns jsonb language plpgsql stable as $$
+create function step_inputs_v1(p_run text, p_inputs jsonb) returns json language plpgsql stable as $$
+declare
+    v_asset    text;
+    v_token    bigint;
+    v_version  text;
+    v_position bigint;
+    v_inputs   json[] := '{}';
 begin
-    return (select coalesce(jsonb_agg(jsonb_build_object('asset', i.input->>'asset', 'token', m.slot_token,
-                                                 'data_version', m.data_version, 'position', m.position) order by i.place), '[]')
-    from jsonb_array_elements(p_inputs) with ordinality i(input, place)
-    cross join lateral (
-        (select slot_token, data_version, position from materializations
-         where coalesce((i.input->>'in_run')::boolean, false)
-           and run_id = p_run and asset = i.input->>'asset' and partition = ''
-         order by scheduled desc, token desc limit 1)
-        union all
-        select slot_token, data_version, position from asset_partitions
-        where not coalesce((i.input->>'in_run')::boolean, false)
-          and asset = i.input->>'asset' and partition = ''
-    ) m);
+    for i in 0 .. coalesce(jsonb_array_length(p_inputs), 0) - 1 loop
+        v_asset := p_inputs->i->>'asset';
+        if (p_inputs->i->'in_run')::boolean then
+            select slot_token, data_version, position into v_token, v_version, v_position from materializations
+            where run_id = p_run and asset = v_asset and partition = ''
+            order by scheduled desc, token desc limit 1;
+        else
+            select slot_token, data_version, position into v_token, v_version, v_position from asset_partitions
+            where asset = v_asset and partition = '';
+        end if;
+        if found then
+            v_inputs := v_inputs || json_build_object('asset', v_asset, 'token', v_token, 'data_version', v_version, 'position', v_position);
+        end if;
+    end loop;
+    return array_to_json(v_inputs);
+end $$;
+-- +goose StatementEnd
+
+-- What a granted claim answers.
+-- +goose StatementBegin
+create function granted_v1(p_run text, p_token bigint, p_attempt int, p_body json, p_inputs jsonb, p_cause text, p_tags jsonb)
+returns json language plpgsql stable as $$
+begin
+    return json_build_object('outcome', 'granted', 'token', p_token, 'attempt', p_attempt, 'plan', p_body,
+        'cause', p_cause, 'tags', p_tags, 'inputs', step_inputs_v1(p_run, p_inputs));
 end $$;
 -- +goose StatementEnd
 
 -- An attempt asks for a step: wire.ClaimRequest -> wire.Claim.
 -- +goose StatementBegin
-create function claim_step_v1(p jsonb) returns jsonb language plpgsql as $$
+create function claim_step_v1(p jsonb) returns json language plpgsql as $$
 declare
     v_run       text   := p->>'run';
     v_step      text   := p->>'step';
     v_scheduled bigint := (p->>'scheduled')::bigint;
     v_started   bigint := (p->>'started')::bigint;
     v_worker    text   := coalesce(p->>'worker', '');
-    v_plan      plan_steps;
-    v_runs      runs;
+    v_build     text   := coalesce(p->>'build', '');
+    v_plan      record;
     v_row       steps;
     v_at        timestamptz;
     v_events    jsonb := '[]';
-    v_answer    jsonb;
+    v_answer    json;
     v_holder    jsonb;
-    v_max_lost  int;
     v_error     text;
 begin
-    select * into v_plan from plan_steps where run_id = v_run and step = v_step;
+    select ps.type, ps.shape, ps.assets, ps.partitions, ps.inputs, ps.max_lost, ps.body, r.status, r.cause, r.tags,
+           s.scheduled as known
+    into v_plan
+    from plan_steps ps join runs r using (run_id) left join steps s using (run_id, step)
+    where ps.run_id = v_run and ps.step = v_step;
     if not found then
-        return jsonb_build_object('outcome', 'unknown');
+        return json_build_object('outcome', 'unknown');
     end if;
-    v_max_lost := greatest(coalesce((v_plan.body->>'max_lost_workers')::int, 1), 1);
 
-    select * into v_runs from runs where run_id = v_run;
-    if run_ended_v1(v_runs.status) and reopen_run_v1(v_run, v_scheduled) then
+    -- Nearly every claim is the first of its step, and granted: it inserts the row as it is to be. What follows below
+    -- answers all others.
+    if v_plan.known is null and v_plan.shape = p->>'shape' and not run_ended_v1(v_plan.status) then
+        perform pg_advisory_xact_lock_shared(run_lock_v1(v_run)); -- see begin_step_v1
+        v_at := clock_v1();
+        insert into steps (run_id, step, scheduled, started, token, held, worker, build, first_started_at, claimed_at)
+        select v_run, v_step, v_scheduled, v_started, nextval('step_tokens'), true, v_worker, v_build, v_at, v_at
+        from runs where run_id = v_run and not run_ended_v1(status)
+        on conflict (run_id, step) do nothing returning token into v_row.token;
+        if found then
+            if take_writers_v1(v_run, v_step, v_row.token, v_plan.assets, v_plan.partitions, v_at) is null then
+                return granted_v1(v_run, v_row.token, 1, v_plan.body, v_plan.inputs, v_plan.cause, v_plan.tags);
+            end if;
+            -- It waits: the row becomes what begin_step_v1 makes.
+            update steps
+            set started = 0, token = null, held = false, worker = '', build = '', first_started_at = null, claimed_at = null
+            where run_id = v_run and step = v_step;
+        end if;
+    end if;
+
+    if run_ended_v1(v_plan.status) and reopen_run_v1(v_run, v_scheduled) then
         v_events := v_events || '{"type":"RUN_RESTARTED"}';
     end if;
     v_row := begin_step_v1(v_run, v_step, v_scheduled);
     if v_row.run_id is null then
-        return jsonb_build_object('outcome', 'superseded');
+        return json_build_object('outcome', 'superseded');
     end if;
     v_at := clock_v1();
 
     <<decide>>
     begin
         if v_scheduled = v_row.scheduled and v_row.state = 'done' then
-            v_answer := jsonb_build_object('outcome', 'done', 'result', v_row.result);
+            v_answer := json_build_object('outcome', 'done', 'result', v_row.result);
             exit decide;
         end if;
-        if v_scheduled = v_row.scheduled and v_row.state = 'failed' and v_row.lost >= v_max_lost then
-            v_answer := jsonb_build_object('outcome', 'lost', 'workers', to_jsonb(v_row.lost_workers));
+        if v_scheduled = v_row.scheduled and v_row.state = 'failed' and v_row.lost >= v_plan.max_lost then
+            v_answer := json_build_object('outcome', 'lost', 'workers', to_jsonb(v_row.lost_workers));
             exit decide;
         end if;
         if v_scheduled < v_row.scheduled or v_row.state <> 'open' then
-            v_answer := jsonb_build_object('outcome', 'superseded');
+            v_answer := json_build_object('outcome', 'superseded');
             exit decide;
         end if;
         if v_started < v_row.started then
             -- A zombie, or a retry that another of Temporal's hosts started whose clock is behind. Only Temporal can tell
             -- them apart: it hears nothing from a zombie any more, and starts the retry once again.
-            v_answer := jsonb_build_object('outcome', 'waiting', 'holder', jsonb_build_object('run', v_run, 'step', v_step,
-                'asset', coalesce(v_plan.body->'outputs'->0->>'asset', v_step), 'worker', v_row.worker, 'since', v_row.claimed_at));
+            v_answer := json_build_object('outcome', 'waiting', 'holder', jsonb_build_object('run', v_run, 'step', v_step,
+                'asset', coalesce(v_plan.assets[1], v_step), 'worker', v_row.worker, 'since', v_row.claimed_at));
             exit decide;
         end if;
 
@@ -130,7 +165,7 @@ begin
                 reason_code = 'not_on_this_build',
                 reason = format('worker %s has %s in another shape than the plan: waiting for a build that fits', v_worker, v_plan.type)
             where run_id = v_run and step = v_step;
-            v_answer := jsonb_build_object('outcome', 'other_shape');
+            v_answer := json_build_object('outcome', 'other_shape');
             exit decide;
         end if;
 
@@ -139,7 +174,7 @@ begin
             v_row.lost_workers := v_row.lost_workers || v_row.worker;
             update steps set held = false, lost = v_row.lost, lost_workers = v_row.lost_workers
             where run_id = v_run and step = v_step;
-            if v_row.lost >= v_max_lost then
+            if v_row.lost >= v_plan.max_lost then
                 v_error := format('%s workers died or froze under this step (%s): most likely out of memory, a crash of the process or a lost machine',
                     v_row.lost, array_to_string(v_row.lost_workers, ', '));
                 update steps
@@ -149,7 +184,7 @@ begin
                 perform free_writers_v1(v_run, array[v_step]);
                 v_events := v_events || jsonb_build_object('type', 'STEP_FAILURE', 'step', v_step, 'body',
                     jsonb_build_object('error', jsonb_build_object('message', v_error), 'lost_workers', to_jsonb(v_row.lost_workers)));
-                v_answer := jsonb_build_object('outcome', 'lost', 'workers', to_jsonb(v_row.lost_workers));
+                v_answer := json_build_object('outcome', 'lost', 'workers', to_jsonb(v_row.lost_workers));
                 exit decide;
             end if;
             v_row.held := false;
@@ -160,33 +195,32 @@ begin
             v_holder := null;
         else
             v_row.token := nextval('step_tokens');
-            v_holder := take_writers_v1(v_run, v_step, v_row.token, coalesce(nullif(v_plan.body->'outputs', 'null'), '[]'), v_at);
+            v_holder := take_writers_v1(v_run, v_step, v_row.token, v_plan.assets, v_plan.partitions, v_at);
             if v_holder is not null then
                 update steps
                 set reason_since = case when reason_code = 'waiting_for_writer' then reason_since else v_at end,
                     reason_code = 'waiting_for_writer',
                     reason = format('waits for step %s of run %s, which is writing %s', v_holder->>'step', v_holder->>'run', v_holder->>'asset')
                 where run_id = v_run and step = v_step;
-                v_answer := jsonb_build_object('outcome', 'waiting', 'holder', v_holder);
+                v_answer := json_build_object('outcome', 'waiting', 'holder', v_holder);
                 exit decide;
             end if;
             update steps
-            set token = v_row.token, started = v_started, held = true, worker = v_worker, build = coalesce(p->>'build', ''),
+            set token = v_row.token, started = v_started, held = true, worker = v_worker, build = v_build,
                 first_started_at = coalesce(v_row.first_started_at, v_at),
                 claimed_at = v_at, reason_code = '', reason = '', reason_since = null
             where run_id = v_run and step = v_step;
         end if;
-        v_answer := jsonb_build_object('outcome', 'granted', 'token', v_row.token, 'attempt', v_row.failures + 1,
-            'plan', v_plan.body, 'cause', v_runs.cause, 'tags', v_runs.tags,
-            'inputs', case when v_plan.body ? 'inputs' then step_inputs_v1(v_run, v_plan.body->'inputs') else '[]' end);
+        v_answer := granted_v1(v_run, v_row.token, v_row.failures + 1, v_plan.body, v_plan.inputs, v_plan.cause, v_plan.tags);
     end decide;
 
-    perform append_events_v1(v_run, v_runs.cause, v_events);
+    perform append_events_v1(v_run, v_plan.cause, v_events);
     return v_answer;
 end $$;
 -- +goose StatementEnd
 
 -- +goose Down
 drop function claim_step_v1(jsonb);
+drop function granted_v1(text, bigint, int, json, jsonb, text, jsonb);
 drop function step_inputs_v1(text, jsonb);
-drop function take_writers_v1(text, text, bigint, jsonb, timestamptz);
+drop function take_writers_v1(text, text, bigint, text[], text[], timestamptz);
