@@ -101,7 +101,7 @@ func (l *lowering) compute(c *compute) (plan.Compute, error) {
 		optional[out.name] = out.optional
 	}
 	var err error
-	lowered.Shape, err = plan.ShapeOf(lowered.Inputs, lowered.Outputs, optional, c.canSubset)
+	lowered.Shape, err = plan.ShapeOf(&lowered, optional)
 	if err != nil {
 		return plan.Compute{}, fmt.Errorf("%s: %w", c.object(), err)
 	}

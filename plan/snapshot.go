@@ -281,9 +281,10 @@ func (s *Snapshot) Hash() (string, error) {
 	return hashOf(data), nil
 }
 
-// ShapeOf is the hash of what a plan relies on in a compute: inputs, outputs and which are optional.
-// Go types and config are not part of it: a plan says nothing of them.
-func ShapeOf(inputs []Input, outputs []string, optional map[string]bool, canSubset bool) (string, error) {
+// ShapeOf is the hash of what a plan relies on in a compute: inputs, outputs and which are optional, and how it hangs on
+// a dynamic output. optional are the keys of its optional assets. Go types and config are not part of it: a plan says
+// nothing of them.
+func ShapeOf(compute *Compute, optional map[string]bool) (string, error) {
 	type output struct {
 		Key      string `json:"key"`
 		Optional bool   `json:"optional,omitempty"`
@@ -292,8 +293,16 @@ func ShapeOf(inputs []Input, outputs []string, optional map[string]bool, canSubs
 		Inputs    []Input  `json:"inputs"`
 		Outputs   []output `json:"outputs"`
 		CanSubset bool     `json:"can_subset"`
-	}{Inputs: inputs, CanSubset: canSubset}
-	for _, key := range outputs {
+		Op        bool     `json:"op,omitempty"`
+		Optional  bool     `json:"optional,omitempty"`
+		FanOut    bool     `json:"fan_out,omitempty"`
+		Over      string   `json:"over,omitempty"`
+		NoValue   bool     `json:"no_value,omitempty"`
+	}{
+		Inputs: compute.Inputs, CanSubset: compute.CanSubset,
+		Op: compute.Op, Optional: compute.Optional, FanOut: compute.FanOut, Over: compute.Over, NoValue: compute.NoValue,
+	}
+	for _, key := range compute.Outputs {
 		shape.Outputs = append(shape.Outputs, output{key, optional[key]})
 	}
 	data, err := json.Marshal(shape)
