@@ -67,14 +67,14 @@ func (h *heartbeat) Previous() *step.StagedOutputs {
 }
 
 // Beat sends a heartbeat when one is due, or at once when there is something new to carry.
-func (h *heartbeat) Beat(staged *step.StagedOutputs) {
-	if time.Since(h.lastSent) < beatInterval && staged == h.sent {
+func (h *heartbeat) Beat(beat step.Beat) {
+	if time.Since(h.lastSent) < beatInterval && beat.StagedOutputs == h.sent {
 		return
 	}
-	h.lastSent, h.sent = time.Now(), staged
+	h.lastSent, h.sent = time.Now(), beat.StagedOutputs
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.activity), beatTimeout)
 	defer cancel()
-	err := h.client.RecordActivityHeartbeat(ctx, h.token, details(staged)...)
+	err := h.client.RecordActivityHeartbeat(ctx, h.token, details(beat)...)
 	if err == nil {
 		h.lastHeard = h.lastSent
 		return
@@ -84,7 +84,7 @@ func (h *heartbeat) Beat(staged *step.StagedOutputs) {
 	case temporal.IsCanceledError(err):
 		// First, so that this is the cause. The SDK must hear it too: only then does it report the activity as cancelled.
 		h.cancel(errCanceled)
-		activity.RecordHeartbeat(h.activity, details(staged)...)
+		activity.RecordHeartbeat(h.activity, details(beat)...)
 	case errors.Is(err, activity.ErrActivityPaused):
 		h.cancel(errPaused)
 	case errors.Is(err, activity.ErrActivityReset):
@@ -116,13 +116,16 @@ func (h *heartbeat) concedeInTime() {
 const maxDetails = 1 << 20
 
 // details are what a heartbeat carries. More than it can carry is left out: a next attempt then computes again.
-func details(staged *step.StagedOutputs) []any {
-	if staged == nil {
+func details(beat step.Beat) []any {
+	if beat == (step.Beat{}) {
 		return nil
 	}
-	data, err := json.Marshal(staged)
+	data, err := json.Marshal(beat)
 	if err != nil || len(data) > maxDetails {
-		return nil
+		if beat.StagedOutputs == nil {
+			return nil
+		}
+		return details(step.Beat{Progress: beat.Progress})
 	}
 	return []any{json.RawMessage(data)}
 }

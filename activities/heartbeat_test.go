@@ -14,7 +14,7 @@ import (
 func TestHeartbeatCarriesWhatIsStagedUpToItsLimit(t *testing.T) {
 	t.Parallel()
 	staged := &step.StagedOutputs{Outputs: []wire.CommittedOutput{{Asset: "report", Location: "report/1"}}, Attempt: 1}
-	carried := details(staged)
+	carried := details(step.Beat{StagedOutputs: staged, Progress: &step.Progress{Done: 1, Total: 2}})
 	require.Len(t, carried, 1)
 	data, err := json.Marshal(carried[0])
 	require.NoError(t, err)
@@ -25,6 +25,8 @@ func TestHeartbeatCarriesWhatIsStagedUpToItsLimit(t *testing.T) {
 	text, err := json.Marshal(strings.Repeat("x", maxDetails))
 	require.NoError(t, err)
 	staged.Outputs[0].Metadata = []wire.Metadatum{{Label: "summary", Type: wire.MetadataMarkdown, Value: text}}
-	require.Nil(t, details(staged), "Temporal would fail the activity")
-	require.Nil(t, details(nil))
+	carried = details(step.Beat{StagedOutputs: staged, Progress: &step.Progress{Done: 1, Total: 2}})
+	require.Equal(t, []any{json.RawMessage(`{"progress":{"done":1,"total":2}}`)}, carried, "Temporal would fail the activity")
+	require.Nil(t, details(step.Beat{StagedOutputs: staged}))
+	require.Nil(t, details(step.Beat{}))
 }

@@ -46,15 +46,35 @@ type Resumer interface {
 	Resume(ctx Context, at Slot, location string) (Staged, error)
 }
 
-// Slot is where one value of one asset goes. Token grows with each attempt at it, across retries,
-// resets and runs: a store that can compare refuses a smaller one, one that cannot puts it into the name.
+// Slot is where one value goes: of an asset, or the output of an op, which belongs to a step of a run. Token grows with each
+// attempt at it, across retries, resets and runs: a store that can compare refuses a smaller one, one that cannot puts
+// it into the name.
 type Slot struct {
-	// Asset is the key, its parts joined by "/".
+	// Asset is the key, its parts joined by "/"; "" for an op's output.
 	Asset string
 	// Partition is the partition's key; "" for an asset without partitions.
 	Partition string
+	// Run and Step name the step that stores an op's output, such as "etl.clean" or "etl.clean[page_3]"; Key is the
+	// element's key in a dynamic output. All are "" for an asset.
+	Run, Step, Key string
 	// Token names the attempt that stored the value.
 	Token int64
+	// Location is where the value lies, as [Staged] said when it was stored. It is set where a recorded value is loaded; it
+	// does not tell slots apart.
+	Location string
+}
+
+// String names the slot for messages: "routes", "routes [2001-01-01]", "op etl.clean of run r1", "op pages (p1) of run r1".
+func (s Slot) String() string {
+	switch {
+	case s.Asset != "" && s.Partition != "":
+		return s.Asset + " [" + s.Partition + "]"
+	case s.Asset != "":
+		return s.Asset
+	case s.Key != "":
+		return "op " + s.Step + " (" + s.Key + ") of run " + s.Run
+	}
+	return "op " + s.Step + " of run " + s.Run
 }
 
 // ErrNotStored is returned or wrapped by Load and Resume when nothing lies in the slot.

@@ -327,5 +327,5 @@ func (m *materialization) step(ctx context.Context, runner *step.Runner, planned
 // silentHeart is a heartbeat that nobody hears: nobody takes over a step in process.
 type silentHeart struct{}
 
-func (silentHeart) Beat(*step.StagedOutputs)      {}
+func (silentHeart) Beat(step.Beat)                {}
 func (silentHeart) Previous() *step.StagedOutputs { return nil }

@@ -31,6 +31,7 @@ func (m *memory) Stage(_ Context, at Slot, value any) (Staged, error) {
 
 // Load copies the value itself, nothing it refers to.
 func (m *memory) Load(_ Context, at Slot, into any) error {
+	at.Location = ""
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	value, ok := m.values[at]
@@ -52,7 +53,7 @@ type memoryStaged struct {
 	value  any
 }
 
-func (s *memoryStaged) Location() string { return "memory:" + s.at.Asset }
+func (s *memoryStaged) Location() string { return "memory:" + s.at.String() }
 
 func (s *memoryStaged) Publish(Context) error {
 	s.memory.mutex.Lock()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/perdure-io/perdure/internal/step"
 )
@@ -12,16 +13,17 @@ import (
 type scope struct {
 	context Context
 	runtime *Runtime
-	// attempt is nil where a resource is opened.
+	// attempt and compute are nil where a resource is opened.
 	attempt *step.Attempt
+	compute *compute
 	// config is the resolved config of what runs here; nil stands for the defaults.
 	config json.RawMessage
 	// resources are the resolved configs of resources, by name; others have their defaults.
 	resources map[string]json.RawMessage
 }
 
-func newScope(r *Runtime, a *step.Attempt, context Context) *scope {
-	return &scope{context: context, runtime: r, attempt: a, config: a.Plan.Config, resources: a.Plan.Resources}
+func newScope(r *Runtime, c *compute, a *step.Attempt, context Context) *scope {
+	return &scope{context: context, runtime: r, compute: c, attempt: a, config: a.Plan.Config, resources: a.Plan.Resources}
 }
 
 // given is what stands in a source's place, in process only.
@@ -32,10 +34,38 @@ func (s *scope) given(n need) (any, bool) {
 // leftOut says whether a member of All has nothing to load: it, or what it is made of, was not emitted.
 func (s *scope) leftOut(n need) bool {
 	left := false
-	n.each(func(n need) bool { _, ok := s.given(n); return ok || n.kind == needAll }, func(n need) {
-		left = left || n.kind == needAsset && s.notEmitted(n.asset)
+	n.each(func(n need) bool {
+		_, replaced := s.given(n)
+		return replaced || n.kind == needAll || n.kind == needOrElse || n.kind == needCollect
+	}, func(n need) {
+		left = left || n.kind == needAsset && s.notEmitted(n.asset) || n.node != nil && s.noOutput(n)
 	})
 	return left
+}
+
+// nothingOf says whether there is nothing to load of a source that has a value in its place.
+func (s *scope) nothingOf(n need) bool {
+	if _, replaced := s.given(n); replaced {
+		return false
+	}
+	switch n.kind {
+	case needAll:
+		return !slices.ContainsFunc(n.parts, func(part need) bool { return !s.leftOut(part) })
+	case needCollect:
+		return s.noOutput(n)
+	case needView:
+		return s.nothingOf(n.parts[0])
+	default:
+		return s.leftOut(n)
+	}
+}
+
+// noOutput says whether an op has stored nothing of what this step would load.
+func (s *scope) noOutput(n need) bool {
+	if peer := s.compute.peer(n.node); len(peer.outs) > 0 {
+		return s.notEmitted(peer.outs[0])
+	}
+	return !n.node.noValue() && len(s.outputsOf(n.node, n.kind)) == 0
 }
 
 // notEmitted says whether an asset of this run, or an optional one, has no materialization for this step.
@@ -74,34 +104,32 @@ func (s *scope) load(a *asset, into any) error {
 	if err != nil {
 		return err
 	}
-	err = reader.Load(s.context, Slot{Asset: a.name, Partition: version.Partition, Token: version.Token}, into)
+	err = reader.Load(s.context, Slot{Asset: a.name, Partition: version.Partition, Token: version.Token, Location: version.Location}, into)
 	if errors.Is(err, ErrNotStored) && a.external && !found {
 		return fmt.Errorf("%w (external asset: is it where its IO manager looks?)", err)
 	}
 	return err
 }
 
-// manager is the opened IO manager of an asset that is made here.
-func (s *scope) manager(a *asset) (IOManager, error) {
-	reader, err := s.reader(a)
-	manager, _ := reader.(IOManager) // it is one: no other option of such an asset than StoredBy gives it
-	return manager, err
-}
-
 // reader is the opened manager that loads an asset.
 func (s *scope) reader(a *asset) (InputManager, error) {
-	if a.store == nil || s.runtime.inProcess.keeps(a) {
+	return s.opened(a.store, a.object(), s.runtime.inProcess.keeps(a))
+}
+
+// opened is the manager of a storage; the process's own where there is none, or inMemory.
+func (s *scope) opened(store *storage, object string, inMemory bool) (InputManager, error) {
+	if store == nil || inMemory {
 		if s.runtime.environment.Storage == nil {
-			return nil, fmt.Errorf("asset %q has no IO manager: give it StoredBy, or configure a default storage", a.name)
+			return nil, fmt.Errorf("%s has no IO manager: give it StoredBy, or configure a default storage", object)
 		}
 		return s.runtime.environment.Storage, nil
 	}
-	reader, err := a.store.open(s)
+	reader, err := store.open(s)
 	if err != nil {
 		return nil, err
 	}
 	if reader == nil {
-		return nil, fmt.Errorf("the IO manager of asset %q is nil: its resource's function returned nil without an error", a.name)
+		return nil, fmt.Errorf("the IO manager of %s is nil: its resource's function returned nil without an error", object)
 	}
 	return reader, nil
 }

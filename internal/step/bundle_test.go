@@ -37,7 +37,7 @@ type bundle struct {
 	storeReports []wire.Metadatum
 
 	previous *StagedOutputs
-	beats    []*StagedOutputs
+	beats    []Beat
 }
 
 func newBundle(outputs ...plan.Output) *bundle {
@@ -102,10 +102,10 @@ func (b *bundle) Release(_ context.Context, _ wire.Fence, reason string) error {
 	return nil
 }
 
-func (b *bundle) Beat(staged *StagedOutputs) {
+func (b *bundle) Beat(beat Beat) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.beats = append(b.beats, staged)
+	b.beats = append(b.beats, beat)
 }
 
 func (b *bundle) Previous() *StagedOutputs { return b.previous }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
@@ -29,10 +30,14 @@ type Code struct {
 	Resume func(a *Attempt, slot Slot, location string) (Staged, error)
 }
 
-// Slot is where one value goes.
+// Slot is where one value goes: an asset's, or the output of an op's step, whose Asset is "".
 type Slot struct {
 	Asset, Partition string
-	Token            int64
+	// Run and Step are those of an op's output, Key the element's in a dynamic one; "" for an asset.
+	Run, Step, Key string
+	Token          int64
+	// Location is where the value lies, as its record says; it is set to load, and "" to store.
+	Location string
 }
 
 // Staged is a value that is written and not yet published.
@@ -45,7 +50,10 @@ type Staged interface {
 
 // Output is one value that the user's function produced.
 type Output struct {
+	// Asset is "" for the value of an op.
 	Asset string
+	// Key is the element's of a dynamic output; "" otherwise.
+	Key   string
 	Value any
 	// Metadata is what the function reported for this output alone.
 	Metadata []wire.Metadatum
@@ -57,20 +65,29 @@ type Output struct {
 type Attempt struct {
 	context.Context
 	Plan plan.Step
-	// Run and Cause are ids; Tags the run's.
+	// Run and Cause are ids; Tags and Job the run's.
 	Run   string
 	Cause string
 	Tags  map[string]string
+	Job   string
+	// Step is the step's key: of a mapped one Plan.Key[MappingKey].
+	Step string
+	// MappingKey is the key of a dynamic output that the step is for; "" when it is not mapped.
+	MappingKey string
 	// Number counts failures of the user's function, from 1.
 	Number int
 	// Token names what this attempt stages.
 	Token int64
 	// Inputs are the materializations to load, by asset key.
 	Inputs map[string]wire.InputVersion
+	// Values are the outputs of ops to load: see [Attempt.ValuesOf].
+	Values []wire.StepValue
 	Log    *slog.Logger
 
 	reported    []wire.Metadatum
 	dataVersion string
+	// live is what the runner sees while the function still runs; nil outside a runner.
+	live *live
 }
 
 // Report adds metadata to every output of the step.
@@ -86,4 +103,32 @@ func (a *Attempt) Requested() []string {
 		keys[i] = output.Asset
 	}
 	return keys
+}
+
+// ValuesOf are the stored outputs of an op's step that this one loads: of a plain step one, or none when it was not
+// emitted; of one that is mapped, or has a dynamic output, the one for this step's mapping key, or all in the order of
+// emission without those that were not emitted.
+func (a *Attempt) ValuesOf(stepKey string, take plan.Take) []wire.StepValue {
+	instance := func(key string) string { return stepKey + "[" + key + "]" }
+	var found []wire.StepValue
+	for _, value := range a.Values {
+		var taken bool
+		switch take {
+		case plan.TakeKey:
+			taken = value.Step == stepKey && value.Key == a.MappingKey || value.Step == instance(a.MappingKey)
+		case plan.TakeAll:
+			taken = value.Step == stepKey && value.Key != "" || strings.HasPrefix(value.Step, stepKey+"[")
+		default:
+			taken = value.Step == stepKey && value.Key == ""
+		}
+		if taken {
+			found = append(found, value)
+		}
+	}
+	return found
+}
+
+// ValueSlot is where a stored output of an op's step lies.
+func ValueSlot(value wire.StepValue) Slot {
+	return Slot{Run: value.Run, Step: value.Step, Key: value.Key, Token: value.Token, Location: value.Location}
 }

@@ -21,15 +21,24 @@ type Ledger interface {
 // Heartbeat tells whoever watches the attempt that it lives, and carries what it has staged to the
 // next attempt.
 type Heartbeat interface {
-	// Beat is called about every second; staged is nil until outputs are staged.
-	Beat(staged *StagedOutputs)
+	// Beat is called about every second.
+	Beat(Beat)
 	// Previous is what the last attempt of the same scheduling had staged when it was lost; nil when nothing.
 	Previous() *StagedOutputs
 }
 
-// StagedOutputs is what a heartbeat carries: all that a commit needs but the fence.
+// Beat is what a heartbeat says. Written as JSON it is one flat object.
+type Beat struct {
+	// StagedOutputs are nil until outputs are staged.
+	*StagedOutputs
+	// Progress is what the function said last of how far it is; nil when it said nothing.
+	Progress *Progress `json:"progress,omitempty"`
+}
+
+// StagedOutputs is what a heartbeat carries to a next attempt: all that a commit needs but the fence.
 type StagedOutputs struct {
 	Outputs []wire.CommittedOutput `json:"outputs"`
 	Result  wire.StepResult        `json:"result"`
+	Events  []wire.StepEvent       `json:"events,omitempty"`
 	Attempt int                    `json:"attempt"`
 }

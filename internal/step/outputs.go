@@ -3,56 +3,15 @@ package step
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"sync"
+	"strconv"
 	"time"
 
 	"github.com/perdure-io/perdure/wire"
 )
-
-// progress is what the heartbeat carries, written by the attempt and read by the beating goroutine.
-type progress struct {
-	mu      sync.Mutex
-	staged  *StagedOutputs
-	carried bool // a heartbeat may have shown it to a next attempt
-}
-
-// store replaces what is to be carried; nil is nothing.
-func (p *progress) store(outputs *StagedOutputs) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.staged, p.carried = outputs, false
-}
-
-// inherit goes on carrying what an earlier attempt's heartbeat did.
-func (p *progress) inherit(outputs *StagedOutputs) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.staged, p.carried = outputs, outputs != nil
-}
-
-// carry is what a heartbeat takes along.
-func (p *progress) carry() *StagedOutputs {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.carried = p.carried || p.staged != nil
-	return p.staged
-}
-
-// withdraw keeps heartbeats from carrying what is staged. False means that one may have done so already: a next attempt
-// may publish it, or have published it.
-func (p *progress) withdraw() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.carried {
-		return false
-	}
-	p.staged = nil
-	return true
-}
 
 // stagedStep is a step whose outputs are all written and not yet published.
 type stagedStep struct {
@@ -60,108 +19,153 @@ type stagedStep struct {
 	record  *StagedOutputs
 }
 
-// check compares what the function returned with what the step was asked for.
-func (e *execution) check(outputs []Output) (notEmitted []string, err error) {
-	var problems []error
-	requested := e.attempt.Requested()
-	seen := make(map[string]bool, len(outputs))
-	for _, output := range outputs {
-		switch {
-		case !slices.Contains(requested, output.Asset):
-			problems = append(problems, fmt.Errorf("returned output %q, which was not requested (requested: %s)", output.Asset, strings.Join(requested, ", ")))
-		case seen[output.Asset]:
-			problems = append(problems, fmt.Errorf("returned output %q twice", output.Asset))
-		}
-		seen[output.Asset] = true
-	}
-	for _, output := range e.attempt.Plan.Outputs {
-		switch {
-		case seen[output.Asset]:
-		case output.Optional:
-			notEmitted = append(notEmitted, output.Asset)
-		default:
-			problems = append(problems, fmt.Errorf("did not return the required output %q", output.Asset))
-		}
-	}
-	return notEmitted, errors.Join(problems...)
-}
-
 // stage writes every output under the attempt's token. What it wrote is discarded when one fails.
 func (e *execution) stage(ctx context.Context, outputs []Output) (*stagedStep, error) {
-	notEmitted, err := e.check(outputs)
+	given, err := e.check(outputs)
 	if err != nil {
 		return nil, err
 	}
-	staged := &stagedStep{record: &StagedOutputs{Attempt: e.attempt.Number, Result: wire.StepResult{Recorded: true, NotEmitted: notEmitted}}}
-	for _, output := range outputs {
+	record := &StagedOutputs{
+		Attempt: e.attempt.Number, Events: e.attempt.live.recorded(),
+		Result: wire.StepResult{Recorded: true, NotEmitted: given.notEmitted, Keys: given.keys},
+	}
+	ofOp := e.attempt.Plan.Op && len(e.attempt.Plan.Outputs) == 0
+	reported := e.attempt.reported
+	if ofOp && (e.attempt.Plan.NoValue || e.attempt.Plan.FanOut) {
+		// There is not one output that it could stand with.
+		if record.Events, err = withMetadata(record.Events, reported); err != nil {
+			return nil, err
+		}
+		reported = nil
+	}
+	if ofOp && e.attempt.Plan.NoValue {
+		outputs = nil
+	}
+	staged := &stagedStep{record: record, handles: make([]Staged, len(outputs))}
+	record.Outputs = make([]wire.CommittedOutput, len(outputs))
+	err = inParallel(len(outputs), func(i int) error {
+		output := outputs[i]
 		// What the store reports is about this output alone.
 		own := *e.attempt
 		own.reported, own.dataVersion = nil, ""
-		handle, err := e.code.Stage(&own, Slot{Asset: output.Asset, Token: e.attempt.Token}, output.Value)
+		handle, err := e.code.Stage(&own, e.slotOf(output), output.Value)
 		if err != nil {
-			e.discard(ctx, staged.handles)
-			return nil, fmt.Errorf("store %q: %w", output.Asset, err)
+			return fmt.Errorf("store %s: %w", e.nameOf(output.Asset, output.Key), err)
 		}
-		staged.handles = append(staged.handles, handle)
-		output.Metadata = slices.Concat(own.reported, e.attempt.reported, output.Metadata)
+		staged.handles[i] = handle
+		output.Metadata = slices.Concat(own.reported, reported, output.Metadata)
 		output.DataVersion = cmp.Or(output.DataVersion, own.dataVersion)
-		staged.record.Outputs = append(staged.record.Outputs, e.describe(output, handle))
-		staged.record.Result.Materialized = append(staged.record.Result.Materialized, output.Asset)
+		record.Outputs[i] = e.describe(output, handle)
+		return nil
+	})
+	if err != nil {
+		e.discard(ctx, staged.handles)
+		return nil, err
 	}
-	e.progress.store(staged.record)
+	for _, output := range record.Outputs {
+		if output.Asset != "" {
+			record.Result.Materialized = append(record.Result.Materialized, output.Asset)
+		}
+	}
+	e.carried.store(record)
 	return staged, nil
+}
+
+// eventStepOutput tells what was reported by a step whose outputs cannot show it.
+const eventStepOutput = "STEP_OUTPUT"
+
+// withMetadata adds the event that shows reported metadata, if there is any.
+func withMetadata(events []wire.StepEvent, reported []wire.Metadatum) ([]wire.StepEvent, error) {
+	if len(reported) == 0 {
+		return events, nil
+	}
+	body, err := json.Marshal(map[string]any{"metadata": lastOfEachLabel(reported)})
+	if err != nil {
+		return nil, fmt.Errorf("write the reported metadata: %w", err)
+	}
+	return append(events, wire.StepEvent{Type: eventStepOutput, Body: body}), nil
+}
+
+// slotOf is where an output of this attempt goes.
+func (e *execution) slotOf(output Output) Slot {
+	slot := Slot{Asset: output.Asset, Token: e.attempt.Token}
+	if output.Asset == "" {
+		slot.Run, slot.Step, slot.Key = e.attempt.Run, e.attempt.Step, output.Key
+	}
+	return slot
+}
+
+// nameOf is an output in a message.
+func (e *execution) nameOf(asset, key string) string {
+	switch {
+	case asset != "":
+		return strconv.Quote(asset)
+	case key != "":
+		return fmt.Sprintf("element %q of op %q", key, e.attempt.Step)
+	}
+	return fmt.Sprintf("the value of op %q", e.attempt.Step)
 }
 
 func (e *execution) describe(output Output, handle Staged) wire.CommittedOutput {
 	described := wire.CommittedOutput{
-		Asset: output.Asset, SlotToken: e.attempt.Token, Location: handle.Location(),
-		Metadata: lastOfEachLabel(output.Metadata),
-		Inputs:   inputVersions(e.attempt.Plan, e.attempt.Inputs),
+		Asset: output.Asset, Key: output.Key, SlotToken: e.attempt.Token, Location: handle.Location(),
+		Metadata:    lastOfEachLabel(output.Metadata),
+		DataVersion: cmp.Or(output.DataVersion, e.attempt.dataVersion),
 	}
+	if output.Asset == "" {
+		described.DataVersion = cmp.Or(described.DataVersion, e.attempt.opVersion())
+		return described
+	}
+	described.Inputs = inputVersions(e.attempt.Plan, e.attempt.Inputs)
 	for _, planned := range e.attempt.Plan.Outputs {
 		if planned.Asset == output.Asset {
 			described.Partition, described.CodeVersion = planned.Partition, planned.CodeVersion
 		}
 	}
-	switch {
-	case output.DataVersion != "":
-		described.DataVersion = output.DataVersion
-	case e.attempt.dataVersion != "":
-		described.DataVersion = e.attempt.dataVersion
-	default:
-		described.DataVersion = dataVersion(described.CodeVersion, e.attempt.Run, described.Inputs)
+	if described.DataVersion == "" {
+		described.DataVersion = dataVersion(cmp.Or(described.CodeVersion, e.attempt.Run), described.Inputs, e.attempt.Values)
 	}
 	return described
+}
+
+// previous is what a lost attempt of the same scheduling had staged; nil when nothing.
+func (e *execution) previous() *StagedOutputs {
+	if previous := e.heartbeat.Previous(); previous != nil && len(previous.Outputs) > 0 {
+		return previous
+	}
+	return nil
 }
 
 // resume takes over what a lost attempt of the same scheduling had staged, so that its work is
 // published and not done again. nil means that there is nothing to take over.
 func (e *execution) resume(ctx context.Context) (*stagedStep, error) {
-	previous := e.heartbeat.Previous()
-	if previous == nil || len(previous.Outputs) == 0 {
+	previous := e.previous()
+	if previous == nil {
 		return nil, nil
 	}
-	staged := &stagedStep{record: previous}
-	for _, output := range previous.Outputs {
-		slot := Slot{Asset: output.Asset, Partition: output.Partition, Token: output.SlotToken}
-		handle, err := e.code.Resume(e.attempt, slot, output.Location)
-		switch {
-		case errors.Is(err, ErrNotResumable):
-			e.progress.store(nil)
-			return nil, nil
-		case err != nil && ctx.Err() != nil:
-			return nil, e.interrupted(ctx)
-		case errors.Is(err, ErrUnavailable):
-			return nil, e.fail(ctx, fmt.Errorf("find again what an earlier attempt staged of %q: %w", output.Asset, err))
-		case err != nil:
-			e.attempt.Log.Warn("what an earlier attempt staged is not usable, computing again", "asset", output.Asset, "error", err)
-			e.progress.store(nil)
-			return nil, nil
+	staged := &stagedStep{record: previous, handles: make([]Staged, len(previous.Outputs))}
+	err := inParallel(len(previous.Outputs), func(i int) (err error) {
+		output := previous.Outputs[i]
+		slot := e.slotOf(Output{Asset: output.Asset, Key: output.Key})
+		slot.Partition, slot.Token = output.Partition, output.SlotToken
+		if staged.handles[i], err = e.code.Resume(e.attempt, slot, output.Location); err != nil {
+			return fmt.Errorf("find again what an earlier attempt staged of %s: %w", e.nameOf(output.Asset, output.Key), err)
 		}
-		staged.handles = append(staged.handles, handle)
+		return nil
+	})
+	switch {
+	case err == nil:
+		e.attempt.Log.Info("publishing what an earlier attempt had staged")
+		return staged, nil
+	case ctx.Err() != nil:
+		return nil, e.interrupted(ctx)
+	case errors.Is(err, ErrUnavailable):
+		return nil, e.fail(ctx, err)
+	case !errors.Is(err, ErrNotResumable):
+		e.attempt.Log.Warn("what an earlier attempt staged is not usable, computing again", "error", err)
 	}
-	e.attempt.Log.Info("publishing what an earlier attempt had staged")
-	return staged, nil
+	e.carried.store(nil)
+	return nil, nil
 }
 
 // publish makes the outputs visible and commits. A refused commit leaves nothing that anybody reads:
@@ -182,10 +186,15 @@ func (e *execution) publish(ctx context.Context, staged *stagedStep) (wire.StepR
 			return wire.StepResult{}, err
 		}
 	}
-	for i, handle := range staged.handles {
-		if err := handle.Publish(ctx); err != nil {
-			return wire.StepResult{}, e.fail(ctx, fmt.Errorf("publish %q: %w", staged.record.Outputs[i].Asset, err))
+	err := inParallel(len(staged.handles), func(i int) error {
+		if err := staged.handles[i].Publish(ctx); err != nil {
+			output := staged.record.Outputs[i]
+			return fmt.Errorf("publish %s: %w", e.nameOf(output.Asset, output.Key), err)
 		}
+		return nil
+	})
+	if err != nil {
+		return wire.StepResult{}, e.fail(ctx, err)
 	}
 	return e.commit(ctx, staged)
 }
@@ -196,7 +205,7 @@ func (e *execution) commit(ctx context.Context, staged *stagedStep) (wire.StepRe
 	err := e.patiently(ctx, "commit", e.runner.Patience, func() (err error) {
 		committed, err = e.runner.Ledger.Commit(ctx, wire.Commit{
 			Fence: e.fence, Outputs: staged.record.Outputs, Result: staged.record.Result,
-			Build: e.runner.Build, Worker: e.runner.Worker, Attempt: staged.record.Attempt,
+			Build: e.runner.Build, Worker: e.runner.Worker, Attempt: staged.record.Attempt, Events: staged.record.Events,
 		})
 		unheard = unheard || err != nil
 		return err
@@ -221,7 +230,7 @@ func (e *execution) commit(ctx context.Context, staged *stagedStep) (wire.StepRe
 // abandon discards what was staged for nothing, unless another attempt may have found it by the heartbeat: that one
 // publishes and commits the very same values, which are then no longer this attempt's to remove.
 func (e *execution) abandon(ctx context.Context, staged *stagedStep) {
-	if e.progress.withdraw() {
+	if e.carried.withdraw() {
 		e.discard(ctx, staged.handles)
 	}
 }
@@ -229,11 +238,15 @@ func (e *execution) abandon(ctx context.Context, staged *stagedStep) {
 // discard removes staged values; what cannot be removed is only left behind, so it is logged.
 func (e *execution) discard(ctx context.Context, handles []Staged) {
 	ctx = context.WithoutCancel(ctx)
-	for _, handle := range handles {
-		if err := handle.Discard(ctx); err != nil {
-			e.attempt.Log.Warn("staged output was not discarded", "location", handle.Location(), "error", err)
+	_ = inParallel(len(handles), func(i int) error { //nolint:errcheck // no call returns one: the others are still to be discarded
+		if handles[i] == nil {
+			return nil
 		}
-	}
+		if err := handles[i].Discard(ctx); err != nil {
+			e.attempt.Log.Warn("staged output was not discarded", "location", handles[i].Location(), "error", err)
+		}
+		return nil
+	})
 }
 
 // lastOfEachLabel keeps what was said last under each label: the function says it of one output after it said it of

@@ -53,9 +53,9 @@ type Identity struct {
 // Run makes one attempt: it returns what the step materialized, now or in an earlier attempt, or one
 // of the package's errors.
 func (r *Runner) Run(ctx context.Context, code *Code, id Identity, heartbeat Heartbeat) (result wire.StepResult, err error) {
-	e := &execution{runner: r, code: code, id: id, heartbeat: heartbeat, log: r.Log.With("run", id.Run, "step", id.Step)}
+	e := &execution{runner: r, code: code, id: id, heartbeat: heartbeat, live: &live{}, log: r.Log.With("run", id.Run, "step", id.Step)}
 	// Until it is known to be of no use, the heartbeat keeps what an earlier attempt had staged.
-	e.progress.inherit(heartbeat.Previous())
+	e.carried.inherit(e.previous())
 	stop := e.keepBeating(ctx)
 	defer stop()
 	defer func() {
@@ -89,7 +89,9 @@ type execution struct {
 	fence     wire.Fence
 	claimedAt time.Time
 	released  bool
-	progress  progress
+	carried   carried
+	// live is what the function tells while it runs.
+	live *live
 }
 
 // claim asks for the step. A non-nil result means that it is already done.
@@ -149,9 +151,10 @@ func (e *execution) begin(ctx context.Context, claim wire.Claim) error {
 	}
 	e.claimedAt = time.Now()
 	e.attempt = &Attempt{
-		Context: ctx, Plan: step, Run: e.id.Run, Cause: claim.Cause, Tags: claim.Tags,
-		Number: claim.Attempt, Token: claim.Token, Inputs: inputs,
-		Log: e.log.With("attempt", claim.Attempt),
+		Context: ctx, Plan: step, Run: e.id.Run, Cause: claim.Cause, Tags: claim.Tags, Job: claim.Job,
+		Step: e.id.Step, MappingKey: claim.MappingKey,
+		Number: claim.Attempt, Token: claim.Token, Inputs: inputs, Values: claim.Values,
+		Log: e.log.With("attempt", claim.Attempt), live: e.live,
 	}
 	return nil
 }
@@ -166,7 +169,7 @@ func (e *execution) keepBeating(ctx context.Context) (stop func()) {
 		for {
 			select {
 			case <-ticker.C:
-				e.heartbeat.Beat(e.progress.carry())
+				e.heartbeat.Beat(Beat{StagedOutputs: e.carried.carry(), Progress: e.live.shown()})
 			case <-done:
 				return
 			case <-ctx.Done():
