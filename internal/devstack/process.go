@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	childprocess "github.com/perdure-io/perdure/internal/process"
 )
 
 const (
@@ -44,8 +46,8 @@ func startProcess(name string, cmd *exec.Cmd, logFile string, deathSignal syscal
 	}
 	defer func() { _ = log.Close() }() // the child holds its own copy
 	cmd.Stdout, cmd.Stderr = log, log
-	detach(cmd, deathSignal)
-	if err := Spawn(cmd); err != nil {
+	childprocess.Detach(cmd, deathSignal)
+	if err := childprocess.Spawn(cmd); err != nil {
 		return nil, fmt.Errorf("start %s (%s): %w", name, cmd.Path, err)
 	}
 	p := &process{name: name, cmd: cmd, logFile: logFile, logFrom: from, started: time.Now(), ended: make(chan struct{})}

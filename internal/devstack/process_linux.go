@@ -3,18 +3,8 @@ package devstack
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 )
-
-func detach(cmd *exec.Cmd, deathSignal syscall.Signal) {
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
-	}
-	cmd.SysProcAttr.Setpgid = true
-	cmd.SysProcAttr.Pdeathsig = deathSignal
-}
 
 // commandLine is the command line of a running process, or "" when there is none of that id.
 func commandLine(pid int) string {

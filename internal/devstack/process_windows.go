@@ -16,11 +16,6 @@ const (
 	postgresDeathSignal = syscall.SIGKILL
 )
 
-// detach cannot tie a child's life to ours on this platform: the next start stops what a killed one left.
-func detach(cmd *exec.Cmd, _ syscall.Signal) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
-}
-
 // commandLine is the image name of a running process (Windows shows no more without its management interface), or "".
 func commandLine(pid int) string {
 	output, err := exec.Command("tasklist", "/FI", "PID eq "+strconv.Itoa(pid), "/FO", "CSV", "/NH").Output()

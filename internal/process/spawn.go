@@ -1,4 +1,4 @@
-package devstack
+package process
 
 import (
 	"os/exec"

@@ -1,0 +1,6 @@
+//go:build unix
+
+package program
+
+// ExecutableSuffix ends the names of programs.
+const ExecutableSuffix = ""

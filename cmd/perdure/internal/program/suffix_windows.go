@@ -1,0 +1,4 @@
+package program
+
+// ExecutableSuffix ends the names of programs.
+const ExecutableSuffix = ".exe"
