@@ -13,6 +13,7 @@ type AssetOf[T any] struct{ def *asset }
 
 // AnyAsset is the handle of an asset whose value type does not matter: any *[AssetOf].
 type AnyAsset interface {
+	Orderable
 	// Key is the asset's key, its parts joined by "/".
 	Key() string
 	base() *asset
@@ -48,14 +49,24 @@ type compute struct {
 	canSubset bool
 	// defaults are what a multi-asset gives to its outputs.
 	defaults *asset
-	needs    []need
-	after    []*asset
-	queue    string
-	pool     string
-	retries  *Retries
-	timeout  *Timeout
-	options  optionNames
-	run      func(*scope) ([]step.Output, error)
+	// node is set when it is an op's; family is then the graph asset that it is a part of, nil for op jobs.
+	node   *node
+	family *family
+	// parts are the ops of a graph multi-asset, which has no step of its own.
+	parts *family
+	// store, description and tags are an op's; an asset has its own.
+	store       *storage
+	description string
+	tags        map[string]string
+	needs       []need
+	after       []*asset
+	afterOps    []*node
+	queue       string
+	pool        string
+	retries     *Retries
+	timeout     *Timeout
+	options     optionNames
+	run         func(*scope) ([]step.Output, error)
 }
 
 // Asset declares an asset that fn computes.

@@ -131,7 +131,7 @@ func (c *ConfigOf[C]) need() need {
 
 func (c *ConfigOf[C]) load(s *scope) (C, error) {
 	var loaded C
-	value, err := c.def.decode(s.config)
+	value, err := s.configOf(c.def)
 	if err == nil {
 		err = c.def.missingSecrets(value)
 	}

@@ -7,9 +7,11 @@ import (
 // Definitions are everything that one code location defines. Make them with [New] or [Merge]; they do not change
 // afterwards.
 type Definitions struct {
-	location  declared
-	assets    []*asset
-	computes  []*compute
+	location declared
+	assets   []*asset
+	computes []*compute
+	// families are the graph multi-assets.
+	families  []*compute
 	resources []*resource
 	jobs      []*Job
 }
@@ -26,8 +28,8 @@ type declaration struct {
 }
 
 // New collects the definitions of the code location called name: letters, digits, "_", "." and "-". Everything that
-// an asset needs is listed, too: its upstream assets, the resources it binds, and its IO manager. A multi-asset
-// brings its outputs. The order does not matter, and one handle may be listed several times.
+// an asset or an op needs is listed, too: its upstream assets, the resources it binds, and its IO manager. A multi-asset
+// brings its outputs, a job or a graph asset its ops. The order does not matter, and one handle may be listed several times.
 //
 // New reports no problems, [Definitions.Validate] does.
 func New(name string, definitions ...Definition) *Definitions {
@@ -39,7 +41,7 @@ func New(name string, definitions ...Definition) *Definitions {
 		}
 		declarations := one.definitions()
 		if len(declarations) == 0 {
-			d.location.wrong("", "New is given a handle that was never declared", "declare it with Asset, MultiAsset, Resource or AssetJob")
+			d.location.wrong("", "New is given a handle that was never declared", "declare it with Asset, MultiAsset, Resource, AssetJob or OpJob")
 		}
 		for _, declaration := range declarations {
 			d.add(declaration)
@@ -60,6 +62,7 @@ func Merge(name string, parts ...*Definitions) *Definitions {
 		d.location.faults = append(d.location.faults, part.location.faults...)
 		d.assets = append(d.assets, part.assets...)
 		d.computes = append(d.computes, part.computes...)
+		d.families = append(d.families, part.families...)
 		d.resources = append(d.resources, part.resources...)
 		d.jobs = append(d.jobs, part.jobs...)
 	}
@@ -78,9 +81,17 @@ func (d *Definitions) add(one *declaration) {
 	switch {
 	case one.asset != nil:
 		d.assets = append(d.assets, one.asset)
-		if maker := one.asset.maker; maker != nil && !maker.multi {
+		switch maker := one.asset.maker; {
+		case maker == nil || maker.multi || maker.family != nil && maker.family.multi != nil:
+		case maker.family != nil:
+			d.computes = append(d.computes, maker.family.list...)
+		default:
 			d.computes = append(d.computes, maker)
 		}
+	case one.compute != nil && one.compute.parts != nil:
+		d.families = append(d.families, one.compute)
+		d.computes = append(d.computes, one.compute.parts.list...)
+		d.assets = append(d.assets, one.compute.outs...)
 	case one.compute != nil:
 		d.computes = append(d.computes, one.compute)
 		d.assets = append(d.assets, one.compute.outs...)
@@ -88,6 +99,9 @@ func (d *Definitions) add(one *declaration) {
 		d.resources = append(d.resources, one.resource)
 	case one.job != nil:
 		d.jobs = append(d.jobs, one.job)
+		for _, n := range one.job.ops {
+			d.computes = append(d.computes, n.compute)
+		}
 	}
 }
 
@@ -95,6 +109,7 @@ func (d *Definitions) add(one *declaration) {
 func (d *Definitions) deduplicated() *Definitions {
 	d.assets = once(d.assets)
 	d.computes = once(d.computes)
+	d.families = once(d.families)
 	d.resources = once(d.resources)
 	d.jobs = once(d.jobs)
 	return d

@@ -7,10 +7,14 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-// Job is a selection of assets under a name, with config and tags of its own. Declare one with [AssetJob].
+// Job is a selection of assets, or a graph of ops, under a name, with config and tags of its own. Declare one with
+// [AssetJob] or [OpJob].
 type Job struct {
 	declared
-	selection   Selection
+	selection Selection
+	// ops are all that an op job runs, in the order of their declaration.
+	ops         []*node
+	isOps       bool
 	description string
 	tags        map[string]string
 	runConfig   RunConfig
@@ -20,7 +24,7 @@ type Job struct {
 	options     optionNames
 }
 
-// JobOption is an option of [AssetJob].
+// JobOption is an option of [AssetJob] and [OpJob].
 type JobOption interface{ applyJob(*Job) }
 
 // AssetJob declares a job that materializes the selected assets. name is letters, digits, "_", "." and "-".

@@ -1,5 +1,7 @@
 package definitions
 
+import "slices"
+
 // Options bundles what several assets have in common:
 //
 //	var insight = definitions.Options{definitions.Group("insights"), definitions.StoredBy(Tables)}
@@ -87,5 +89,5 @@ func (c *compute) inherit(from *compute) {
 			c.options.add(option)
 		}
 	}
-	c.after = append(c.after, from.after...)
+	c.after = append(slices.Clone(c.after), from.after...)
 }

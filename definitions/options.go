@@ -24,7 +24,7 @@ type MultiAssetOption interface{ applyMultiAsset(*compute) }
 // Group is the asset's group, one for each asset: letters, digits, "_", "." and "-". Without it, "default".
 type Group string
 
-// Description is Markdown for people: of an asset or a job.
+// Description is Markdown for people: of an asset, an op or a job.
 type Description string
 
 // CodeVersion names the version of the code that computes the asset. Given one, the same code over the same
@@ -34,7 +34,7 @@ type CodeVersion string
 // Owners are e-mail addresses or team:<name>.
 type Owners []string
 
-// Tags are labels to select by, on an asset, or labels of a job's runs. A key is a name, or prefix/name; names,
+// Tags are labels to select by, on an asset; labels of a job's runs; or, on an op, what limits inside a run go by. A key is a name, or prefix/name; names,
 // prefixes and values are at most 63 letters, digits, "_", "." and "-"; a value may be empty.
 type Tags map[string]string
 
@@ -63,32 +63,6 @@ type CanSubset struct{}
 
 // Optional allows an output to be left out: what needs it is then skipped in this run.
 type Optional struct{}
-
-// OrderOption is what [After] returns.
-type OrderOption interface {
-	AssetOption
-	MultiAssetOption
-}
-
-// After orders a step after other assets without loading them. It may be given several times.
-func After(assets ...AnyAsset) OrderOption {
-	return order(assets)
-}
-
-type order []AnyAsset
-
-func (o order) apply(c *compute, d *declared) {
-	for _, a := range o {
-		if base := baseOf(a); base != nil {
-			c.after = append(c.after, base)
-			continue
-		}
-		d.wrong("after", "After names an asset handle that was never declared", "declare it with Asset, OptionalAsset, External or Output")
-	}
-}
-
-func (o order) applyAsset(a *asset)        { o.apply(a.maker, &a.declared) }
-func (o order) applyMultiAsset(c *compute) { o.apply(c, &c.declared) }
 
 // optionNames are the options that a declaration was given.
 type optionNames map[string]bool

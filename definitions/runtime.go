@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"slices"
 
 	"github.com/perdure-io/perdure/internal/step"
 	"github.com/perdure-io/perdure/plan"
@@ -49,20 +51,28 @@ func newRuntime(d *Definitions, snapshot *plan.Snapshot, environment Environment
 	return r
 }
 
-// checkDefaultStorage reports the assets that the default storage cannot keep.
+// checkDefaultStorage reports the assets and ops whose values the default storage cannot keep.
 func (d *Definitions) checkDefaultStorage(storage IOManager) error {
 	var problems ProblemList
-	for _, a := range d.assets {
+	check := func(d *declared, own, nothing bool, typ reflect.Type) {
 		switch {
-		case a.store != nil || a.isNothing():
+		case own || nothing:
 		case storage == nil:
-			problems = append(problems, a.problem("stored_by", "no IO manager keeps its value, for this process has no default storage",
+			problems = append(problems, d.problem("stored_by", "no IO manager keeps its value, for this process has no default storage",
 				"give it StoredBy, or configure a default storage"))
 		default:
-			if refusal := ask(storage.Accepts, a.typ); refusal != nil {
-				problems = append(problems, a.problem("stored_by", fmt.Sprintf("the default storage does not keep a %v: %v", a.typ, refusal),
+			if refusal := ask(storage.Accepts, typ); refusal != nil {
+				problems = append(problems, d.problem("stored_by", fmt.Sprintf("the default storage does not keep a %v: %v", typ, refusal),
 					"change its type, or give it StoredBy with an IO manager that keeps it"))
 			}
+		}
+	}
+	for _, a := range d.assets {
+		check(&a.declared, a.store != nil, a.isNothing(), a.typ)
+	}
+	for _, c := range d.computes {
+		if c.node != nil && len(c.outs) == 0 {
+			check(&c.declared, c.store != nil, c.node.noValue(), c.node.typ)
 		}
 	}
 	return problems.err()
@@ -83,17 +93,13 @@ func (r *Runtime) Code(computeName string) (code *step.Code, ok bool) {
 func (r *Runtime) Close(ctx context.Context) error { return r.pool.close(ctx) }
 
 func (r *Runtime) lower(c *compute, shape string) *step.Code {
-	assets := make(map[string]*asset, len(c.outs))
-	for _, out := range c.outs {
-		assets[out.name] = out
-	}
 	return &step.Code{
 		Type: c.name, Shape: shape,
 		Compute: func(a *step.Attempt) ([]step.Output, error) {
 			context := contextOf(a)
-			s := newScope(r, a, context)
-			for _, key := range a.Requested() {
-				if err := s.prepare(assets[key]); err != nil {
+			s := newScope(r, c, a, context)
+			for _, stored := range c.kept(a.Requested()) {
+				if err := s.prepare(stored); err != nil {
 					return nil, err
 				}
 			}
@@ -106,29 +112,81 @@ func (r *Runtime) lower(c *compute, shape string) *step.Code {
 			return outputs, handOver(a, reported)
 		},
 		Stage: func(a *step.Attempt, slot step.Slot, value any) (step.Staged, error) {
-			return r.stage(assets[slot.Asset], a, slot, value)
+			return r.stage(c, a, slot, value)
 		},
 		Resume: func(a *step.Attempt, slot step.Slot, location string) (step.Staged, error) {
-			return r.resume(assets[slot.Asset], a, slot, location)
+			return r.resume(c, a, slot, location)
 		},
 	}
 }
 
+// kept is a value that a step stores: an asset's, or an op's.
+type kept struct {
+	object string
+	typ    reflect.Type
+	store  *storage
+	// nothing says that there is no value; inMemory, given the runtime, that the process's own storage takes it.
+	nothing  bool
+	inMemory func(*inProcess) bool
+}
+
+func keptAsset(a *asset) kept {
+	return kept{a.object(), a.typ, a.store, a.isNothing(), func(p *inProcess) bool { return p.keeps(a) }}
+}
+
+func keptOutput(c *compute) kept {
+	return kept{c.object(), c.node.typ, c.store, c.node.noValue(), func(p *inProcess) bool { return p != nil }}
+}
+
+// kept is what a step stores that is asked for some assets.
+func (c *compute) kept(requested []string) []kept {
+	if c.node != nil && len(c.outs) == 0 {
+		return []kept{keptOutput(c)}
+	}
+	var all []kept
+	for _, out := range c.outs {
+		if slices.Contains(requested, out.name) {
+			all = append(all, keptAsset(out))
+		}
+	}
+	return all
+}
+
+// keptIn is what goes into a slot; ok is false when this compute does not make it.
+func (c *compute) keptIn(slot step.Slot) (k kept, ok bool) {
+	if slot.Asset == "" {
+		return keptOutput(c), c.node != nil
+	}
+	for _, out := range c.outs {
+		if out.name == slot.Asset {
+			return keptAsset(out), true
+		}
+	}
+	return kept{}, false
+}
+
+// manager is the opened IO manager of what is stored.
+func (s *scope) manager(k kept) (IOManager, error) {
+	reader, err := s.opened(k.store, k.object, k.inMemory(s.runtime.inProcess))
+	manager, _ := reader.(IOManager) // it is one: no other option of what is made here than StoredBy gives it
+	return manager, err
+}
+
 // prepare opens an output's IO manager before anything is computed, so that a store which cannot be reached or does
 // not keep the type costs no work.
-func (s *scope) prepare(a *asset) error {
-	if a == nil || a.isNothing() {
+func (s *scope) prepare(k kept) error {
+	if k.nothing {
 		return nil
 	}
-	manager, err := s.manager(a)
+	manager, err := s.manager(k)
 	if err != nil {
-		return fmt.Errorf("store %q: %w", a.name, err)
+		return fmt.Errorf("store %s: %w", k.object, err)
 	}
-	if a.store == nil || s.runtime.inProcess.keeps(a) {
+	if k.store == nil || k.inMemory(s.runtime.inProcess) {
 		return nil // its type was checked with the definitions
 	}
-	if refusal := ask(manager.Accepts, a.typ); refusal != nil {
-		return fmt.Errorf("store %q: its IO manager does not keep a %v: %w", a.name, a.typ, refusal)
+	if refusal := ask(manager.Accepts, k.typ); refusal != nil {
+		return fmt.Errorf("store %s: its IO manager does not keep a %v: %w", k.object, k.typ, refusal)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func TestSnapshotDoesNotDependOnTheOrderOfDeclarations(t *testing.T) {
 	}
 	require.Equal(t, want, hashOf(t, d.Merge("flights", d.New("a", list[:5]...), d.New("b", list[3:]...))), "what two parts share is there once")
 
-	unordered := func(kinds d.Kinds, owners d.Owners, tags d.Tags, after ...d.AnyAsset) string {
+	unordered := func(kinds d.Kinds, owners d.Owners, tags d.Tags, after ...d.Orderable) string {
 		return hashOf(t, d.New("x", a1, a2, d.Asset("b", d.Bind0(one), kinds, owners, tags, d.After(after...))))
 	}
 	require.Equal(t,

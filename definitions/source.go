@@ -1,8 +1,9 @@
 package definitions
 
 // Source is anything that a parameter of type T can be bound to: an asset's value ([AssetOf]), a resource
-// ([ResourceOf]), config ([ConfigOf]), several sources as a slice ([All]), a part of another source ([View]), or
-// what a step was asked for ([Requested]). The interface is sealed: only this package's types are sources.
+// ([ResourceOf]), config ([ConfigOf]), an op's output ([Value]), several sources as a slice ([All]), a part of another
+// source ([View]), a value for what was not emitted ([OrElse]), one that is always the same ([Literal]), or what a step
+// is for ([Requested], [MappingKey]). The interface is sealed: only this package's types are sources.
 type Source[T any] interface {
 	// carries is never called. It makes the compiler name both types where a source does not fit:
 	// "have carries([]Airport), want carries([]Flight)".
@@ -22,6 +23,13 @@ const (
 	needResource
 	needConfig
 	needRequested
+	// needOp is what an op gives, needElement one element of a dynamic or mapped output, needCollect all of them.
+	needOp
+	needElement
+	needCollect
+	needMappingKey
+	needOrElse
+	needLiteral
 )
 
 // need is a source as data: what must be there before it can be loaded.
@@ -32,7 +40,8 @@ type need struct {
 	asset    *asset
 	resource *resource
 	config   *config
-	// parts are what All and View are made of.
+	node     *node
+	// parts are what All, View and OrElse are made of.
 	parts []need
 	fault fault
 }
@@ -69,8 +78,8 @@ func take[T any](s *scope, source Source[T]) (T, error) {
 	return source.load(s)
 }
 
-// All is fan-in: several sources of one type as one slice, in their order. A member that an optional asset
-// did not emit is left out; the step is skipped only when no asset among the members was emitted.
+// All is fan-in: several sources of one type as one slice, in their order. A member that an optional asset or op
+// did not emit is left out; the step is skipped only when there is no other.
 func All[T any](sources ...Source[T]) Source[[]T] {
 	all := &fanIn[T]{sources: sources}
 	if len(sources) == 0 {

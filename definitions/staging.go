@@ -9,15 +9,16 @@ import (
 	"github.com/perdure-io/perdure/internal/step"
 )
 
-func (r *Runtime) stage(a *asset, attempt *step.Attempt, slot step.Slot, value any) (step.Staged, error) {
-	if a == nil {
+func (r *Runtime) stage(c *compute, attempt *step.Attempt, slot step.Slot, value any) (step.Staged, error) {
+	k, ok := c.keptIn(slot)
+	if !ok {
 		return nil, errors.New("this location does not declare it: was the step planned by another build?")
 	}
-	if a.isNothing() {
+	if k.nothing {
 		return nothingStaged{}, nil
 	}
 	context := contextOf(attempt)
-	manager, err := newScope(r, attempt, context).manager(a)
+	manager, err := newScope(r, c, attempt, context).manager(k)
 	if err != nil {
 		return nil, err
 	}
@@ -35,15 +36,16 @@ func (r *Runtime) stage(a *asset, attempt *step.Attempt, slot step.Slot, value a
 	return handle, handOver(attempt, context.Reported())
 }
 
-func (r *Runtime) resume(a *asset, attempt *step.Attempt, slot step.Slot, location string) (step.Staged, error) {
-	if a == nil {
+func (r *Runtime) resume(c *compute, attempt *step.Attempt, slot step.Slot, location string) (step.Staged, error) {
+	k, ok := c.keptIn(slot)
+	if !ok {
 		return nil, step.ErrNotResumable
 	}
-	if a.isNothing() {
+	if k.nothing {
 		return nothingStaged{}, nil
 	}
 	context := contextOf(attempt)
-	manager, err := newScope(r, attempt, context).manager(a)
+	manager, err := newScope(r, c, attempt, context).manager(k)
 	if err != nil {
 		return nil, err
 	}

@@ -11,9 +11,10 @@ type StorageOption interface {
 	OutputOption
 	ExternalOption
 	MultiAssetOption
+	OpOption
 }
 
-// StoredBy chooses where an asset's value lies: an IO manager is a resource like any other. io is a resource whose
+// StoredBy chooses where the value of an asset or an op lies: an IO manager is a resource like any other. io is a resource whose
 // function returns [IOManager] or, better, a type that implements it: see [Accepts]. Without StoredBy,
 // the instance's default storage keeps the value. On a multi-asset it is for the outputs that have none of their own.
 func StoredBy[M IOManager](io Source[M]) StorageOption {
@@ -53,18 +54,20 @@ func newStorage[M InputManager](io Source[M], option, field string) *storage {
 	return s
 }
 
-func (s *storage) apply(a *asset) {
-	switch {
-	case a.store == nil:
-	case a.store.option == s.option:
-		a.wrong(s.field, fmt.Sprintf("the option %s is given twice", s.option), "give it once")
+func (s *storage) apply(a *asset) { s.applyTo(&a.declared, &a.store, &a.options) }
+
+func (s *storage) applyTo(d *declared, store **storage, options *optionNames) {
+	switch earlier := *store; {
+	case earlier == nil:
+	case earlier.option == s.option:
+		d.wrong(s.field, fmt.Sprintf("the option %s is given twice", s.option), "give it once")
 	default:
-		a.wrong(s.field, fmt.Sprintf("it has both %s and %s", a.store.option, s.option), "leave one of them out")
+		d.wrong(s.field, fmt.Sprintf("it has both %s and %s", earlier.option, s.option), "leave one of them out")
 	}
-	a.options.add(optionStorage)
-	a.store = s
+	options.add(optionStorage)
+	*store = s
 	if s.need.kind == needInvalid {
-		a.wrong(s.field, s.option+" is given no declared resource", "declare the IO manager with Resource")
+		d.wrong(s.field, s.option+" is given no declared resource", "declare the IO manager with Resource")
 	}
 }
 

@@ -100,7 +100,7 @@ func TestValidationRules(t *testing.T) {
 		{"nil definitions", func() *d.Definitions {
 			return d.New("x", nil, &undeclared, nilResource, (*d.Job)(nil), (*d.MultiAssetOf)(nil))
 		}, []string{
-			`location "x" ` + at + `: New is given a handle that was never declared; declare it with Asset, MultiAsset, Resource or AssetJob`,
+			`location "x" ` + at + `: New is given a handle that was never declared; declare it with Asset, MultiAsset, Resource, AssetJob or OpJob`,
 			`location "x" ` + at + `: New is given nil; leave it out`,
 		}},
 		{"keys", func() *d.Definitions {
@@ -189,7 +189,7 @@ func TestValidationRules(t *testing.T) {
 			`asset "e" ` + at + `, inputs: a parameter is bound to a resource handle that was never declared; declare it with Resource`,
 			`asset "f" ` + at + `, inputs: All is given no sources; name at least one source`,
 			`asset "g" ` + at + `, inputs: View is given a nil function; give the function that takes the part out of the value`,
-			`asset "i" ` + at + `, after: After names an asset handle that was never declared; declare it with Asset, OptionalAsset, External or Output`,
+			`asset "i" ` + at + `, after: After names a handle that was never declared; declare what it is before this`,
 		}},
 		{"needs that are not listed", func() *d.Definitions {
 			a, r := constant("a"), number("r")
