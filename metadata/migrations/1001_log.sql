@@ -76,9 +76,9 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- Appends events ({"type","step","asset","partition","body"}) of one run, in the order of the array. It is the only
--- writer of log_head and event_log, and the last thing that a function calls before its short last inserts: from
--- here to the commit every other writer waits. Whoever locks anything else does so before
+-- Appends events ({"type","step","asset","partition","body"}) of one run, in the order of the array. Nobody but it and
+-- commit_step_v1 writes log_head and event_log. It is the last thing that a function calls before its short last inserts:
+-- from here to the commit every other writer waits. Whoever locks anything else does so before
 -- (order: runs, steps, writers, log_head, then the rest).
 -- +goose StatementBegin
 create function append_events_v1(p_run text, p_cause text, p_events jsonb, out o_first bigint, out o_at timestamptz)

@@ -27,16 +27,32 @@ create table runs (
     skipped       int         not null default 0,
     canceled      int         not null default 0,
     failures      jsonb       not null default '[]', -- the first 20: [{"step","message"}]
-    reason        text        not null default '',   -- why it ended so, when its steps do not say it
+    -- Why it ended so, when its steps do not say it; while it is open, what it waits for.
+    reason        text        not null default '',
+    -- Of a run that executes another one again: that run, the first of the chain, and its number in the chain.
+    parent_run_id text        not null default '',
+    root_run_id   text        not null default '',
+    retry_number  int         not null default 0,
+    -- Whether it is started again by itself, decided at its end; next_retry is that run's number in the chain.
+    will_retry    boolean,
+    next_retry    int,
+    timeout       bigint      not null default 0, -- from its start, in nanoseconds; 0 is no bound
     created_at    timestamptz not null,
     started_at    timestamptz,
     ended_at      timestamptz,
     -- Temporal's time of the end, in nanoseconds. What Temporal scheduled later comes from a reset of this run.
-    ended_scheduled bigint
+    ended_scheduled bigint,
+    -- ended_scheduled as it was before the last reset of the ended run: what was scheduled until then is from before it.
+    reset_scheduled bigint,
+    check ((parent_run_id = '') = (root_run_id = ''))
 ) with (fillfactor = 80);
 create index runs_newest on runs (created_at desc, run_id desc);
 create index runs_status on runs (status, created_at desc, run_id desc);
 create index runs_job on runs (job, created_at desc, run_id desc);
+create index runs_open on runs (created_at, run_id) where status in ('QUEUED', 'STARTING', 'STARTED', 'CANCELING');
+create index runs_ended on runs (ended_at) where ended_at is not null;
+create index runs_root on runs (root_run_id, created_at) where root_run_id <> '';
+create index runs_parent on runs (parent_run_id) where parent_run_id <> '';
 
 -- The walk that the workflow was given: a second PlanRun of the same run must answer the very same.
 create table run_plans (
@@ -44,23 +60,47 @@ create table run_plans (
     walk   bytea not null
 );
 
+-- A step that is mapped over a dynamic output is planned as a template, which does not run. When the fan is committed,
+-- each of its keys makes a step of every template: "etl.clean[page_3]".
 create table plan_steps (
     run_id text  not null references runs (run_id) on delete cascade,
     step   text  not null,
-    idx    int   not null, -- its place in the walk
+    idx    int   not null, -- its place in the walk; of a mapped step its template's
+    place  int   not null default 0, -- a mapped step's among those of its template, from 1
     type   text  not null, -- the activity type
     shape  text  not null,
     -- What a claim needs of the step, so that it need not look into body.
     assets     text[] not null, -- of its outputs, sorted by asset and partition as bytes, each once
     partitions text[] not null, -- one for each of assets
-    inputs     jsonb,           -- [plan.StepInput]; null when it loads nothing
+    inputs     jsonb,           -- [plan.StepInput]; null when it loads no asset
+    values     jsonb,           -- [plan.ValueInput]; null when it loads no output of an op
     max_lost   int    not null, -- so many workers may die under it
-    body       json   not null  -- plan.Step, handed out as it is: json and not jsonb, which is built anew on every way out
+    -- plan.Step, handed out as it is: json and not jsonb, which is built anew on every way out. Null of a mapped step,
+    -- which has its template's.
+    body        json,
+    over        text not null default '', -- of a template: the step with the dynamic output
+    template    text not null default '', -- of a mapped step
+    mapping_key text not null default '',
+    -- The run that holds the outputs of a step that this run does not do, and its wire.StepResult there.
+    inherited_from text not null default '',
+    result         jsonb
 );
-create index plan_steps_place on plan_steps (run_id, idx);
+create index plan_steps_place on plan_steps (run_id, idx, place);
+create index plan_steps_over on plan_steps (run_id, over) where over <> '';
+create index plan_steps_template on plan_steps (run_id, template, place) where template <> '';
+create index plan_steps_inherited on plan_steps (inherited_from) where inherited_from <> '';
 -- After the other index: between two that seem to cost the same, as they do before the table was ever analyzed, Postgres
 -- takes the younger one, and a claim must not scan all steps of its run.
 alter table plan_steps add primary key (run_id, step);
+
+-- The steps with a dynamic output that others are mapped over, and how many mapped steps each has brought. They are not
+-- counted in the run's own row: a commit that locked it could wait for the run's end, which waits for the commit.
+create table run_fans (
+    run_id text not null references runs (run_id) on delete cascade,
+    fan    text not null,
+    mapped int  not null default 0,
+    primary key (run_id, fan)
+);
 
 -- Which runs set out to make an asset.
 create table run_assets (
@@ -82,6 +122,7 @@ create table refused_requests (
     problems      jsonb       not null, -- [{"path","code","message","fix"}]
     unique (workflow_id, first_run_id)
 );
+create index refused_requests_at on refused_requests (at);
 
 -- {workflow_id, first_run_id, workflow_type, input, problems} -> {"new"}; a second time changes nothing.
 -- +goose StatementBegin
@@ -107,8 +148,8 @@ $$;
 create function reopen_run_v1(p_run text, p_scheduled bigint) returns boolean language plpgsql as $$
 begin
     update runs
-    set status = 'STARTED', ended_at = null, ended_scheduled = null, succeeded = 0, failed = 0, skipped = 0,
-        canceled = 0, failures = '[]', reason = ''
+    set status = 'STARTED', ended_at = null, ended_scheduled = null, reset_scheduled = ended_scheduled, succeeded = 0, failed = 0,
+        skipped = 0, canceled = 0, failures = '[]', reason = '', will_retry = null
     where run_id = p_run and run_ended_v1(status) and p_scheduled > coalesce(ended_scheduled, 0);
     return found;
 end $$;
@@ -120,6 +161,7 @@ drop function run_ended_v1(text);
 drop function refuse_request_v1(jsonb);
 drop table refused_requests;
 drop table run_assets;
+drop table run_fans;
 drop table plan_steps;
 drop table run_plans;
 drop table runs;

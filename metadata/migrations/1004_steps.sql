@@ -30,9 +30,9 @@ create table steps (
     reason_since timestamptz,
     result       jsonb,   -- wire.StepResult, when done
     error        jsonb,   -- wire.ErrorInfo of the last failure
-    -- Whether the log has the step's STEP_START. It is written with the end of an attempt: a claim takes no position
+    -- How often the log has that the step was started. It is written with the end of an attempt: a claim takes no position
     -- in the log, so that claims do not queue behind the log's one row.
-    start_logged boolean not null default false,
+    starts       int     not null default 0,
     first_started_at timestamptz,
     claimed_at   timestamptz,
     ended_at     timestamptz,
@@ -149,13 +149,24 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- The event of an attempt's start, for whoever records its end: STEP_START once, STEP_RESTARTED from then on.
+-- The event of an attempt's start, for whoever records its end: its type, its body, and the whole as append_events_v1
+-- takes it. p_row is the row with that start counted. Stable and no more, for such functions become part of the statement.
 -- +goose StatementBegin
-create function start_event_v1(p_row steps, p_attempt int) returns jsonb language sql immutable as $$
-    select jsonb_build_object(
-        'type', case when p_row.start_logged then 'STEP_RESTARTED' else 'STEP_START' end, 'step', p_row.step,
-        'body', jsonb_build_object('worker', p_row.worker, 'build', p_row.build, 'attempt', p_attempt, 'started_at', p_row.claimed_at)
-            || case when p_row.lost > 0 then jsonb_build_object('lost_workers', to_jsonb(p_row.lost_workers)) else '{}' end)
+create function start_type_v1(p_row steps) returns text language sql stable as $$
+    select case p_row.starts when 1 then 'STEP_START' else 'STEP_RESTARTED' end
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+create function start_body_v1(p_row steps, p_attempt int) returns jsonb language sql stable as $$
+    select jsonb_build_object('worker', p_row.worker, 'build', p_row.build, 'attempt', p_attempt, 'started_at', p_row.claimed_at)
+        || case when p_row.lost > 0 then jsonb_build_object('lost_workers', to_jsonb(p_row.lost_workers)) else '{}' end
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+create function start_event_v1(p_row steps, p_attempt int) returns jsonb language sql stable as $$
+    select jsonb_build_object('type', start_type_v1(p_row), 'step', p_row.step, 'body', start_body_v1(p_row, p_attempt))
 $$;
 -- +goose StatementEnd
 
@@ -172,6 +183,8 @@ $$;
 -- +goose Down
 drop function check_token_v1(jsonb);
 drop function start_event_v1(steps, int);
+drop function start_body_v1(steps, int);
+drop function start_type_v1(steps);
 drop function begin_step_v1(text, text, bigint);
 drop function run_lock_v1(text);
 drop function free_writers_v1(text, text[]);

@@ -7,52 +7,60 @@
 -- +goose StatementBegin
 create function commit_step_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
-    v_run     text   := p->>'run';
-    v_step    text   := p->>'step';
-    v_token   bigint := (p->>'token')::bigint;
-    v_build   text   := coalesce(p->>'build', '');
-    v_outputs jsonb  := coalesce(nullif(p->'outputs', 'null'), '[]');
-    v_row     steps;
-    v_runs    runs;
-    v_first   bigint;
-    v_at      timestamptz;
+    v_run       text   := p->>'run';
+    v_step      text   := p->>'step';
+    v_scheduled bigint := (p->>'scheduled')::bigint;
+    v_token     bigint := (p->>'token')::bigint;
+    v_build     text   := coalesce(p->>'build', '');
+    v_outputs   jsonb  := coalesce(nullif(p->'outputs', 'null'), '[]');
+    v_count     int    := jsonb_array_length(v_outputs);
+    v_row       steps;
+    v_cause     text;
+    v_first     bigint;
+    v_at        timestamptz;
 begin
-    select * into v_row from steps where run_id = v_run and step = v_step for update;
-    if not found or v_row.token is distinct from v_token or v_row.scheduled <> (p->>'scheduled')::bigint then
-        return jsonb_build_object('refused', true, 'result', '{}'::jsonb);
-    end if;
-    if v_row.state = 'done' then
-        return jsonb_build_object('result', v_row.result);
-    end if;
-    select * into v_runs from runs where run_id = v_run;
-    if v_row.state <> 'open' or run_ended_v1(v_runs.status) then
-        return jsonb_build_object('refused', true, 'result', '{}'::jsonb);
-    end if;
-
-    update steps
-    set state = 'done', held = false, start_logged = true, result = p->'result', error = null, ended_at = clock_v1(),
+    -- The fence is in the condition: what waited here for the row's lock is held against the row as it then is.
+    update steps s
+    set state = 'done', held = false, starts = s.starts + 1, result = p->'result', error = null, ended_at = clock_v1(),
         reason_code = '', reason = '', reason_since = null
-    where run_id = v_run and step = v_step;
-    perform free_writers_v1(v_run, array[v_step]);
+    from runs r
+    where s.run_id = v_run and s.step = v_step and s.state = 'open' and s.token = v_token and s.scheduled = v_scheduled
+      and r.run_id = v_run and not run_ended_v1(r.status)
+    returning s.step, s.starts, s.worker, s.build, s.claimed_at, s.lost, s.lost_workers, r.cause
+    into v_row.step, v_row.starts, v_row.worker, v_row.build, v_row.claimed_at, v_row.lost, v_row.lost_workers, v_cause;
+    if not found then
+        select result into v_row.result from steps
+        where run_id = v_run and step = v_step and state = 'done' and token = v_token and scheduled = v_scheduled;
+        if found then
+            return jsonb_build_object('result', v_row.result);
+        end if;
+        return jsonb_build_object('refused', true, 'result', '{}'::jsonb);
+    end if;
+    delete from writers where run_id = v_run and step = v_step; -- in no order: see free_writers_v1
 
-    select o_first, o_at into v_first, v_at from append_events_v1(v_run, v_runs.cause,
-        jsonb_build_array(start_event_v1(v_row, (p->>'attempt')::int)) || coalesce((
-            select jsonb_agg(jsonb_build_object('type', 'ASSET_MATERIALIZATION', 'step', v_step,
-                'asset', o.output->>'asset', 'partition', coalesce(o.output->>'partition', ''),
-                'body', jsonb_build_object('location', o.output->>'location', 'data_version', o.output->>'data_version',
-                                           'slot_token', o.output->'slot_token')) order by o.place)
-            from jsonb_array_elements(v_outputs) with ordinality o(output, place)), '[]')
-        || jsonb_build_object('type', 'STEP_SUCCESS', 'step', v_step, 'body',
-            jsonb_build_object('worker', coalesce(p->>'worker', ''), 'build', v_build, 'attempt', p->'attempt')));
+    -- As append_events_v1 does, but for making JSON of the events first: every other writer waits from here on.
+    update log_head set position = position + v_count + 2 returning position - v_count - 1 into v_first;
+    v_at := clock_v1();
+    insert into event_log (position, at, type, run_id, step, asset, partition, cause, body)
+    select v_first, v_at, start_type_v1(v_row), v_run, v_step, '', '', v_cause, start_body_v1(v_row, (p->>'attempt')::int)
+    union all
+    select v_first + o.place, v_at, 'ASSET_MATERIALIZATION', v_run, v_step, o.output->>'asset',
+           coalesce(o.output->>'partition', ''), v_cause,
+           jsonb_build_object('location', o.output->>'location', 'data_version', o.output->>'data_version',
+                              'slot_token', o.output->'slot_token')
+    from jsonb_array_elements(v_outputs) with ordinality o(output, place)
+    union all
+    select v_first + v_count + 1, v_at, 'STEP_SUCCESS', v_run, v_step, '', '', v_cause,
+           jsonb_build_object('worker', coalesce(p->>'worker', ''), 'build', v_build, 'attempt', p->'attempt');
 
     with made as (
         insert into materializations (position, at, run_id, step, scheduled, asset, partition, token, slot_token, location,
             metadata, data_version, code_version, inputs, build, cause)
-        select v_first + o.place, v_at, v_run, v_step, v_row.scheduled, o.output->>'asset',
+        select v_first + o.place, v_at, v_run, v_step, v_scheduled, o.output->>'asset',
                coalesce(o.output->>'partition', ''), v_token, (o.output->>'slot_token')::bigint,
                coalesce(o.output->>'location', ''), coalesce(nullif(o.output->'metadata', 'null'), '[]'),
                coalesce(o.output->>'data_version', ''), coalesce(o.output->>'code_version', ''),
-               coalesce(nullif(o.output->'inputs', 'null'), '[]'), v_build, v_runs.cause
+               coalesce(nullif(o.output->'inputs', 'null'), '[]'), v_build, v_cause
         from jsonb_array_elements(v_outputs) with ordinality o(output, place)
         returning *)
     insert into asset_partitions as current (asset, partition, materialization, position, at, run_id, step, token, slot_token,
@@ -108,10 +116,11 @@ begin
     end if;
 
     select cause into v_cause from runs where run_id = v_run;
+    v_row.starts := v_row.starts + 1;
     v_body := jsonb_build_object('error', p->'error', 'attempt', v_attempt, 'worker', coalesce(p->>'worker', ''));
     if v_final then
         update steps
-        set state = 'failed', failures = v_row.failures + 1, held = false, start_logged = true, error = p->'error', ended_at = clock_v1(),
+        set state = 'failed', failures = v_row.failures + 1, held = false, starts = v_row.starts, error = p->'error', ended_at = clock_v1(),
             reason_code = '', reason = '', reason_since = null
         where run_id = v_run and step = v_step;
         perform free_writers_v1(v_run, array[v_step]);
@@ -119,7 +128,7 @@ begin
             jsonb_build_array(start_event_v1(v_row, v_attempt), jsonb_build_object('type', 'STEP_FAILURE', 'step', v_step, 'body', v_body)));
     else
         update steps
-        set failures = v_row.failures + 1, held = false, start_logged = true, error = p->'error',
+        set failures = v_row.failures + 1, held = false, starts = v_row.starts, error = p->'error',
             reason_code = 'user_failure', reason_since = clock_v1(),
             reason = format('retry %s in %s', v_row.failures + 1, duration_text_v1(v_delay))
         where run_id = v_run and step = v_step;
