@@ -90,6 +90,9 @@ func (c *compute) eachOp(visit func(*node)) {
 	for _, n := range c.afterOps {
 		visit(n)
 	}
+	if c.node != nil && c.node.over != nil {
+		visit(c.node.over)
+	}
 }
 
 // Collect turns a fan into one value: a slice in the order in which its keys were emitted. Elements that a [Maybe] in a

@@ -21,3 +21,12 @@ func (p *inProcess) given(id any) (any, bool) {
 
 // keeps says whether memory stands in the place of the asset's own manager.
 func (p *inProcess) keeps(a *asset) bool { return p != nil && !p.loads[a] }
+
+// gives says whether an op's output was given: its function is then not called.
+func (p *inProcess) gives(c *compute) bool {
+	if p == nil || c.node == nil {
+		return false
+	}
+	_, replaced := p.replaced[outputID{needOp, c.node}]
+	return replaced
+}

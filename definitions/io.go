@@ -28,6 +28,13 @@ type IOManager interface {
 	Stage(ctx Context, at Slot, value any) (Staged, error)
 }
 
+// OpAccepter is an [IOManager] that does not keep the outputs of ops, whose slots are of a run and a step. Like Accepts it is
+// asked when definitions are validated, on the zero value of the manager's type, and before an op's function runs.
+type OpAccepter interface {
+	// AcceptsOps says why; nil when it does keep them.
+	AcceptsOps() error
+}
+
 // Staged is a value that is written and not yet published.
 type Staged interface {
 	// Location says where the value lies once it is published: a URI, or whatever a person can find it by.

@@ -12,16 +12,16 @@ import (
 type Job struct {
 	declared
 	selection Selection
-	// ops are all that an op job runs, in the order of their declaration.
-	ops         []*node
-	isOps       bool
-	description string
-	tags        map[string]string
-	runConfig   RunConfig
-	configured  []configured
-	retries     *Retries
-	priority    Priority
-	options     optionNames
+	// ops are all that an op job runs, in the order of their declaration; results are those that it lists.
+	ops, results []*node
+	isOps        bool
+	description  string
+	tags         map[string]string
+	runConfig    RunConfig
+	configured   []configured
+	retries      *Retries
+	priority     Priority
+	options      optionNames
 }
 
 // JobOption is an option of [AssetJob] and [OpJob].

@@ -20,15 +20,14 @@ func OpJob(name string, results []AnyValue, opts ...JobOption) *Job {
 	if len(results) == 0 {
 		j.wrong("results", "it lists no results", "list the ops that it is to run, those that they hang on are run, too")
 	}
-	var last []*node
 	for _, result := range results {
 		if n := opOf(result); n != nil {
-			last = append(last, n)
+			j.results = append(j.results, n)
 			continue
 		}
 		j.wrong("results", "it lists an op's handle that was never declared", "declare it with Op, Maybe, FanOut or Map")
 	}
-	j.ops = reached(last, 0)
+	j.ops = reached(j.results, 0)
 	slices.SortFunc(j.ops, func(a, b *node) int { return cmp.Compare(a.number, b.number) })
 	return j
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strconv"
 
 	"github.com/perdure-io/perdure/internal/step"
 	"github.com/perdure-io/perdure/plan"
@@ -122,20 +123,21 @@ func (r *Runtime) lower(c *compute, shape string) *step.Code {
 
 // kept is a value that a step stores: an asset's, or an op's.
 type kept struct {
-	object string
-	typ    reflect.Type
-	store  *storage
+	// text is what messages call it, object what declares it.
+	text, object string
+	typ          reflect.Type
+	store        *storage
 	// nothing says that there is no value; inMemory, given the runtime, that the process's own storage takes it.
 	nothing  bool
 	inMemory func(*inProcess) bool
 }
 
 func keptAsset(a *asset) kept {
-	return kept{a.object(), a.typ, a.store, a.isNothing(), func(p *inProcess) bool { return p.keeps(a) }}
+	return kept{strconv.Quote(a.name), a.object(), a.typ, a.store, a.isNothing(), func(p *inProcess) bool { return p.keeps(a) }}
 }
 
 func keptOutput(c *compute) kept {
-	return kept{c.object(), c.node.typ, c.store, c.node.noValue(), func(p *inProcess) bool { return p != nil }}
+	return kept{"the value of " + c.object(), c.object(), c.node.typ, c.store, c.node.noValue(), func(p *inProcess) bool { return p != nil }}
 }
 
 // kept is what a step stores that is asked for some assets.
@@ -180,13 +182,13 @@ func (s *scope) prepare(k kept) error {
 	}
 	manager, err := s.manager(k)
 	if err != nil {
-		return fmt.Errorf("store %s: %w", k.object, err)
+		return fmt.Errorf("store %s: %w", k.text, err)
 	}
 	if k.store == nil || k.inMemory(s.runtime.inProcess) {
 		return nil // its type was checked with the definitions
 	}
 	if refusal := ask(manager.Accepts, k.typ); refusal != nil {
-		return fmt.Errorf("store %s: its IO manager does not keep a %v: %w", k.object, k.typ, refusal)
+		return fmt.Errorf("store %s: its IO manager does not keep a %v: %w", k.text, k.typ, refusal)
 	}
 	return nil
 }

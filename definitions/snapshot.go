@@ -49,6 +49,7 @@ func (l *lowering) snapshot() (*plan.Snapshot, error) {
 		}
 		s.Computes = append(s.Computes, lowered)
 	}
+	s.Graphs = l.graphs()
 	for _, r := range d.resources {
 		s.Resources = append(s.Resources, l.resource(r))
 	}
@@ -88,9 +89,11 @@ func (l *lowering) asset(a *asset) (plan.Asset, error) {
 }
 
 func (l *lowering) compute(c *compute) (plan.Compute, error) {
+	needs := l.needs(c)
 	lowered := plan.Compute{
 		Name: c.name, Outputs: []string{}, CanSubset: c.canSubset, Inputs: l.inputs(c), Resources: l.resources(c),
-		Config: l.config(c.needs), Queue: c.queue, Pool: c.pool, Retries: c.retries.lower(), At: c.at,
+		Config: l.config(needs), Queue: c.queue, Pool: c.pool, Retries: c.retries.lower(), Description: c.description,
+		Tags: maps.Clone(c.tags), At: c.at,
 	}
 	if c.timeout != nil {
 		lowered.Timeout = c.timeout.duration()
@@ -100,6 +103,9 @@ func (l *lowering) compute(c *compute) (plan.Compute, error) {
 		lowered.Outputs = append(lowered.Outputs, out.name)
 		optional[out.name] = out.optional
 	}
+	if c.node != nil {
+		l.op(c, &lowered)
+	}
 	var err error
 	lowered.Shape, err = plan.ShapeOf(&lowered, optional)
 	if err != nil {
@@ -108,57 +114,125 @@ func (l *lowering) compute(c *compute) (plan.Compute, error) {
 	return lowered, nil
 }
 
-// inputs are a compute's needs of assets, each once and sorted: in which parameter a value arrives is the
+// needs are a compute's; none in process, when what it gives was given.
+func (l *lowering) needs(c *compute) []need {
+	if l.inProcess.gives(c) {
+		return nil
+	}
+	return c.needs
+}
+
+// inputs are a compute's needs of assets and ops, each once and sorted: in which parameter a value arrives is the
 // function's own affair, and no reason to hand a step back to another build.
 func (l *lowering) inputs(c *compute) []plan.Input {
 	var inputs []plan.Input
-	add := func(kind plan.InputKind, assets ...*asset) {
-		input := plan.Input{Kind: kind}
-		for _, a := range assets {
+	add := func(kind plan.InputKind, isDefault bool, from ...inputOf) {
+		input := plan.Input{Kind: kind, Default: isDefault}
+		for _, one := range from {
+			a := one.asset
+			if one.node != nil {
+				peer := c.peer(one.node)
+				if len(peer.outs) == 0 {
+					input.Ops = append(input.Ops, peer.name)
+					continue
+				}
+				a = peer.outs[0]
+			}
 			if l.without == nil || !l.without(c, a) {
 				input.Assets = append(input.Assets, a.name)
 			}
 		}
-		if len(input.Assets) > 0 {
+		if len(input.Assets)+len(input.Ops) > 0 {
 			inputs = append(inputs, input)
 		}
 	}
-	for _, n := range c.needs {
-		eachInput(n, l.skip, add)
+	for _, n := range l.needs(c) {
+		eachInput(n, l.skip, false, add)
 	}
 	for _, a := range c.after {
 		if _, replaced := l.inProcess.given(a); !replaced {
-			add(plan.InputAfter, a)
+			add(plan.InputAfter, false, inputOf{asset: a})
 		}
 	}
-	slices.SortFunc(inputs, func(a, b plan.Input) int {
-		return cmp.Or(cmp.Compare(slices.Index(inputKinds, a.Kind), slices.Index(inputKinds, b.Kind)), slices.Compare(a.Assets, b.Assets))
-	})
-	return slices.CompactFunc(inputs, func(a, b plan.Input) bool { return a.Kind == b.Kind && slices.Equal(a.Assets, b.Assets) })
+	for _, n := range c.afterOps {
+		add(plan.InputAfter, false, inputOf{node: n})
+	}
+	slices.SortFunc(inputs, compareInputs)
+	return slices.CompactFunc(inputs, func(a, b plan.Input) bool { return compareInputs(a, b) == 0 })
 }
 
-var inputKinds = []plan.InputKind{plan.InputValue, plan.InputAll, plan.InputAfter}
+func compareInputs(a, b plan.Input) int {
+	return cmp.Or(cmp.Compare(slices.Index(inputKinds, a.Kind), slices.Index(inputKinds, b.Kind)),
+		slices.Compare(a.Assets, b.Assets), slices.Compare(a.Ops, b.Ops), boolOrder(a.Default)-boolOrder(b.Default))
+}
 
-// eachInput visits a source's needs of assets: one by one, and those of a fan-in together.
-func eachInput(n need, skip func(need) bool, visit func(plan.InputKind, ...*asset)) {
-	switch {
-	case skip(n):
-	case n.kind == needAsset:
-		visit(plan.InputValue, n.asset)
-	case n.kind == needAll:
-		var members []*asset
-		n.each(skip, func(part need) {
-			if part.kind == needAsset {
-				members = append(members, part.asset)
-			}
-		})
-		if len(members) > 0 {
-			visit(plan.InputAll, members...)
-		}
+func boolOrder(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+var inputKinds = []plan.InputKind{plan.InputValue, plan.InputAll, plan.InputElement, plan.InputCollect, plan.InputAfter}
+
+// inputOf is one asset or one op that is an input.
+type inputOf struct {
+	asset *asset
+	node  *node
+}
+
+// eachInput visits a source's needs of assets and ops: one by one, and those of a fan-in together. isDefault says that
+// there is another value for what was not emitted.
+func eachInput(n need, skip func(need) bool, isDefault bool, visit func(kind plan.InputKind, isDefault bool, from ...inputOf)) {
+	if skip(n) {
+		return
+	}
+	switch n.kind {
+	case needAsset:
+		visit(plan.InputValue, isDefault, inputOf{asset: n.asset})
+	case needOp:
+		visit(plan.InputValue, isDefault, inputOf{node: n.node})
+	case needElement:
+		visit(plan.InputElement, isDefault, inputOf{node: n.node})
+	case needCollect:
+		visit(plan.InputCollect, isDefault, inputOf{node: n.node})
+	case needAll:
+		eachMember(n, skip, isDefault, visit)
 	default:
 		for _, part := range n.parts {
-			eachInput(part, skip, visit)
+			eachInput(part, skip, isDefault || n.kind == needOrElse, visit)
 		}
+	}
+}
+
+// eachMember visits the inputs of a fan-in. What is always there, as a resource or a whole fan, keeps it from being left
+// out: then what the others lack skips nothing.
+func eachMember(all need, skip func(need) bool, isDefault bool, visit func(kind plan.InputKind, isDefault bool, from ...inputOf)) {
+	var members []inputOf
+	var apart []need
+	for _, part := range all.parts {
+		before := len(members)
+		part.each(func(n need) bool {
+			if skip(n) {
+				return true
+			}
+			if n.kind == needOrElse || n.kind == needCollect {
+				apart = append(apart, n)
+				return true
+			}
+			return false
+		}, func(n need) {
+			if n.kind == needAsset || n.kind == needOp || n.kind == needElement {
+				members = append(members, inputOf{n.asset, n.node})
+			}
+		})
+		isDefault = isDefault || len(members) == before
+	}
+	if len(members) > 0 {
+		visit(plan.InputAll, isDefault, members...)
+	}
+	for _, n := range apart {
+		eachInput(n, skip, true, visit)
 	}
 }
 
@@ -182,19 +256,35 @@ func (l *lowering) resources(c *compute) []string {
 			})
 		}
 	}
-	add(c.needs)
-	stores := slices.Clone(c.outs)
-	for _, n := range c.needs {
-		n.each(l.skip, func(n need) {
-			if n.kind == needAsset {
-				stores = append(stores, n.asset)
-			}
-		})
-	}
-	for _, a := range stores {
+	addAsset := func(a *asset) {
 		if a.store != nil && !l.inProcess.keeps(a) {
 			add([]need{a.store.need})
 		}
+	}
+	addOp := func(of *compute) {
+		if len(of.outs) > 0 {
+			addAsset(of.outs[0])
+		} else if of.store != nil && l.inProcess == nil {
+			add([]need{of.store.need})
+		}
+	}
+	needs := l.needs(c)
+	add(needs)
+	for _, a := range c.outs {
+		addAsset(a)
+	}
+	if c.node != nil {
+		addOp(c)
+	}
+	for _, n := range needs {
+		n.each(l.skip, func(n need) {
+			if n.asset != nil {
+				addAsset(n.asset)
+			}
+			if n.node != nil {
+				addOp(c.peer(n.node))
+			}
+		})
 	}
 	return slices.Sorted(maps.Keys(names))
 }
@@ -222,7 +312,7 @@ func (l *lowering) job(j *Job) (plan.Job, error) {
 		return plan.Job{}, fmt.Errorf("%s: %w", j.object(), err)
 	}
 	return plan.Job{
-		Name: j.name, Description: j.description, Selection: j.selection.lower(), Config: config, Tags: maps.Clone(j.tags),
+		Name: j.name, Description: j.description, Selection: j.selection.lower(), Ops: l.jobOps(j), Config: config, Tags: maps.Clone(j.tags),
 		Retries: j.retries.lower(), Priority: wire.Priority(j.priority), At: j.at,
 	}, nil
 }

@@ -77,6 +77,8 @@ type Compute struct {
 	// Name is the activity type: the asset's key, the multi-asset's name, or the op's path: "total" in a job,
 	// "etl.clean" in a graph, "airport_summary.total" in a graph asset.
 	Name string `json:"name"`
+	// Description is an op's, for people; an asset has its own.
+	Description string `json:"description,omitempty"`
 	// Outputs are the keys of the assets it makes, in the order they are declared. An op has none, unless it gives the
 	// value of a graph asset.
 	Outputs []string `json:"outputs"`
