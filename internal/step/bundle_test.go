@@ -1,10 +1,12 @@
 package step
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -35,6 +37,12 @@ type bundle struct {
 	commitError error
 	// storeReports is what the store says of each value that it stages.
 	storeReports []wire.Metadatum
+	// refuses is what the store says of a slot; nil takes all. mostAtOnce is how many values it was given at once.
+	refuses             func(Slot) error
+	storing, mostAtOnce int64
+	resumed             []Slot
+	// step is the step's key where it is not the plan's.
+	step string
 
 	previous *StagedOutputs
 	beats    []Beat
@@ -123,11 +131,15 @@ func (v value) Location() string {
 }
 
 func (v value) Publish(context.Context) error {
+	v.b.mu.Lock()
+	defer v.b.mu.Unlock()
 	v.b.stored[v.at] = "published"
 	return nil
 }
 
 func (v value) Discard(context.Context) error {
+	v.b.mu.Lock()
+	defer v.b.mu.Unlock()
 	delete(v.b.stored, v.at)
 	return nil
 }
@@ -141,17 +153,41 @@ func (b *bundle) run(ctx context.Context) (wire.StepResult, error) {
 			return b.compute(a)
 		},
 		Stage: func(a *Attempt, slot Slot, _ any) (Staged, error) {
-			a.Report(b.storeReports...)
-			at := fmt.Sprintf("%s/%d", slot.Asset, slot.Token)
-			b.stored[at] = "staged"
-			return value{b, at}, nil
+			return b.stage(a, slot)
 		},
-		Resume: func(_ *Attempt, _ Slot, location string) (Staged, error) {
+		Resume: func(_ *Attempt, slot Slot, location string) (Staged, error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.resumed = append(b.resumed, slot)
 			if !b.resumable {
 				return nil, ErrNotResumable
 			}
 			return value{b, location}, nil
 		},
 	}
-	return runner.Run(ctx, code, Identity{Run: "r1", Step: "route_delays", Scheduled: time.Now(), Started: time.Now()}, b)
+	return runner.Run(ctx, code, Identity{Run: "r1", Step: cmp.Or(b.step, "route_delays"), Scheduled: time.Now(), Started: time.Now()}, b)
+}
+
+// stage keeps a value, and counts how many are kept at once.
+func (b *bundle) stage(a *Attempt, slot Slot) (Staged, error) {
+	b.mu.Lock()
+	b.storing++
+	b.mostAtOnce = max(b.mostAtOnce, b.storing)
+	b.mu.Unlock()
+	runtime.Gosched()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.storing--
+	a.Report(b.storeReports...)
+	if b.refuses != nil {
+		if err := b.refuses(slot); err != nil {
+			return nil, err
+		}
+	}
+	at := fmt.Sprintf("%s/%d", slot.Asset, slot.Token)
+	if slot.Asset == "" {
+		at = fmt.Sprintf("%s/%s/%s/%d", slot.Run, slot.Step, slot.Key, slot.Token)
+	}
+	b.stored[at] = "staged"
+	return value{b, at}, nil
 }

@@ -19,13 +19,28 @@ const (
 	plainCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-+,@"
 )
 
+// runsFolder holds the outputs of ops. No asset's folder has its name, for "~" does not begin one.
+const runsFolder = "~runs"
+
 // stem is the name of a slot's object without its extension, which starts with a dot. Two slots never share one.
 func stem(at definitions.Slot) string {
+	if at.Asset == "" {
+		return stepName(at) + "/" + strconv.FormatInt(at.Token, 10)
+	}
 	name := assetName(at.Asset)
 	if at.Partition != "" {
 		name += "/partition=" + escape(at.Partition, maxSegment-len("partition="))
 	}
 	return name + "/" + strconv.FormatInt(at.Token, 10)
+}
+
+// stepName is the folder of the output of an op's step.
+func stepName(at definitions.Slot) string {
+	name := runsFolder + "/" + escape(at.Run, maxSegment) + "/" + escape(at.Step, maxSegment)
+	if at.Key != "" {
+		name += "/" + escape(at.Key, maxSegment)
+	}
+	return name
 }
 
 // assetName is the folder of an asset.

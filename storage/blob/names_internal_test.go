@@ -20,7 +20,7 @@ func TestNamesAreUniqueAndSafe(t *testing.T) {
 		"a", "b", "1", "1.json", "1%2Ejson", "2.", ".", "..", "", "%", "a%2Fb", "~", "ä", "partition=a", "partition=", "A",
 		long, long + "y", strings.Repeat("ä", 100),
 	}
-	keys := slices.Clone(parts)
+	keys := slices.DeleteFunc(slices.Clone(parts), func(part string) bool { return part == "" }) // no asset's key is empty
 	for _, first := range parts {
 		for _, second := range parts {
 			keys = append(keys, first+"/"+second)
@@ -37,6 +37,19 @@ func TestNamesAreUniqueAndSafe(t *testing.T) {
 				slots[name] = at
 			}
 		}
+	}
+	steps := []definitions.Slot{{Run: "a", Step: "b", Key: "c"}, {Run: "a", Step: "b", Key: "1"}}
+	for _, run := range parts {
+		for _, step := range parts {
+			steps = append(steps, definitions.Slot{Run: run, Step: step})
+		}
+	}
+	for _, at := range steps {
+		at.Token = 1
+		name := stem(at) + ".json"
+		other, taken := slots[name]
+		require.False(t, taken, "%v and %v are both %s", at, other, name)
+		slots[name] = at
 	}
 	for name, at := range slots {
 		for i := range len(name) {

@@ -199,3 +199,36 @@ func TestOpenRefusesWhatItCannotOpen(t *testing.T) {
 	_, err = blob.Open(t.Context(), "mem://", blob.Paths{"a": "../a.csv"})
 	require.ErrorContains(t, err, `"../a.csv" of a`)
 }
+
+type flat struct {
+	A string
+	B int
+}
+
+func TestValueIsReadInTheFormatItWasStoredIn(t *testing.T) {
+	t.Parallel()
+	_, url := folderURL(t)
+	ctx, at := definitions.NewContext(t.Context()), definitions.Slot{Asset: "rows", Token: 1}
+	staged := store(t, open(t, url), at, []flat{{A: "x", B: 1}})
+	require.NoError(t, staged.Publish(ctx))
+
+	now := open(t, url, blob.Tables(blob.CSV()))
+	var loaded []flat
+	require.ErrorIs(t, now.Load(ctx, at, &loaded), definitions.ErrNotStored)
+	at.Location = staged.Location()
+	require.NoError(t, now.Load(ctx, at, &loaded))
+	require.Equal(t, []flat{{A: "x", B: 1}}, loaded)
+
+	moved := open(t, url+"/moved")
+	require.ErrorContains(t, moved.Load(ctx, at, &loaded), staged.Location(), "it says where the value should be")
+}
+
+func TestOutputsOfOpsLieBelowTheirRun(t *testing.T) {
+	t.Parallel()
+	_, url := folderURL(t)
+	storage := open(t, url)
+	at := definitions.Slot{Run: "backfill:r 1", Step: "etl.clean[p_1]", Key: "k", Token: 7}
+	staged := store(t, storage, at, "x")
+	require.Equal(t, url+"/~runs/backfill%253Ar%25201/etl.clean%255Bp_1%255D/k/7.txt", staged.Location())
+	require.Equal(t, "x", fileOf(t, staged.Location()))
+}

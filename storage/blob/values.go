@@ -19,15 +19,15 @@ import (
 // Stage writes the value to its object, whole or not at all.
 func (s *Storage) Stage(ctx definitions.Context, at definitions.Slot, value any) (definitions.Staged, error) {
 	if at.Token <= 0 {
-		return nil, fmt.Errorf("store %s: the token is %d: only tokens above 0 can be stored", at.Asset, at.Token)
+		return nil, fmt.Errorf("store %s: the token is %d: only tokens above 0 can be stored", at, at.Token)
 	}
 	format, err := formatOf(reflect.TypeOf(value), s.tables)
 	if err != nil {
-		return nil, fmt.Errorf("store %s: %w", at.Asset, err)
+		return nil, fmt.Errorf("store %s: %w", at, err)
 	}
-	v := &stored{storage: s, asset: at.Asset, name: stem(at) + "." + format.Extension()}
+	v := &stored{storage: s, slot: at.String(), name: stem(at) + "." + format.Extension()}
 	if err := s.write(ctx, v.name, format, value); err != nil {
-		return nil, fmt.Errorf("store %s at %s: %w", at.Asset, v.Location(), err)
+		return nil, fmt.Errorf("store %s at %s: %w", at, v.Location(), err)
 	}
 	return v, nil
 }
@@ -75,31 +75,55 @@ func (s *Storage) write(ctx context.Context, name string, format Format, value a
 }
 
 // Load reads the slot's object into *into; that of an external asset of which nothing is recorded (token 0) is what
-// [Paths] name. The error wraps [definitions.ErrNotStored] when there is no such object, and [definitions.ErrUnavailable]
-// when the bucket is not to be reached.
+// [Paths] name. A value that was stored in another format than [Tables] has now is read in the one that it was stored in,
+// as the slot's Location says. The error wraps [definitions.ErrNotStored] when there is no such object, and
+// [definitions.ErrUnavailable] when the bucket is not to be reached.
 func (s *Storage) Load(ctx definitions.Context, at definitions.Slot, into any) error {
 	target := reflect.TypeOf(into)
 	if target == nil || target.Kind() != reflect.Pointer {
-		return fmt.Errorf("load %s: a pointer is needed to load into, not %T", at.Asset, into)
+		return fmt.Errorf("load %s: a pointer is needed to load into, not %T", at, into)
 	}
 	format, err := formatOf(target.Elem(), s.tables)
 	if err != nil {
-		return fmt.Errorf("load %s: %w", at.Asset, err)
+		return fmt.Errorf("load %s: %w", at, err)
 	}
+	format = s.recordedFormat(at, target.Elem(), format)
 	name := stem(at) + "." + format.Extension()
 	if at.Token == 0 {
 		if at.Partition != "" {
-			return fmt.Errorf("load %s [%s]: an external asset is one object, whose partitions cannot be told apart", at.Asset, at.Partition)
+			return fmt.Errorf("load %s: an external asset is one object, whose partitions cannot be told apart", at)
 		}
 		name = assetName(at.Asset) + "." + format.Extension()
 		if path, ok := s.paths[at.Asset]; ok {
 			name = path
 		}
 	}
-	if err := s.read(ctx, name, format, into); err != nil {
-		return fmt.Errorf("load %s from %s: %w", at.Asset, s.locate(name), err)
+	err = s.read(ctx, name, format, into)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, definitions.ErrNotStored) && at.Location != "" && at.Location != s.locate(name):
+		return fmt.Errorf("load %s from %s: %w; its record says that it lies at %s: has the bucket changed?", at, s.locate(name), err, at.Location)
+	default:
+		return fmt.Errorf("load %s from %s: %w", at, s.locate(name), err)
 	}
-	return nil
+}
+
+// recordedFormat is the format in which the slot's value was stored, where its location says so.
+func (s *Storage) recordedFormat(at definitions.Slot, typ reflect.Type, now Format) Format {
+	if at.Token == 0 {
+		return now
+	}
+	extension, known := strings.CutPrefix(at.Location, s.locate(stem(at)+"."))
+	if !known || extension == now.Extension() {
+		return now
+	}
+	for _, format := range []Format{JSON(), CSV()} {
+		if format.Extension() == extension && format.Accepts(typ) == nil {
+			return format
+		}
+	}
+	return now
 }
 
 func (s *Storage) read(ctx context.Context, name string, format Format, into any) error {
@@ -126,19 +150,19 @@ func (s *Storage) Resume(ctx definitions.Context, at definitions.Slot, location 
 	start := s.locate(stem(at) + ".")
 	extension, ok := strings.CutPrefix(location, start)
 	if !ok || checkExtension(extension) != nil {
-		return nil, fmt.Errorf("resume %s: it was staged at %s, and here it would be %s…: the workers' buckets differ", at.Asset, location, start)
+		return nil, fmt.Errorf("resume %s: it was staged at %s, and here it would be %s…: the workers' buckets differ", at, location, start)
 	}
-	v := &stored{storage: s, asset: at.Asset, name: stem(at) + "." + extension}
+	v := &stored{storage: s, slot: at.String(), name: stem(at) + "." + extension}
 	if err := v.check(ctx); err != nil {
-		return nil, fmt.Errorf("resume %s: %w", at.Asset, err)
+		return nil, fmt.Errorf("resume %s: %w", at, err)
 	}
 	return v, nil
 }
 
 // stored is one object.
 type stored struct {
-	storage     *Storage
-	asset, name string
+	storage    *Storage
+	slot, name string
 }
 
 func (v *stored) Location() string { return v.storage.locate(v.name) }
@@ -146,13 +170,13 @@ func (v *stored) Location() string { return v.storage.locate(v.name) }
 // Publish makes sure that the object is there to be named; see the package's comment for why that is all.
 func (v *stored) Publish(ctx definitions.Context) error {
 	if err := v.check(ctx); err != nil {
-		return fmt.Errorf("publish %s: %w", v.asset, err)
+		return fmt.Errorf("publish %s: %w", v.slot, err)
 	}
 	if v.storage.folder == "" {
 		return nil
 	}
 	if err := v.storage.syncFolders(v.name); err != nil {
-		return fmt.Errorf("publish %s at %s: %w", v.asset, v.Location(), v.storage.classify(ctx, err))
+		return fmt.Errorf("publish %s at %s: %w", v.slot, v.Location(), v.storage.classify(ctx, err))
 	}
 	return nil
 }
@@ -177,7 +201,7 @@ func (v *stored) Discard(ctx definitions.Context) error {
 	if err == nil || gcerrors.Code(err) == gcerrors.NotFound {
 		return nil
 	}
-	return fmt.Errorf("discard %s at %s: %w", v.asset, v.Location(), v.storage.classify(ctx, err))
+	return fmt.Errorf("discard %s at %s: %w", v.slot, v.Location(), v.storage.classify(ctx, err))
 }
 
 // syncFolders makes the names on the way to a file as durable as the file.

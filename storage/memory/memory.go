@@ -41,7 +41,7 @@ func (*Storage) Accepts(reflect.Type) error { return nil }
 // Stage keeps the value under its slot; Load does not see it before it is published.
 func (s *Storage) Stage(_ definitions.Context, at definitions.Slot, value any) (definitions.Staged, error) {
 	if at.Token <= 0 {
-		return nil, fmt.Errorf("store %s: the token is %d: only tokens above 0 can be stored", at.Asset, at.Token)
+		return nil, fmt.Errorf("store %s: the token is %d: only tokens above 0 can be stored", at, at.Token)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,30 +54,31 @@ func (s *Storage) Stage(_ definitions.Context, at definitions.Slot, value any) (
 func (s *Storage) Resume(_ definitions.Context, at definitions.Slot, location string) (definitions.Staged, error) {
 	found := &staged{storage: s, at: at}
 	if want := found.Location(); location != want {
-		return nil, fmt.Errorf("resume %s: it was staged as %s, which in memory would be %s", at.Asset, location, want)
+		return nil, fmt.Errorf("resume %s: it was staged as %s, which in memory would be %s", at, location, want)
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	_, isStaged := s.staged[at]
 	_, isPublished := s.published[at]
 	if !isStaged && !isPublished {
-		return nil, fmt.Errorf("resume %s: %w at %s in this process", at.Asset, definitions.ErrNotStored, location)
+		return nil, fmt.Errorf("resume %s: %w at %s in this process", at, definitions.ErrNotStored, location)
 	}
 	return found, nil
 }
 
 // Load sets *into to the published value of the slot. The error wraps [definitions.ErrNotStored] when there is none.
 func (s *Storage) Load(_ definitions.Context, at definitions.Slot, into any) error {
+	at.Location = ""
 	s.mu.RLock()
 	value, ok := s.published[at]
 	s.mu.RUnlock()
 	if !ok {
 		return fmt.Errorf("load %s: %w at %s: another process materialized it, or this one before a restart; materialize it again",
-			at.Asset, definitions.ErrNotStored, locate(at))
+			at, definitions.ErrNotStored, locate(at))
 	}
 	target := reflect.ValueOf(into)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
-		return fmt.Errorf("load %s: a pointer is needed to load into, not %T", at.Asset, into)
+		return fmt.Errorf("load %s: a pointer is needed to load into, not %T", at, into)
 	}
 	target = target.Elem()
 	if value == nil {
@@ -86,7 +87,7 @@ func (s *Storage) Load(_ definitions.Context, at definitions.Slot, into any) err
 	}
 	source := reflect.ValueOf(value)
 	if !source.Type().AssignableTo(target.Type()) {
-		return fmt.Errorf("load %s: the stored value is a %v, a %v is asked for: materialize it again", at.Asset, source.Type(), target.Type())
+		return fmt.Errorf("load %s: the stored value is a %v, a %v is asked for: materialize it again", at, source.Type(), target.Type())
 	}
 	target.Set(source)
 	return nil
@@ -109,7 +110,7 @@ func (v *staged) Publish(definitions.Context) error {
 		if _, ok := s.published[v.at]; ok {
 			return nil
 		}
-		return fmt.Errorf("publish %s: %w at %s: it was discarded", v.at.Asset, definitions.ErrNotStored, v.Location())
+		return fmt.Errorf("publish %s: %w at %s: it was discarded", v.at, definitions.ErrNotStored, v.Location())
 	}
 	s.published[v.at] = value
 	delete(s.staged, v.at)
@@ -124,9 +125,4 @@ func (v *staged) Discard(definitions.Context) error {
 	return nil
 }
 
-func locate(at definitions.Slot) string {
-	if at.Partition == "" {
-		return fmt.Sprintf("memory:%s#%d", at.Asset, at.Token)
-	}
-	return fmt.Sprintf("memory:%s[%s]#%d", at.Asset, at.Partition, at.Token)
-}
+func locate(at definitions.Slot) string { return fmt.Sprintf("memory:%s#%d", at, at.Token) }

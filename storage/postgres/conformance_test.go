@@ -80,7 +80,7 @@ func TestConformance(t *testing.T) {
 				reflect.TypeFor[[]string](), reflect.TypeFor[map[string]int](), reflect.TypeFor[[]struct{ F func() }](),
 				reflect.TypeFor[[]struct{ hidden int }](), reflect.TypeFor[storagetest.Row](),
 			},
-			HidesStaged: true,
+			HidesStaged: true, RefusesOps: true,
 		}
 	})
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -59,10 +60,20 @@ func hashOf(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// errNoOps is why outputs of ops are not kept here: a table has one last value, and two runs would take it from each
+// other; a table for each step of each run would fill the schema with what nobody queries.
+var errNoOps = errors.New("a table holds the last value of an asset, and an op's output belongs to its run: store it with storage/blob, or make it an asset")
+
+// AcceptsOps says why outputs of ops are not kept here.
+func (*Storage) AcceptsOps() error { return errNoOps }
+
 // check refuses a slot that a table cannot hold.
 func check(at definitions.Slot) error {
+	if at.Asset == "" {
+		return fmt.Errorf("%s: %w", at, errNoOps)
+	}
 	if at.Partition != "" {
-		return fmt.Errorf("%s [%s]: a table holds a whole asset, and this one has partitions: store it with storage/blob", at.Asset, at.Partition)
+		return fmt.Errorf("%s: a table holds a whole asset, and this one has partitions: store it with storage/blob", at)
 	}
 	return nil
 }

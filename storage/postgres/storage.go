@@ -39,8 +39,9 @@ type Storage struct {
 }
 
 var (
-	_ definitions.IOManager = (*Storage)(nil)
-	_ definitions.Resumer   = (*Storage)(nil)
+	_ definitions.IOManager  = (*Storage)(nil)
+	_ definitions.Resumer    = (*Storage)(nil)
+	_ definitions.OpAccepter = (*Storage)(nil)
 )
 
 // Option changes a [Storage].

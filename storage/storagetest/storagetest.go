@@ -29,6 +29,8 @@ type Store struct {
 	// KeepsHistory says that values of earlier tokens can still be loaded. A store without history gives its last value
 	// instead, and refuses to publish a smaller token.
 	KeepsHistory bool
+	// RefusesOps says that the manager keeps no outputs of ops.
+	RefusesOps bool
 	// HidesStaged says that even who knows the token of a staged value cannot load it.
 	HidesStaged bool
 }
@@ -79,6 +81,8 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		{"what is gone cannot be resumed", resumeGone},
 		{"no two slots share a name", names},
 		{"slots do not disturb each other", concurrently},
+		{"outputs of ops are kept by run, step and key", ops},
+		{"a recorded location changes nothing", locations},
 		{"external values cannot be written", tokenZero},
 		{"a store that is away is reported as such", unreachable},
 	}
