@@ -7,17 +7,12 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
 	"reflect"
-	"runtime"
-	"slices"
-	"strings"
 
 	"gocloud.dev/blob"
-	_ "gocloud.dev/blob/fileblob" // file:// URLs
-	_ "gocloud.dev/blob/memblob"  // mem:// URLs
 
 	"github.com/perdure-io/perdure/definitions"
+	"github.com/perdure-io/perdure/internal/bucket"
 )
 
 // Storage is an IO manager that keeps each value in an object of a bucket. It is safe for concurrent use.
@@ -71,70 +66,18 @@ func (p Paths) applyFiles(f *Files) { f.paths = p }
 // gocloud.dev documents, and with "prefix=a/" to stay below a part of the bucket. Credentials are found as
 // each cloud's tools find them. Nothing is read yet; Close ends it.
 func Open(ctx context.Context, bucketURL string, options ...Option) (*Storage, error) {
-	parsed, err := url.Parse(bucketURL)
-	if err != nil || parsed.Scheme == "" {
-		return nil, fmt.Errorf("open bucket %q: it is not a URL such as file:///var/data, file://./data or s3://bucket", bucketURL)
-	}
-	s := &Storage{tables: JSON(), prefix: parsed.Query().Get("prefix")}
+	s := &Storage{tables: JSON()}
 	for _, option := range options {
 		if err := option.applyStorage(s); err != nil {
-			return nil, fmt.Errorf("open bucket %s: %w", parsed.Redacted(), err)
+			return nil, fmt.Errorf("open a bucket: %w", err)
 		}
 	}
-	if schemes := blob.DefaultURLMux().BucketSchemes(); !slices.Contains(schemes, parsed.Scheme) {
-		return nil, fmt.Errorf("open bucket %s: no driver for %q is linked into this program (%s are)%s",
-			parsed.Redacted(), parsed.Scheme, strings.Join(schemes, ", "), missingImport(parsed.Scheme))
-	}
-	s.place = parsed.Scheme + "://" + strings.TrimSuffix(parsed.Host+parsed.Path, "/") + "/" + s.prefix
-	if parsed.Scheme == "file" {
-		if parsed, err = s.openFolder(parsed); err != nil {
-			return nil, fmt.Errorf("open bucket %s: %w", bucketURL, err)
-		}
-	}
-	if s.bucket, err = blob.OpenBucket(ctx, parsed.String()); err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w", parsed.Redacted(), err)
-	}
-	return s, nil
-}
-
-func missingImport(scheme string) string {
-	module, ok := map[string]string{"s3": "s3", "gs": "gcs", "azblob": "azure"}[scheme]
-	if !ok {
-		return ""
-	}
-	return fmt.Sprintf(`: add import _ "github.com/perdure-io/perdure/storage/blob/%s"`, module)
-}
-
-// openFolder learns where the folder is, and sets what a store of values needs: temporary files beside
-// their last place, because a rename works only within one file system, and no files of attributes.
-func (s *Storage) openFolder(parsed *url.URL) (*url.URL, error) {
-	path := parsed.Path
-	switch parsed.Host {
-	case "", "localhost":
-	case ".":
-		path = "." + path
-	default:
-		return nil, fmt.Errorf("%q would be a host: write file:///%s%s for an absolute path, file://./%s%s for a relative one",
-			parsed.Host, parsed.Host, path, parsed.Host, path)
-	}
-	if runtime.GOOS == "windows" && parsed.Host != "." {
-		path = strings.TrimPrefix(path, "/")
-	}
-	absolute, err := filepath.Abs(filepath.FromSlash(path))
+	opened, err := bucket.Open(ctx, bucketURL)
 	if err != nil {
 		return nil, err
 	}
-	s.folder = absolute
-	query := parsed.Query()
-	for name, value := range map[string]string{"create_dir": "true", "no_tmp_dir": "true", "metadata": "skip"} {
-		if !query.Has(name) {
-			query.Set(name, value)
-		}
-	}
-	base := (&url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(filepath.ToSlash(absolute), "/")})
-	s.place = base.String() + "/" + s.prefix
-	base.RawQuery = query.Encode()
-	return base, nil
+	s.bucket, s.place, s.folder, s.prefix = opened.Bucket, opened.Place, opened.Folder, opened.Prefix
+	return s, nil
 }
 
 // Close lets go of the bucket. What is stored stays.
