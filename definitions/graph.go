@@ -8,6 +8,8 @@ import (
 // graph is a named part of a graph of ops.
 type graph struct {
 	declared
+	// own is its name without those of the graphs that it lies in.
+	own      string
 	number   int64
 	parent   *graph
 	mappings []configMapping
@@ -33,7 +35,7 @@ func Graph[A, B any](name string, in *Value[A], body func(*Value[A]) *Value[B], 
 
 // GraphOf is a [Graph] whose body binds only what it captures.
 func GraphOf[B any](name string, body func() *Value[B], opts ...GraphOption) *Value[B] {
-	g := &graph{declared: declared{what: "graph", name: name, at: place()}, number: declarations.Add(1)}
+	g := &graph{declared: declared{what: "graph", name: name, at: place()}, own: name, number: declarations.Add(1)}
 	if body == nil {
 		return valueOf[B](needOp, brokenNode("graph", name, "body", "its body is nil", "give the function that declares its ops"))
 	}

@@ -89,7 +89,10 @@ func (v *Value[T]) output() output {
 type family struct {
 	declared
 	// multi is the graph multi-asset; nil for a graph asset.
-	multi    *compute
+	multi *compute
+	// shared is what its declaration says for all ops, order what these run after.
+	shared   *compute
+	order    []*asset
 	results  []*node
 	assets   map[*node]*asset
 	computes map[*node]*compute
@@ -135,8 +138,7 @@ func (f *family) build(shared *compute) {
 	nodes := reached(f.results, 0)
 	slices.SortFunc(nodes, func(a, b *node) int { return cmp.Compare(a.number, b.number) })
 	f.computes = make(map[*node]*compute, len(nodes))
-	order := shared.after
-	shared.after = nil
+	f.shared, f.order, shared.after = shared, shared.after, nil
 	for _, n := range nodes {
 		c := *n.compute
 		c.name, c.family = f.named(n.name), f
@@ -152,7 +154,7 @@ func (f *family) build(shared *compute) {
 		first := true
 		c.eachOp(func(*node) { first = false })
 		if first {
-			c.after = append(slices.Clone(c.after), order...)
+			c.after = append(slices.Clone(c.after), f.order...)
 		}
 		f.computes[n] = &c
 		f.list = append(f.list, &c)
@@ -165,4 +167,20 @@ func (f *family) named(name string) string {
 		return name
 	}
 	return f.name + "." + name
+}
+
+// family is the graph asset's; nil for any other asset.
+func (a *asset) family() *family {
+	if a.maker == nil {
+		return nil
+	}
+	return a.maker.family
+}
+
+// root is what a person declared of a compute.
+func (c *compute) root() *declared {
+	if c.family == nil {
+		return &c.declared
+	}
+	return &c.family.declared
 }

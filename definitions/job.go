@@ -65,7 +65,7 @@ const (
 	LowPriority    = Priority(wire.PriorityLow)
 )
 
-// RunConfig is a run's config as JSON, {"assets":{KEY:{…}},"resources":{NAME:{…}}}: of a job's runs, or of
+// RunConfig is a run's config as JSON, {"assets":{KEY:{…}},"ops":{PATH:{…}},"resources":{NAME:{…}}}: of a job's runs, or of
 // [Materialize]. What it leaves out has its default. See [Configure] for the typed form.
 type RunConfig string
 

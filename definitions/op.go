@@ -42,6 +42,8 @@ type output struct {
 // node is an op without its value type. Its compute is the step of op jobs; a graph asset has a copy of its own.
 type node struct {
 	*compute
+	// own is its name without those of the graphs that it lies in.
+	own string
 	// number is the place in the order of declaration: what is declared while the body of a Graph or Map runs has a
 	// greater one than what was declared before.
 	number int64
@@ -115,7 +117,7 @@ func elementsOf[T any](elements []Keyed[T]) []step.Output {
 }
 
 func newNode[T any](name string, fn bound, faults []fault, opts []OpOption) *node {
-	n := &node{number: declarations.Add(1), typ: reflect.TypeFor[T]()}
+	n := &node{own: name, number: declarations.Add(1), typ: reflect.TypeFor[T]()}
 	n.compute = &compute{declared: declared{what: "op", name: name, at: place(), faults: faults}, needs: fn.needs, node: n}
 	for _, o := range opts {
 		if o == nil {

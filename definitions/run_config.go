@@ -9,12 +9,16 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-const runConfigFix = `write {"assets":{KEY:{…}},"resources":{NAME:{…}}}`
+const runConfigFix = `write {"assets":{KEY:{…}},"ops":{PATH:{…}},"resources":{NAME:{…}}}`
 
 // runConfigSections are a run config as JSON.
 type runConfigSections struct {
 	Assets    map[string]json.RawMessage `json:"assets,omitempty"`
+	Ops       map[string]json.RawMessage `json:"ops,omitempty"`
 	Resources map[string]json.RawMessage `json:"resources,omitempty"`
+	// Execution and Loggers are the planner's affair.
+	Execution json.RawMessage `json:"execution,omitempty"`
+	Loggers   json.RawMessage `json:"loggers,omitempty"`
 }
 
 // runConfig writes each typed config under everything that binds it, beside what is given as JSON. It is nil when
@@ -45,7 +49,7 @@ func (d *Definitions) runConfig(given RunConfig, typed []configured) (json.RawMe
 	switch {
 	case len(problems) > 0:
 		return nil, problems
-	case sections.Assets == nil && sections.Resources == nil:
+	case given == "" && sections.Assets == nil && sections.Ops == nil && sections.Resources == nil:
 		return nil, nil
 	}
 	return json.Marshal(sections)
@@ -71,8 +75,19 @@ func (d *Definitions) configure(sections *runConfigSections, c configured) wire.
 		}
 		(*section)[name] = value
 	}
+	graphs := map[string]bool{}
 	for _, one := range d.computes {
-		if slices.Contains(configsOf(one.needs), c.config) {
+		mapped := one.mappedConfig()
+		switch {
+		case mapped != nil && mapped.outer == c.config:
+			if name := one.family.named(mapped.graph.name); !graphs[name] {
+				graphs[name] = true
+				enter(&sections.Ops, "ops", name)
+			}
+		case mapped != nil || !slices.Contains(configsOf(one.needs), c.config):
+		case one.node != nil:
+			enter(&sections.Ops, "ops", one.name)
+		default:
 			enter(&sections.Assets, "assets", one.name)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/perdure-io/perdure/wire"
@@ -15,14 +16,18 @@ func (d *Definitions) Validate() error {
 	if d == nil {
 		return ProblemList{{Object: "location", At: place(), Message: "its definitions are nil", Fix: "make them with New"}}
 	}
-	v := &validation{definitions: d, listed: setOf(d.assets), computes: setOf(d.computes), resources: setOf(d.resources)}
+	v := &validation{definitions: d, listed: setOf(d.assets), computes: setOf(d.computes, d.families), resources: setOf(d.resources)}
 	v.names()
 	for _, a := range d.assets {
 		v.asset(a)
 	}
 	for _, c := range d.computes {
-		v.compute(c)
+		if c.node == nil {
+			v.compute(c)
+		}
 	}
+	v.ops()
+	v.families()
 	for _, r := range d.resources {
 		v.resource(r)
 	}
@@ -46,10 +51,12 @@ type validation struct {
 	problems ProblemList
 }
 
-func setOf[T comparable](list []T) map[T]bool {
-	set := make(map[T]bool, len(list))
-	for _, one := range list {
-		set[one] = true
+func setOf[T comparable](lists ...[]T) map[T]bool {
+	set := map[T]bool{}
+	for _, list := range lists {
+		for _, one := range list {
+			set[one] = true
+		}
 	}
 	return set
 }
@@ -102,12 +109,16 @@ func (v *validation) names() {
 		v.key(&a.declared)
 		v.first(keys, &a.declared, "key")
 	}
-	for _, c := range d.computes {
-		if c.multi {
+	for _, c := range slices.Concat(d.computes, d.families) {
+		switch {
+		case c.multi:
 			v.key(&c.declared)
+			v.first(keys, &c.declared, "name")
+		case c.node != nil && !c.node.broken:
 			v.first(keys, &c.declared, "name")
 		}
 	}
+	v.graphNames(keys)
 	resources := map[string]*declared{}
 	for _, r := range d.resources {
 		v.name(&r.declared)
@@ -141,10 +152,14 @@ func (v *validation) first(seen map[string]*declared, d *declared, field string)
 	}
 	places := sorted([]string{d.at, other.at}) // whichever of the two was listed first
 	problem := d.problem(field, fmt.Sprintf("it is declared twice, at %s and at %s", places[0], places[1]), "rename one of the two, or leave it out")
-	if d.what != other.what {
+	switch {
+	case d.what != other.what:
 		problem.Message = fmt.Sprintf("%s (%s) has the same name", other.object(), other.at)
-		problem.Fix = "rename one of the two: an asset and a multi-asset share one space of names"
-	} else {
+		problem.Fix = "rename one of the two: assets, multi-assets, ops and graphs share one space of names"
+	case d.what == "op":
+		problem.Message = fmt.Sprintf("there are two of this name, declared at %s and at %s", places[0], places[1])
+		problem.At, problem.Fix = places[0], "give the two ops two names, also where they run the same function"
+	default:
 		problem.At = places[0]
 	}
 	v.add(problem)
@@ -155,6 +170,9 @@ func (v *validation) configs() []*config {
 	var all []*config
 	for _, c := range v.definitions.computes {
 		all = append(all, configsOf(c.needs)...)
+		if mapped := c.mappedConfig(); mapped != nil {
+			all = append(all, mapped.outer)
+		}
 	}
 	for _, r := range v.definitions.resources {
 		all = append(all, configsOf(r.needs)...)
@@ -176,6 +194,11 @@ func (v *validation) resource(r *resource) {
 					"bind only other resources and config"))
 			case needRequested:
 				v.add(r.problem("inputs", "it binds Requested, which only the function of a multi-asset can", "bind only other resources and config"))
+			case needMappingKey:
+				v.add(r.problem("inputs", "it binds MappingKey, which only a mapped op can", "bind only other resources and config"))
+			case needOp, needElement, needCollect:
+				v.add(r.problem("inputs", fmt.Sprintf("it is opened with the value of op %q (%s), and a resource outlives the runs that make it", n.node.name, n.node.at),
+					"bind only other resources and config"))
 			default:
 			}
 		})

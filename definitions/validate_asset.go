@@ -3,6 +3,7 @@ package definitions
 import (
 	"fmt"
 	"net/mail"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -26,7 +27,7 @@ func (v *validation) asset(a *asset) {
 		v.add(a.problem("", "no multi-asset lists this output", "list it in the Outs of a MultiAsset, or declare it with Asset"))
 	}
 	if a.output && a.maker != nil && !v.computes[a.maker] {
-		v.add(v.unlisted(&a.declared, "", &a.maker.declared))
+		v.add(v.unlisted(&a.declared, "", a.maker.root()))
 	}
 }
 
@@ -97,23 +98,26 @@ func (v *validation) metadata(a *asset) {
 }
 
 // store checks that the asset's IO manager is there, and keeps values of its type.
-func (v *validation) store(a *asset) {
-	if a.store == nil || a.store.need.kind == needInvalid {
+func (v *validation) store(a *asset) { v.storage(&a.declared, a.store, a.isNothing(), a.typ) }
+
+// storage checks what keeps values of a type.
+func (v *validation) storage(d *declared, s *storage, nothing bool, typ reflect.Type) {
+	if s == nil || s.need.kind == needInvalid {
 		return
 	}
-	if a.isNothing() {
-		v.add(a.problem(a.store.field, "there is nothing to store, for its value is Nothing", "leave "+a.store.option+" out"))
+	if nothing {
+		v.add(d.problem(s.field, "there is nothing to store, for its value is Nothing", "leave "+s.option+" out"))
 		return
 	}
-	r := a.store.resource()
+	r := s.resource()
 	if r == nil {
-		v.add(a.problem(a.store.field, a.store.option+" is given a source that is not one resource", "declare the IO manager with Resource"))
+		v.add(d.problem(s.field, s.option+" is given a source that is not one resource", "declare the IO manager with Resource"))
 		return
 	}
-	v.needsListed(&a.declared, []need{a.store.need})
-	if known, refusal := a.store.refuses(a.typ); known && refusal != nil {
-		v.add(a.problem(a.store.field, fmt.Sprintf("the IO manager %q does not keep a %v: %v", r.name, a.typ, refusal),
-			"change the asset's type, or store it with an IO manager that keeps it"))
+	v.needsListed(d, []need{s.need})
+	if known, refusal := s.refuses(typ); known && refusal != nil {
+		v.add(d.problem(s.field, fmt.Sprintf("the IO manager %q does not keep a %v: %v", r.name, typ, refusal),
+			fmt.Sprintf("change the %s's type, or store it with an IO manager that keeps it", d.what)))
 	}
 }
 
@@ -127,6 +131,13 @@ func (v *validation) compute(c *compute) {
 	v.needsListed(&c.declared, c.needs)
 	v.oneConfig(&c.declared, c.needs)
 	v.requested(c)
+	v.fans(c)
+	v.orderedOps(c)
+	v.settings(c)
+}
+
+// settings checks how a step is run.
+func (v *validation) settings(c *compute) {
 	if c.queue != "" && !nameForm.MatchString(c.queue) {
 		v.add(c.problem("queue", fmt.Sprintf("%q is no name of a queue", c.queue), nameFix))
 	}
@@ -180,7 +191,7 @@ func (v *validation) unlistedAsset(c *compute, field string, a *asset) Problem {
 	}
 	problem := v.unlisted(&c.declared, field, &a.declared)
 	if a.output && a.maker != nil {
-		problem.Fix = fmt.Sprintf("add %s, which makes it, to New(%q, …)", a.maker.object(), v.definitions.location.name)
+		problem.Fix = fmt.Sprintf("add %s, which makes it, to New(%q, …)", a.maker.root().object(), v.definitions.location.name)
 	}
 	return problem
 }

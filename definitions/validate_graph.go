@@ -9,10 +9,18 @@ import (
 // Handles are declared before they are bound, so that an asset cannot need itself, nor a resource. What can
 // is a multi-asset: it is declared after its outputs, and may bind what is made of them.
 
-// edge is a need of one compute for an asset that another makes.
+// edge is a need of one compute for an asset, or an op's output, that another makes.
 type edge struct {
-	from  *compute
+	from *compute
+	// asset is nil for an op's output.
 	asset *asset
+}
+
+func (e edge) name() string {
+	if e.asset == nil {
+		return e.from.name
+	}
+	return e.asset.name
 }
 
 // cycles reports the computes that need each other in a circle: of each knot, one shortest circle.
@@ -29,13 +37,13 @@ func (v *validation) cycles() {
 		circle := shortestCircle(knot, needs)
 		var path []string
 		for _, e := range circle {
-			path = append(path, e.asset.name)
+			path = append(path, e.name())
 		}
 		path = append(path, path[0])
-		first := circle[0].asset
+		first := circle[slices.IndexFunc(circle, func(e edge) bool { return e.asset != nil })].asset // ops alone make no circle
 		var makers []string
 		for _, e := range circle {
-			if name := fmt.Sprintf("%s makes %s", e.from.object(), e.asset.name); e.from.multi && !slices.Contains(makers, name) {
+			if name := fmt.Sprintf("%s makes %s", e.from.object(), e.name()); e.from.multi && !slices.Contains(makers, name) {
 				makers = append(makers, name)
 			}
 		}
@@ -47,7 +55,7 @@ func (v *validation) cycles() {
 	}
 }
 
-// edges are the assets that a compute needs, with what makes each, in a fixed order.
+// edges are the assets and ops that a compute needs, with what makes each, in a fixed order.
 func (v *validation) edges(c *compute) []edge {
 	found := map[*asset]bool{}
 	for _, n := range c.needs {
@@ -66,7 +74,16 @@ func (v *validation) edges(c *compute) []edge {
 			edges = append(edges, edge{a.maker, a})
 		}
 	}
-	slices.SortFunc(edges, func(a, b edge) int { return strings.Compare(a.asset.name, b.asset.name) })
+	if c.node != nil {
+		seen := map[*compute]bool{}
+		c.eachOp(func(n *node) {
+			if peer := c.peer(n); !seen[peer] {
+				seen[peer] = true
+				edges = append(edges, edge{from: peer})
+			}
+		})
+	}
+	slices.SortFunc(edges, func(a, b edge) int { return strings.Compare(a.name(), b.name()) })
 	return edges
 }
 

@@ -119,7 +119,7 @@ func TestValidationRules(t *testing.T) {
 		},
 		{"an asset and a multi-asset of one name", func() *d.Definitions {
 			return d.New("x", constant("a"), multi("a", "b"))
-		}, []string{`multi-asset "a" ` + at + `, name: asset "a" (definitions/validate_test.go:N) has the same name; rename one of the two: an asset and a multi-asset share one space of names`}},
+		}, []string{`multi-asset "a" ` + at + `, name: asset "a" (definitions/validate_test.go:N) has the same name; rename one of the two: assets, multi-assets, ops and graphs share one space of names`}},
 		{"doubled resources and jobs", func() *d.Definitions {
 			a := constant("a")
 			return d.New("x", a, number("r"), number("r"), d.AssetJob("j", d.Assets(a)), d.AssetJob("j", d.Assets(a)))
@@ -332,7 +332,7 @@ func TestValidationRules(t *testing.T) {
 			`job "config" ` + at + `, config.assets.c: there is no asset or multi-asset "c"; known: b`,
 			`job "config" ` + at + `, config.ops: unknown field "ops"; known: assets, resources`,
 			`job "external" ` + at + `, selection: asset "e" is external: nothing in location "x" makes it; nothing here reads it either`,
-			`job "no json" ` + at + `, config: is not JSON: unexpected end of JSON input, at line 1, column 1; write {"assets":{KEY:{…}},"resources":{NAME:{…}}}`,
+			`job "no json" ` + at + `, config: is not JSON: unexpected end of JSON input, at line 1, column 1; write {"assets":{KEY:{…}},"ops":{PATH:{…}},"resources":{NAME:{…}}}`,
 			`job "no json" ` + at + `, name: "no json" is no name of a job; use letters, digits, "_", "." and "-"`,
 			`job "nothing" ` + at + `, selection: a and b selects nothing; location "x" has 5 assets: * selects all that are made here`,
 			`job "options" ` + at + `, options: an option is nil; leave it out`,
