@@ -67,6 +67,7 @@ replay-record: deps ## Record a history of every workflow from this commit, to b
 .PHONY: test
 test: deps ## Vet and test everything, on real servers
 	tools/deps.sh curl
+	tools/python.sh
 	$(GO) vet ./...
 	$(GO) test -p 2 -timeout 10m ./...
 
@@ -74,6 +75,7 @@ test: deps ## Vet and test everything, on real servers
 test-race: deps ## The same under the race detector; needs a C compiler
 	tools/deps.sh curl
 	tools/deps.sh race
+	tools/python.sh
 	CGO_ENABLED=1 $(GO) test -race -p 2 -timeout 20m ./...
 
 .PHONY: lint

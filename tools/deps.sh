@@ -4,6 +4,7 @@
 #   deps.sh         PostgreSQL's server programs and the temporal CLI
 #   deps.sh make    make
 #   deps.sh curl    curl, with which a test runs the documentation's commands
+#   deps.sh python  Python with its virtual environments, for tests of steps that are Python programs
 #   deps.sh race    a C compiler, for the race detector
 #
 # Packages are installed only as root on Debian and its like; elsewhere it says what is missing and what follows.
@@ -123,6 +124,18 @@ need_curl() {
 	return 1
 }
 
+need_python() {
+	if command -v python3 >/dev/null 2>&1 && python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
+		return 0
+	fi
+	if can_install; then
+		apt_install python3 python3-venv
+		return 0
+	fi
+	say "tests run steps that are Python programs, and Python 3 with venv is missing: $(advise python3-venv python3 python3)" >&2
+	return 1
+}
+
 need_compiler() {
 	compiler=$(go env CC)
 	if command -v "$compiler" >/dev/null 2>&1; then
@@ -148,9 +161,10 @@ case ${1:-} in
 	;;
 make) need_make ;;
 curl) need_curl ;;
+python) need_python ;;
 race) need_compiler ;;
 *)
-	say "unknown argument $1; known: make, curl, race, or none" >&2
+	say "unknown argument $1; known: make, curl, python, race, or none" >&2
 	exit 2
 	;;
 esac
