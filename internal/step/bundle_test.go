@@ -41,6 +41,10 @@ type bundle struct {
 	refuses             func(Slot) error
 	storing, mostAtOnce int64
 	resumed             []Slot
+	// lines, printer and log are the runner's; nil is none, and a log that discards.
+	lines   Lines
+	printer Printer
+	log     *slog.Logger
 	// step is the step's key where it is not the plan's.
 	step string
 
@@ -145,7 +149,10 @@ func (v value) Discard(context.Context) error {
 }
 
 func (b *bundle) run(ctx context.Context) (wire.StepResult, error) {
-	runner := &Runner{Ledger: b, Log: slog.New(slog.DiscardHandler), Worker: "w", Build: "b", Patience: 15 * time.Minute, Random: func() float64 { return 0 }}
+	runner := &Runner{
+		Ledger: b, Log: cmp.Or(b.log, slog.New(slog.DiscardHandler)), Lines: b.lines, Printer: b.printer,
+		Worker: "w", Build: "b", Patience: 15 * time.Minute, Random: func() float64 { return 0 },
+	}
 	code := &Code{
 		Type: "route_delays",
 		Compute: func(a *Attempt) ([]Output, error) {

@@ -86,8 +86,9 @@ type Attempt struct {
 
 	reported    []wire.Metadatum
 	dataVersion string
-	// live is what the runner sees while the function still runs; nil outside a runner.
-	live *live
+	// live is what the runner sees while the function still runs, prints what it prints; nil outside a runner.
+	live   *live
+	prints *prints
 }
 
 // Report adds metadata to every output of the step.

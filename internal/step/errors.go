@@ -14,9 +14,10 @@ type FailedError struct {
 	Attempt int
 	Final   bool
 	Delay   time.Duration
-	// Cause is what went wrong; Stack the stack of a panic.
-	Cause error
-	Stack string
+	// Cause is what went wrong; Stack the stack of a panic; Metadata what the errors carry.
+	Cause    error
+	Stack    string
+	Metadata []wire.Metadatum
 }
 
 func (e *FailedError) Error() string {

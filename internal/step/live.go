@@ -59,3 +59,17 @@ func (l *live) shown() *Progress {
 	defer l.mutex.Unlock()
 	return l.progress
 }
+
+// move begins the stall timeout anew.
+func (l *live) move() {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.moved = time.Now()
+}
+
+// idle is how long nothing has moved.
+func (l *live) idle() time.Duration {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return time.Since(l.moved)
+}

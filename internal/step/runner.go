@@ -25,6 +25,8 @@ const (
 	claimPatience = 25 * time.Second
 	// claimTimeout bounds one such try, so that there is a second one.
 	claimTimeout = 8 * time.Second
+	// closePrintsTimeout bounds how long the end of a step waits for its output to be stored.
+	closePrintsTimeout = 10 * time.Second
 	// releaseTimeout bounds giving a claim back.
 	releaseTimeout = 5 * time.Second
 	// The pauses between tries while the ledger is away.
@@ -42,6 +44,10 @@ type Runner struct {
 	Patience time.Duration
 	// Random is from [0, 1), for jitter.
 	Random func() float64
+	// Lines records what steps log, beside Log; nil records nothing.
+	Lines Lines
+	// Printer takes what steps print; nil is the process's own output.
+	Printer Printer
 }
 
 // Identity says which attempt this is. Scheduled and Started are the activity's times.
@@ -63,6 +69,7 @@ func (r *Runner) Run(ctx context.Context, code *Code, id Identity, heartbeat Hea
 			result, err = wire.StepResult{}, e.fail(ctx, &panicError{value: value, stack: string(debug.Stack())})
 		}
 	}()
+	defer e.closePrints(ctx)
 	done, err := e.claim(ctx)
 	if err != nil || done != nil {
 		return resultOf(done), err
@@ -150,11 +157,20 @@ func (e *execution) begin(ctx context.Context, claim wire.Claim) error {
 		inputs[input.Asset] = input
 	}
 	e.claimedAt = time.Now()
-	e.attempt = &Attempt{
+	claimed := &Attempt{
 		Context: ctx, Plan: step, Run: e.id.Run, Cause: claim.Cause, Tags: claim.Tags, Job: claim.Job,
 		Step: e.id.Step, MappingKey: claim.MappingKey,
 		Number: claim.Attempt, Token: claim.Token, Inputs: inputs, Values: claim.Values,
-		Log: e.log.With("attempt", claim.Attempt), live: e.live,
+		live: e.live,
+	}
+	claimed.prints = &prints{printer: e.runner.Printer, of: claimed.execution()}
+	var err error
+	if claimed.Log, err = e.logger(claimed); err != nil {
+		claimed.Log = e.log
+	}
+	e.attempt = claimed
+	if err != nil {
+		return e.fail(ctx, err)
 	}
 	return nil
 }
@@ -197,60 +213,16 @@ func (e *execution) run(ctx context.Context) (wire.StepResult, error) {
 	return e.publish(ctx, staged)
 }
 
-// compute runs the user's side in a goroutine of its own, so that a function which ignores its
-// context holds neither the heartbeat nor the worker's slot for ever.
-func (e *execution) compute(ctx context.Context) ([]Output, error) {
-	bounded, cancel := ctx, context.CancelFunc(func() {})
-	if limit := e.attempt.Plan.Timeout; limit > 0 {
-		cause := fmt.Errorf("took longer than its timeout of %s", limit)
-		bounded, cancel = context.WithTimeoutCause(ctx, limit, cause)
+// closePrints keeps what was printed.
+func (e *execution) closePrints(ctx context.Context) {
+	if e.attempt == nil {
+		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePrintsTimeout)
 	defer cancel()
-	// The function gets its own copy: one that is left behind may still write to it.
-	inner := *e.attempt
-	inner.Context = bounded
-
-	type answer struct {
-		outputs []Output
-		err     error
-		left    bool
+	if err := e.attempt.prints.close(ctx); err != nil {
+		e.log.Warn("some of what the step printed is not stored", "error", err)
 	}
-	answers := make(chan answer, 1)
-	go func() {
-		outputs, err := call(e.code, &inner)
-		answers <- answer{outputs: outputs, err: err}
-	}()
-	var got answer
-	select {
-	case got = <-answers:
-	case <-bounded.Done():
-		if ctx.Err() != nil {
-			// At once: a worker that stops may be gone before a function that ignores its context is given up.
-			e.release(ctx, context.Cause(ctx))
-		}
-		select {
-		case got = <-answers:
-		case <-time.After(abandonAfter):
-			got = answer{err: fmt.Errorf("did not stop within %s after its context ended: it is left behind", abandonAfter), left: true}
-		}
-	}
-	if bounded.Err() != nil && ctx.Err() == nil {
-		// The timeout holds even when the function ignored it and returned a value.
-		return nil, errors.Join(context.Cause(bounded), got.err)
-	}
-	if !got.left {
-		e.attempt.reported, e.attempt.dataVersion = inner.reported, inner.dataVersion
-	}
-	return got.outputs, got.err
-}
-
-func call(code *Code, attempt *Attempt) (outputs []Output, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			outputs, err = nil, &panicError{value: value, stack: string(debug.Stack())}
-		}
-	}()
-	return code.Compute(attempt)
 }
 
 // fail ends an attempt that went wrong: it records what is the user's, and passes on what is not.
@@ -261,21 +233,18 @@ func (e *execution) fail(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
 		return e.interrupted(ctx)
 	}
-	if errors.Is(cause, ErrUnavailable) {
+	if isOutage(cause) {
 		e.release(ctx, cause)
 		return fmt.Errorf("%s: %w", e.id.Step, cause)
 	}
-	failed := &FailedError{Step: e.id.Step, Attempt: e.attempt.Number, Final: true, Cause: cause}
-	if policy := e.attempt.Plan.Retries; policy != nil && e.attempt.Number <= policy.Max {
-		failed.Final = false
-		failed.Delay = retryDelay(*policy, e.attempt.Number, e.runner.Random)
-	}
+	failed := &FailedError{Step: e.id.Step, Attempt: e.attempt.Number, Cause: cause, Metadata: metadataOf(cause)}
+	failed.Final, failed.Delay = e.decide(cause)
 	if panicked, ok := errors.AsType[*panicError](cause); ok {
 		failed.Stack = panicked.stack
 	}
 	record := wire.Failure{
 		Fence: e.fence, Final: failed.Final, Delay: failed.Delay, Attempt: e.attempt.Number, Worker: e.runner.Worker,
-		Error: wire.ErrorInfo{Message: cause.Error(), Stack: failed.Stack},
+		Error: wire.ErrorInfo{Message: cause.Error(), Stack: failed.Stack, Metadata: failed.Metadata},
 	}
 	var refused bool
 	err := e.patiently(ctx, "record the failure of", e.runner.Patience, func() (err error) {
