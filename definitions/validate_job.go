@@ -28,7 +28,9 @@ func (v *validation) jobs() {
 func (v *validation) job(j *Job) bool {
 	before := len(v.problems)
 	v.problems = append(v.problems, j.problems()...)
-	v.tags(&j.declared, j.tags)
+	for _, problem := range plan.RunTagProblems("tags", j.tags) {
+		v.add(j.problem(problem.Path, problem.Message, problem.Fix))
+	}
 	for _, f := range j.retries.faults() {
 		v.add(j.problem(f.field, f.message, f.fix))
 	}

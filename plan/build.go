@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/perdure-io/perdure/wire"
 )
@@ -21,26 +20,44 @@ func (p *Planner) Plan(request wire.RunRequest, facts Facts) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	wanted, problems := p.resolve(request)
-	problems = append(problems, TagProblems("tags", request.Tags)...)
+	again, problems, err := p.again(request, facts)
+	if err != nil {
+		return nil, err
+	}
+	problems = append(problems, RunTagProblems("tags", request.Tags)...)
 	problems = append(problems, textProblems(request)...)
 	if request.Priority < 0 || request.Priority > wire.PriorityBackfill {
 		problems = append(problems, wire.Problem{Path: "priority", Code: wire.CodeInvalid, Message: fmt.Sprintf("priority %d is not allowed", request.Priority), Fix: "give 1 to 5, 1 first"})
 	}
-	b := &builder{
-		planner: p, reason: wanted.reason, limits: limits,
-		wanted: make([]bool, len(p.snapshot.Assets)), stepOf: make([]int, len(p.snapshot.Computes)),
+	if again.unknown {
+		return nil, problems.Err()
 	}
-	b.choose(wanted.assets)
-	configs, configProblems, err := p.resolveConfig(request.Config, wanted, b.computes)
+	wanted, targetProblems := p.resolve(again.target)
+	problems = append(again.below(targetProblems), problems...)
+	b := &builder{
+		planner: p, request: request, again: again, facts: facts, target: wanted, limits: limits,
+		wanted: make([]bool, len(p.snapshot.Assets)), stepOf: make([]int, len(p.snapshot.Computes)), kinds: map[string]int{},
+	}
+	if wanted.known {
+		b.choose(wanted)
+	}
+	configs, configProblems, err := p.resolveConfig(again.merged.Config, wanted, b.computes)
 	if err != nil {
 		return nil, err
 	}
+	b.configs = configs
 	problems = append(problems, configProblems...)
+	if again.parent != nil && wanted.known {
+		problems = append(problems, b.takeOver(again)...)
+	}
+	problems = append(problems, b.describe()...)
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	b.build(request, facts, wanted, configs)
+	b.build()
+	if err := b.start(); err != nil {
+		return nil, err
+	}
 	return &b.plan, nil
 }
 
@@ -67,85 +84,114 @@ const maxConcurrentSteps = 500
 // builder makes one plan.
 type builder struct {
 	planner *Planner
+	request wire.RunRequest
+	again   *again
+	facts   Facts
+	target  target
 	limits  Limits
+	configs *resolvedConfig
 	plan    Plan
-	reason  string
 	// wanted are the assets to make, by position.
 	wanted []bool
-	// computes are what makes them, in the order of the steps; stepOf is its inverse, -1 for what is not in the run.
+	// computes are what runs, in the order of the steps; stepOf is its inverse, -1 for what is not in the run.
 	computes []int
 	stepOf   []int
+	// taken is what an earlier run has done; nil for a run that begins anew.
+	taken *takenOver
 	// maySkip are the steps that an optional output can leave out.
 	maySkip []bool
+	// kinds are the numbers of the walk's kinds by their text; lastKind is the one used last.
+	kinds    map[string]int
+	lastKind int
 }
 
-func (b *builder) choose(assets []int) {
-	for c := range b.stepOf {
-		b.stepOf[c] = -1
-	}
-	for _, a := range assets {
+// choose finds what runs: what makes the assets, the ops, and the ops upstream of them.
+func (b *builder) choose(wanted target) {
+	computes := slices.Clone(wanted.ops)
+	for _, a := range wanted.assets {
 		b.wanted[a] = true
-		b.stepOf[b.planner.computeOf[a]] = 0
+		computes = append(computes, b.planner.computeOf[a])
 	}
+	in := make([]bool, len(b.stepOf))
+	for _, c := range b.planner.withOps(computes) {
+		in[c] = true
+	}
+	b.number(func(c int) bool { return in[c] })
+}
+
+// number gives the computes that are in the run their places.
+func (b *builder) number(in func(c int) bool) {
+	b.computes = nil
 	for _, c := range b.planner.order {
-		if b.stepOf[c] == 0 {
+		b.stepOf[c] = -1
+		if in(c) {
 			b.stepOf[c] = len(b.computes)
 			b.computes = append(b.computes, c)
 		}
 	}
 }
 
-func (b *builder) build(request wire.RunRequest, facts Facts, wanted target, configs *resolvedConfig) {
-	s := b.planner.snapshot
-	b.maySkip = make([]bool, len(b.computes))
+// describe fills in what is true of the whole run, and says what is wrong with it.
+func (b *builder) describe() wire.Problems {
 	plan := &b.plan
-	*plan = Plan{reason: b.reason, Priority: request.Priority, Tags: map[string]string{}}
-	var jobRetries *Retries
-	if job := wanted.job; job != nil {
-		plan.Job, jobRetries = job.Name, job.Retries
+	*plan = Plan{
+		reason: b.target.reason, notes: map[int]string{}, Priority: b.again.merged.Priority, Tags: map[string]string{},
+		Request: b.again.merged, Assets: plan.Assets,
+	}
+	var problems wire.Problems
+	if job := b.target.job; job != nil {
+		plan.Job = job.Name
 		maps.Copy(plan.Tags, job.Tags)
 		if plan.Priority == 0 {
 			plan.Priority = job.Priority
 		}
+		problems = limitProblems(job)
 	}
-	maps.Copy(plan.Tags, request.Tags)
+	maps.Copy(plan.Tags, b.again.merged.Tags)
 	if plan.Priority == 0 {
 		plan.Priority = wire.PriorityNormal
 	}
-	for _, a := range wanted.assets { // ascending by key
-		plan.Assets = append(plan.Assets, s.Assets[a].Key)
-	}
-	cause := request.Cause
+	cause := b.request.Cause
 	if cause == "" {
-		cause = facts.RunID
+		cause = b.facts.RunID
 	}
+	timeout, timeoutProblems := b.maxRuntime()
+	problems = append(problems, timeoutProblems...)
 	plan.Walk = Walk{
-		V: WalkVersion, Steps: make([]WalkStep, len(b.computes)), Kinds: []Kind{}, Limits: b.limits, Job: plan.Job, Cause: cause,
-		Assets: slices.Clone(plan.Assets[:min(len(plan.Assets), maxWalkAssets)]),
+		V: WalkVersion, Kinds: []Kind{}, Limits: limitsOf(b.limits, b.target.job), Job: plan.Job, Cause: cause,
+		Timeout: timeout, TagLimits: tagLimitsOf(b.target.job),
 	}
+	for _, c := range b.computes {
+		compute := &b.planner.snapshot.Computes[c]
+		if b.runs(c) && b.executorOf(compute).Kind == ExecutorLocalActivity {
+			problems = append(problems, b.localProblems(compute)...)
+		}
+	}
+	return problems
+}
+
+// build makes the steps and the walk.
+func (b *builder) build() {
+	s, plan := b.planner.snapshot, &b.plan
+	for _, a := range b.target.assets { // ascending by key
+		if b.wanted[a] && b.runs(b.planner.computeOf[a]) {
+			plan.Assets = append(plan.Assets, s.Assets[a].Key)
+		}
+	}
+	plan.Walk.Assets = slices.Clone(plan.Assets[:min(len(plan.Assets), maxWalkAssets)])
+	plan.Walk.Steps = make([]WalkStep, len(b.computes))
 	plan.Steps = make([]Step, 0, len(b.computes))
+	b.maySkip = make([]bool, len(b.computes))
 	outside := map[int]bool{}
 	for number, c := range b.computes {
 		compute := &s.Computes[c]
-		retries := compute.Retries
-		if retries == nil {
-			retries = jobRetries
-		}
-		step := Step{
-			Key: compute.Name, Type: compute.Name, Shape: compute.Shape, Outputs: b.outputsOf(c), Inputs: b.inputsOf(c, outside),
-			Config: configs.computes[c], Resources: configs.resourcesOf(compute), Retries: retries, Timeout: compute.Timeout,
-			MaxLostWorkers: b.limits.MaxLostWorkers,
-		}
-		plan.Steps = append(plan.Steps, step)
-		kind := Kind{Queue: compute.Queue, Pool: compute.Pool, Priority: plan.Priority}
-		// A run has few kinds, also when it has many steps.
-		known := slices.IndexFunc(plan.Walk.Kinds, kind.equal)
-		if known < 0 {
-			known = len(plan.Walk.Kinds)
-			plan.Walk.Kinds = append(plan.Walk.Kinds, kind)
-		}
+		plan.Steps = append(plan.Steps, b.step(c, outside))
 		walkStep := &plan.Walk.Steps[number]
-		walkStep.Key, walkStep.Kind = step.Key, known
+		walkStep.Key, walkStep.Kind, walkStep.Fan = compute.Name, b.kindNumber(b.kindOf(compute)), compute.FanOut
+		if over := b.planner.over[c]; over >= 0 {
+			walkStep.Over = b.stepOf[over] + 1
+			plan.notes[number] = fmt.Sprintf("once for each key of %s", compute.Over)
+		}
 		b.follow(number, c)
 		walkStep.Inputs = b.walkInputs(number, c)
 	}
@@ -153,99 +199,4 @@ func (b *builder) build(request wire.RunRequest, facts Facts, wanted target, con
 		plan.Outside = append(plan.Outside, s.Assets[a].Key)
 	}
 	slices.Sort(plan.Outside)
-}
-
-// maker is the step that makes an asset in this run; -1 when none does.
-func (b *builder) maker(asset int) int {
-	if !b.wanted[asset] {
-		return -1
-	}
-	return b.stepOf[b.planner.computeOf[asset]]
-}
-
-func (b *builder) outputsOf(c int) []Output {
-	var outputs []Output
-	for _, a := range b.planner.outputs[c] {
-		if asset := &b.planner.snapshot.Assets[a]; b.wanted[a] {
-			outputs = append(outputs, Output{Asset: asset.Key, Optional: asset.Optional, CodeVersion: asset.CodeVersion})
-		}
-	}
-	return outputs
-}
-
-// inputsOf lists what a compute loads, and adds to outside what of it nothing in the run makes.
-func (b *builder) inputsOf(c int, outside map[int]bool) []StepInput {
-	var inputs []StepInput
-	for _, input := range b.planner.inputs[c] {
-		if input.kind == InputAfter {
-			continue
-		}
-		for _, a := range input.assets {
-			asset := &b.planner.snapshot.Assets[a]
-			inRun := b.maker(a) >= 0
-			inputs = append(inputs, StepInput{Asset: asset.Key, InRun: inRun, External: asset.External()})
-			if !inRun && !asset.External() {
-				outside[a] = true
-			}
-		}
-	}
-	slices.SortFunc(inputs, func(x, y StepInput) int { return strings.Compare(x.Asset, y.Asset) })
-	return slices.Compact(inputs)
-}
-
-// follow enters a step among the followers of those it needs, each once: steps are built in ascending order, so that
-// it already stands last where it stands.
-func (b *builder) follow(number, c int) {
-	for _, input := range b.planner.inputs[c] {
-		for _, a := range input.assets {
-			need := b.maker(a)
-			if need < 0 {
-				continue
-			}
-			next := &b.plan.Walk.Steps[need].Next
-			if last := len(*next) - 1; last < 0 || (*next)[last] != number {
-				*next = append(*next, number)
-			}
-		}
-	}
-}
-
-// walkInputs is [WalkStep.Inputs] of a step, and notes whether the step may be skipped.
-func (b *builder) walkInputs(number, c int) [][]Source {
-	needed := false
-	inputs := [][]Source{}
-	for _, input := range b.planner.inputs[c] {
-		var sources []Source
-		all, some := len(input.assets) > 0, false
-		for _, a := range input.assets {
-			need := b.maker(a)
-			missing := need >= 0 && b.mayMiss(need, a)
-			all, some = all && missing, some || missing
-			needed = needed || (need >= 0 && b.ambiguous(need))
-			sources = append(sources, Source{Step: need, Asset: b.planner.snapshot.Assets[a].Key})
-		}
-		needed = needed || (some && len(input.assets) > 1)
-		if all {
-			b.maySkip[number] = true
-			inputs = append(inputs, sources)
-		}
-	}
-	if !needed {
-		return nil
-	}
-	if len(inputs) == 0 {
-		return [][]Source{{}}
-	}
-	return inputs
-}
-
-// mayMiss says whether a step can end without having emitted an asset and without having failed.
-func (b *builder) mayMiss(step, asset int) bool {
-	return b.maySkip[step] || b.planner.snapshot.Assets[asset].Optional
-}
-
-// ambiguous says whether a step may emit some of its outputs and not others.
-func (b *builder) ambiguous(step int) bool {
-	outputs := b.plan.Steps[step].Outputs
-	return len(outputs) > 1 && slices.ContainsFunc(outputs, func(output Output) bool { return output.Optional })
 }

@@ -29,6 +29,8 @@ type resolvedConfig struct {
 	computes map[int]json.RawMessage
 	// resources are the whole configs of those that the job or the request configures.
 	resources map[string]json.RawMessage
+	// executor is what the run config says of how steps run; nil when it says nothing.
+	executor *Executor
 }
 
 func (r *resolvedConfig) resourcesOf(compute *Compute) map[string]json.RawMessage {
@@ -52,7 +54,7 @@ type configResolver struct {
 }
 
 // resolveConfig lays the request's config over the job's over the defaults and checks the result. computes are those
-// of the run; when wanted holds no assets it is not known what will run, and only what is given is checked.
+// of the run; when wanted is not known, nothing is said of what will run, and only what is given is checked.
 func (p *Planner) resolveConfig(given json.RawMessage, wanted target, computes []int) (*resolvedConfig, wire.Problems, error) {
 	r := &configResolver{planner: p}
 	if wanted.job != nil {
@@ -67,7 +69,7 @@ func (p *Planner) resolveConfig(given json.RawMessage, wanted target, computes [
 			used[sectionResources][name] = true
 		}
 	}
-	if wanted.assets == nil {
+	if !wanted.known {
 		used = nil
 	}
 	for i := range r.layers {

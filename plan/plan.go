@@ -20,6 +20,9 @@ type Plan struct {
 	// Outside are the keys of non-external assets that steps load but the run does not make, sorted: each must
 	// have a materialization already.
 	Outside []string
+	// Request is what was planned: the run's own request, or that of the run that it executes again with its own laid over
+	// it. It is what [ParentRun].Request must be when this run is executed again.
+	Request wire.RunRequest
 	// RetryOf, RootRunID and Inherited are set of a run that executes another one again. Inherited are its steps that do
 	// not run: the run that holds the outputs of each, by step key. For mapped steps that are the steps Key[key].
 	RetryOf   string
@@ -27,6 +30,8 @@ type Plan struct {
 	Inherited map[string]Inherited
 	// reason says why the steps are in the plan.
 	reason string
+	// notes say more of single steps, by their place in Steps.
+	notes map[int]string
 }
 
 // Inherited is a step that does not run, because an earlier run did it.
@@ -85,6 +90,9 @@ type StepInput struct {
 	Asset string `json:"asset"`
 	// InRun says that a step of the same run makes it: that materialization is loaded, no other.
 	InRun bool `json:"in_run,omitempty"`
+	// From is the run whose materialization is loaded, of an asset InRun that the run inherits: whoever
+	// stores the plan sets it by Plan.Inherited. "" is the run itself.
+	From string `json:"from,omitempty"`
 	// External assets may have no materialization: their IO manager knows where they are.
 	External bool `json:"external,omitempty"`
 }
@@ -112,8 +120,10 @@ type Facts struct {
 	RunID string
 	// Limits of the instance; the zero value is DefaultLimits.
 	Limits Limits
-	// Executor is the instance's, for computes and jobs that have none.
+	// Executor is the instance's, for computes and jobs that have none; the zero value is an activity in the worker.
 	Executor Executor
+	// MaxRuntime is the instance's, for runs whose job and tags have none; 0 is no bound.
+	MaxRuntime time.Duration
 	// Parent is the run that the request's RetryOf names; nil without one.
 	Parent *ParentRun
 }
@@ -124,7 +134,7 @@ type ParentRun struct {
 	// RootRunID is the first run of the chain of retries: the run itself when it retries none.
 	RootRunID string         `json:"root_run_id"`
 	Status    wire.RunStatus `json:"status"`
-	// Request is its own, with the one of the run that it retried already in it.
+	// Request is the [Plan].Request that it was planned with.
 	Request wire.RunRequest `json:"request"`
 	// Steps are those that were planned, templates of mapped steps left out.
 	Steps []ParentStep `json:"steps"`

@@ -26,16 +26,25 @@ type Planner struct {
 	outputs [][]int
 	// order are the positions of the computes, each after those whose assets it needs: by layers, by name in a layer.
 	order []int
-	// inputs are the needs of each compute by position.
+	// inputs are the needs of each compute by position; over is the one with the dynamic output that each is mapped over, -1
+	// for what is not mapped.
 	inputs [][]planInput
+	over   []int
+	// parents are, for each asset, the keys of the assets that it is made from, by way of any ops between.
+	parents [][]string
+	// jobOps are the positions of the ops of each job; nil for an asset job.
+	jobOps [][]int
 	// configs are the config schemas, those of the computes first, then those of the resources.
 	configs []*configSchema
 }
 
-// planInput is an [Input] whose assets are positions.
+// planInput is an [Input] whose assets and ops are positions.
 type planInput struct {
 	kind   InputKind
 	assets []int
+	ops    []int
+	// fallback says that the function has a value of its own for what was not emitted.
+	fallback bool
 }
 
 // NewPlanner prepares a snapshot, which must not change afterwards. It fails, with every reason at once, when the
@@ -45,6 +54,9 @@ func NewPlanner(snapshot *Snapshot) (*Planner, error) {
 	problems := p.number()
 	if len(problems) == 0 {
 		problems = p.connect()
+	}
+	if len(problems) == 0 {
+		problems = append(p.connectOps(), p.connectJobs()...)
 	}
 	if len(problems) == 0 {
 		problems = p.layers()
@@ -109,7 +121,7 @@ func (p *Planner) connect() []error {
 			p.outputs[c] = append(p.outputs[c], a)
 		}
 		for _, input := range compute.Inputs {
-			numbered := planInput{kind: input.Kind}
+			numbered := planInput{kind: input.Kind, fallback: input.Default}
 			for _, key := range input.Assets {
 				a, known := p.assets[key]
 				if !known {
@@ -142,6 +154,12 @@ func (p *Planner) needsOf(c int, visit func(need int)) {
 				visit(need)
 			}
 		}
+		for _, need := range input.ops {
+			visit(need)
+		}
+	}
+	if over := p.over[c]; over >= 0 {
+		visit(over)
 	}
 }
 
@@ -208,16 +226,19 @@ func (p *Planner) circle(unmet []int) []string {
 
 // nodes is the graph as the selection language sees it.
 func (p *Planner) nodes() []selection.Node {
+	p.parents = make([][]string, len(p.snapshot.Assets))
 	nodes := make([]selection.Node, len(p.snapshot.Assets))
 	for i, asset := range p.snapshot.Assets {
+		if c := p.computeOf[i]; c >= 0 {
+			for _, maker := range p.withOps([]int{c}) {
+				for _, input := range p.snapshot.Computes[maker].Inputs {
+					p.parents[i] = append(p.parents[i], input.Assets...)
+				}
+			}
+		}
 		nodes[i] = selection.Node{
 			Key: asset.Key, Group: asset.Group, Tags: asset.Tags, Owners: asset.Owners, Kinds: asset.Kinds,
-			External: asset.External(), CodeLocation: p.snapshot.Location,
-		}
-		if c := p.computeOf[i]; c >= 0 {
-			for _, input := range p.snapshot.Computes[c].Inputs {
-				nodes[i].Parents = append(nodes[i].Parents, input.Assets...)
-			}
+			External: asset.External(), CodeLocation: p.snapshot.Location, Parents: p.parents[i],
 		}
 	}
 	return nodes

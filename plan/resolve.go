@@ -17,8 +17,11 @@ const maxListed = 5 // names that a message lists
 type target struct {
 	// job is nil when the request names assets.
 	job *Job
-	// assets are the positions of what will be made, ascending by key; nil when that could not be found out.
+	// assets are the positions of what will be made, ascending by key; ops are those of an op job.
 	assets []int
+	ops    []int
+	// known is whether it could be found out what the request asks for.
+	known bool
 	// reason says why a step is in the plan.
 	reason string
 }
@@ -36,7 +39,7 @@ func (p *Planner) resolve(request wire.RunRequest) (target, wire.Problems) {
 		if request.Assets.Keys != nil {
 			reason = "selected by key"
 		}
-		return target{assets: found, reason: reason}, problems
+		return target{assets: found, known: len(problems) == 0, reason: reason}, append(problems, noOpsProblems(request)...)
 	}
 	position, known := p.jobs[request.Job]
 	if !known {
@@ -46,12 +49,88 @@ func (p *Planner) resolve(request wire.RunRequest) (target, wire.Problems) {
 		}}
 	}
 	job := &p.snapshot.Jobs[position]
+	if job.Ops != nil {
+		return p.resolveOps(request, job, p.jobOps[position])
+	}
 	found, problems := p.evaluate("job", job.Selection)
 	for i := range problems {
 		problems[i].Path = "job"
 		problems[i].Message = fmt.Sprintf("the selection of job %q: %s", job.Name, problems[i].Message)
 	}
-	return target{job: job, assets: found, reason: fmt.Sprintf("selected by job %s (%s)", job.Name, job.Selection)}, problems
+	reason := fmt.Sprintf("selected by job %s (%s)", job.Name, job.Selection)
+	return target{job: job, assets: found, known: len(problems) == 0, reason: reason}, append(problems, noOpsProblems(request)...)
+}
+
+// noOpsProblems refuses to narrow what is no op job.
+func noOpsProblems(request wire.RunRequest) wire.Problems {
+	if request.Ops == "" {
+		return nil
+	}
+	return wire.Problems{{
+		Path: "ops", Code: wire.CodeConflict, Message: "it narrows a job of ops, and this run makes assets",
+		Fix: `select fewer assets, or give "retry_of" to run steps of an earlier run again`,
+	}}
+}
+
+// resolveOps finds the ops of an op job, or those that the request narrows it to.
+func (p *Planner) resolveOps(request wire.RunRequest, job *Job, ops []int) (target, wire.Problems) {
+	wanted := target{job: job, ops: ops, reason: "op of job " + job.Name}
+	path := "job"
+	if request.Ops != "" {
+		path, wanted.reason = "ops", "selected by "+request.Ops
+		index, err := p.stepIndex(ops, nil)
+		if err != nil {
+			return target{}, wire.Problems{{Path: "job", Code: wire.CodeInvalid, Message: err.Error()}}
+		}
+		keys, problems := chooseSteps("ops", request.Ops, index)
+		if len(problems) > 0 {
+			return target{job: job}, problems
+		}
+		wanted.ops = nil
+		for _, key := range keys {
+			wanted.ops = append(wanted.ops, p.computes[key])
+		}
+	}
+	problems := p.leftOutProblems(path, job, wanted.ops)
+	wanted.known = len(problems) == 0
+	return wanted, problems
+}
+
+// leftOutProblems names every op that needs one which is not among the ops.
+func (p *Planner) leftOutProblems(path string, job *Job, ops []int) wire.Problems {
+	in := make(map[int]bool, len(ops))
+	for _, c := range ops {
+		in[c] = true
+	}
+	var problems wire.Problems
+	for _, c := range ops {
+		var missing []string
+		for _, need := range p.opsOf(c) {
+			if name := p.snapshot.Computes[need].Name; !in[need] && !slices.Contains(missing, name) {
+				missing = append(missing, name)
+			}
+		}
+		if len(missing) > 0 {
+			problems = append(problems, wire.Problem{
+				Path: path, Code: wire.CodeInvalid,
+				Message: fmt.Sprintf("op %q of job %q needs %s, which is left out", p.snapshot.Computes[c].Name, job.Name, quoted(missing, " and ")),
+				Fix:     fmt.Sprintf("select %s too, or leave %q out", quoted(missing, " and "), p.snapshot.Computes[c].Name),
+			})
+		}
+	}
+	return problems
+}
+
+// opsOf are the ops whose outputs a compute takes, and the one that it is mapped over.
+func (p *Planner) opsOf(c int) []int {
+	var ops []int
+	for _, input := range p.inputs[c] {
+		ops = append(ops, input.ops...)
+	}
+	if over := p.over[c]; over >= 0 {
+		ops = append(ops, over)
+	}
+	return ops
 }
 
 // evaluate gives the positions of the assets to make.
@@ -126,12 +205,9 @@ func (p *Planner) externalProblem(path string, wanted wire.AssetSelection, asset
 	}
 	problem := wire.Problem{Path: path, Code: wire.CodeInvalid, Message: fmt.Sprintf("asset %q is external: nothing in location %q makes it", key, p.snapshot.Location)}
 	var readers []string
-	for c, compute := range p.snapshot.Computes {
-		for _, input := range p.inputs[c] {
-			if slices.Contains(input.assets, asset) {
-				readers = append(readers, compute.Outputs...)
-				break
-			}
+	for reader, parents := range p.parents {
+		if slices.Contains(parents, key) {
+			readers = append(readers, p.snapshot.Assets[reader].Key)
 		}
 	}
 	if len(readers) == 0 {

@@ -1,0 +1,142 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/perdure-io/perdure/wire"
+)
+
+// again is a request as it is planned: of a run that executes another one again, with that one's under it.
+type again struct {
+	// parent is the run that is executed again; nil for a request that names none.
+	parent *ParentRun
+	from   wire.RetryFrom
+	// merged is the request as a whole; target the part that says what the run is made of.
+	merged wire.RunRequest
+	target wire.RunRequest
+	// scope is the selection of steps that the parent was restricted to, when it executed a part of another run again.
+	scope string
+	// unknown is whether the request cannot be looked at any further.
+	unknown bool
+}
+
+// again lays a request over that of the run that it executes again.
+func (p *Planner) again(request wire.RunRequest, facts Facts) (*again, wire.Problems, error) {
+	if request.RetryOf == nil {
+		return &again{merged: request, target: request}, nil, nil
+	}
+	a := &again{parent: facts.Parent, from: request.RetryOf.From}
+	if a.from == "" {
+		a.from = wire.RetryFailure
+	}
+	var problems wire.Problems
+	add := func(path, code, message, fix string) {
+		problems = append(problems, wire.Problem{Path: path, Code: code, Message: message, Fix: fix})
+	}
+	if !request.Assets.IsZero() || request.Job != "" {
+		add("retry_of", wire.CodeConflict, "assets or a job are given, and those of the earlier run are executed again", `leave "assets" and "job" out`)
+	}
+	switch a.from {
+	case wire.RetrySelection:
+		if request.Ops == "" {
+			add("ops", wire.CodeMissing, "it is not said which steps run again", `give "ops", for example "clean*", or another "from"`)
+		}
+	case wire.RetryFailure, wire.RetryAll:
+		if request.Ops != "" {
+			add("ops", wire.CodeConflict, fmt.Sprintf("it says which steps run again, and so does \"from\": %q", a.from), `give "from": "selection", or leave "ops" out`)
+		}
+	default:
+		add("retry_of.from", wire.CodeInvalid, fmt.Sprintf("%q is nothing to begin from", a.from), "give failure, all or selection")
+	}
+	if a.parent == nil {
+		add("retry_of.run_id", wire.CodeUnknown, fmt.Sprintf("there is no run %q", request.RetryOf.RunID), "give the id of a run that has ended")
+		a.unknown = true
+		return a, problems, nil
+	}
+	if a.parent.RunID != request.RetryOf.RunID {
+		return nil, nil, fmt.Errorf("run %q is to be executed again, and the facts are of run %q", request.RetryOf.RunID, a.parent.RunID)
+	}
+	problems = append(problems, a.statusProblems()...)
+	a.merge(request)
+	return a, problems, nil
+}
+
+// statusProblems says why a run that stands like the parent cannot be executed again.
+func (a *again) statusProblems() wire.Problems {
+	problem := wire.Problem{Path: "retry_of.run_id", Code: wire.CodeInvalid, Message: fmt.Sprintf("run %q is %s", a.parent.RunID, a.parent.Status)}
+	switch status := a.parent.Status; {
+	case !status.Ended():
+		problem.Fix = "cancel it or wait until it has ended"
+	case a.from == wire.RetryFailure && status != wire.RunFailure && status != wire.RunCanceled:
+		problem.Message += ": it did not fail"
+		problem.Fix = `give "from": "all", or "selection" with "ops"`
+	default:
+		return nil
+	}
+	return wire.Problems{problem}
+}
+
+// merge lays the request's config, tags, priority and texts over the parent's request.
+func (a *again) merge(request wire.RunRequest) {
+	of := a.parent.Request
+	a.target = wire.RunRequest{Assets: of.Assets, Job: of.Job, Ops: of.Ops}
+	if of.RetryOf != nil && of.RetryOf.From == wire.RetrySelection {
+		a.scope, a.target.Ops = of.Ops, ""
+	}
+	a.merged = request
+	a.merged.Assets, a.merged.Job = of.Assets, of.Job
+	a.merged.RetryOf = &wire.RetryOf{RunID: a.parent.RunID, From: a.from}
+	switch {
+	case a.from == wire.RetrySelection:
+	case a.scope != "":
+		// Its steps are a selection still: whoever executes this run again finds it said so.
+		a.merged.Ops, a.merged.RetryOf.From = a.scope, wire.RetrySelection
+	default:
+		a.merged.Ops = a.target.Ops
+	}
+	a.merged.Config = mergedConfig(of.Config, request.Config)
+	a.merged.Tags = withoutRunTags(of.Tags)
+	maps.Copy(a.merged.Tags, request.Tags)
+	if a.merged.Priority == 0 {
+		a.merged.Priority = of.Priority
+	}
+	if a.merged.Title == "" {
+		a.merged.Title = of.Title
+	}
+}
+
+// mergedConfig lays one run config over another. One that is not an object is given back as it is, to be refused.
+func mergedConfig(under, over json.RawMessage) json.RawMessage {
+	if len(over) == 0 {
+		return under
+	}
+	if len(under) == 0 {
+		return over
+	}
+	lower, lowerProblems := wire.DecodeObject(under)
+	upper, upperProblems := wire.DecodeObject(over)
+	if len(upperProblems) > 0 || len(lowerProblems) > 0 {
+		return over
+	}
+	data, err := json.Marshal(merge(lower, upper))
+	if err != nil {
+		return over
+	}
+	return data
+}
+
+// below says of problems with what the run is made of whose request they are in.
+func (a *again) below(problems wire.Problems) wire.Problems {
+	if a.parent == nil {
+		return problems
+	}
+	told := slices.Clone(problems)
+	for i, problem := range told {
+		told[i].Path = "retry_of.run_id"
+		told[i].Message = fmt.Sprintf("the request of run %q cannot be planned any more: %s: %s", a.parent.RunID, problem.Path, problem.Message)
+	}
+	return told
+}
