@@ -49,6 +49,9 @@ type ClosedStep struct {
 	Status StepStatus `json:"status"`
 	// Error says why, for a failed step.
 	Error string `json:"error,omitempty"`
+	// Unscheduled says of a cancelled step that this execution of the run never scheduled it: how it ended before a reset
+	// counts no longer. Only after a reset does that make a difference.
+	Unscheduled bool `json:"unscheduled,omitempty"`
 }
 
 // CloseStepsResult is the result of perdure.CloseSteps.
@@ -101,6 +104,14 @@ type RunHooksInput struct {
 	Status StepStatus `json:"status"`
 	// Error says why it failed.
 	Error string `json:"error,omitempty"`
+}
+
+// LocalStepInput is the input of perdure.LocalStep.
+type LocalStepInput struct {
+	Run  string `json:"run"`
+	Step string `json:"step"`
+	// Type is the compute's name.
+	Type string `json:"type"`
 }
 
 // BeginRemoteInput is the input of perdure.BeginRemote.

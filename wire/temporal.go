@@ -51,6 +51,8 @@ const (
 	FailureOfUser = "user_failure"
 	// FailureSuperseded ends an attempt whose step was taken over or closed.
 	FailureSuperseded = "superseded"
+	// FailureHandedOver ends a local activity whose step is to go on as an activity: this worker cannot take it now.
+	FailureHandedOver = "handed_over"
 	// FailureDraining hands a step back because its worker stops.
 	FailureDraining = "worker_draining"
 )

@@ -3,6 +3,7 @@ package workflows
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,27 +27,39 @@ const (
 // carry is what a run takes along when it continues as new. It lies in histories: fields are only added.
 type carry struct {
 	V int `json:"v"`
-	// Walk is as plan.EncodeWalk writes it.
+	// Walk is as plan.EncodeWalk writes it, State as plan.EncodeState.
 	Walk     []byte                 `json:"walk"`
-	State    plan.State             `json:"state"`
+	State    []byte                 `json:"state"`
 	Failures []wire.StepFailureInfo `json:"failures,omitempty"`
+	// Hooks are still to be called, Delayed the remote steps between two attempts.
+	Hooks   []dueHook     `json:"hooks,omitempty"`
+	Delayed []delayedStep `json:"delayed,omitempty"`
+	// Deadline is when the run has taken too long; zero is never.
+	Deadline time.Time `json:"deadline,omitzero"`
 }
 
-func (r *run) restore(state carry) error {
-	if state.V > wire.Version {
-		return fmt.Errorf("what run %q carried along has version %d, this worker reads up to %d: upgrade it", r.id, state.V, wire.Version)
+func (r *run) restore(carried carry) error {
+	if carried.V > wire.Version {
+		return fmt.Errorf("what run %q carried along has version %d, this worker reads up to %d: upgrade it", r.id, carried.V, wire.Version)
 	}
-	walk, err := plan.DecodeWalk(state.Walk)
+	walk, err := plan.DecodeWalk(carried.Walk)
 	if err != nil {
 		return fmt.Errorf("what run %q carried along: %w", r.id, err)
 	}
-	progress, err := plan.RestoreProgress(walk, state.State)
+	state, err := plan.DecodeState(carried.State)
 	if err != nil {
 		return fmt.Errorf("what run %q carried along: %w", r.id, err)
 	}
-	r.encoded = state.Walk
+	progress, err := plan.RestoreProgress(walk, state)
+	if err != nil {
+		return fmt.Errorf("what run %q carried along: %w", r.id, err)
+	}
+	r.encoded = carried.Walk
 	r.begin(walk, progress)
-	r.failures = state.Failures
+	r.failures, r.deadline, r.hooks.due = carried.Failures, carried.Deadline, carried.Hooks
+	for _, step := range carried.Delayed {
+		r.delayed[step.Step] = step
+	}
 	r.begun = true
 	return nil
 }
@@ -61,7 +74,7 @@ func (r *run) continueAsNew(ctx workflow.Context) error {
 	if (events < r.nextContinue && !force) || !r.advanced || r.progress.Done() {
 		return nil
 	}
-	drained := len(r.pending) == 0
+	drained := r.isDrained()
 	switch {
 	case drained:
 	case force:
@@ -76,15 +89,25 @@ func (r *run) continueAsNew(ctx workflow.Context) error {
 	return r.continued(ctx)
 }
 
+// isDrained says whether nothing is in flight that the next execution would not hear of.
+func (r *run) isDrained() bool {
+	return r.inFlight() == 0 && len(r.hooks.running) == 0 && r.local.checkpoint == nil
+}
+
 func (r *run) hasStraggler(ctx workflow.Context) bool {
-	// The oldest is first.
-	return len(r.pending) > 0 && workflow.Now(ctx).Sub(r.pending[0].scheduledAt) > stragglerAge
+	for _, p := range r.pending {
+		if p.inFlight() && p.begun() && workflow.Now(ctx).Sub(p.scheduledAt) > stragglerAge {
+			return true
+		}
+	}
+	return false
 }
 
 // drain waits until nothing is in flight, at most for patience; 0 waits without bound. It says whether
-// that came about. Cancellation ends it early.
+// that came about. Cancellation ends it early, and so does the run's own time.
 func (r *run) drain(ctx workflow.Context, patience time.Duration) bool {
-	for len(r.pending) > 0 && r.err == nil {
+	until := workflow.Now(ctx).Add(patience)
+	for !r.isDrained() && r.err == nil && !r.isOverdue() {
 		if patience == 0 {
 			if hasRoom(ctx) {
 				r.recordDecided(ctx)
@@ -93,26 +116,47 @@ func (r *run) drain(ctx workflow.Context, patience time.Duration) bool {
 			if workflow.Await(ctx, r.somethingEnded) != nil {
 				return false
 			}
-		} else if ended, err := workflow.AwaitWithTimeout(ctx, patience, r.everythingEnded); err != nil || !ended {
+		} else if ended, err := workflow.AwaitWithTimeout(ctx, until.Sub(workflow.Now(ctx)), r.drainGoesOn); err != nil || !ended {
 			return false
 		}
 		r.collect(ctx)
+		r.recordComputed()
 	}
-	return r.err == nil && ctx.Err() == nil && !r.progress.Done()
+	return r.err == nil && ctx.Err() == nil && !r.isOverdue() && !r.progress.Done()
+}
+
+// drainGoesOn says whether there is reason to look again in a drain that has little time: everything has ended that was in
+// flight, or a step of several activities goes on to its next.
+func (r *run) drainGoesOn() bool {
+	if r.isOverdue() {
+		return true
+	}
+	everything := r.local.checkpoint == nil || r.local.checkpointEnded()
+	for _, running := range r.hooks.running {
+		everything = everything && running.IsReady()
+	}
+	for _, p := range r.pending {
+		if p.remote != nil && p.ended() {
+			return true
+		}
+		everything = everything && (!p.inFlight() || p.ended())
+	}
+	return everything
+}
+
+// recordComputed has the results recorded of what other programs have computed: these are not left to the next execution.
+func (r *run) recordComputed() {
+	free := r.places()
+	for _, p := range r.pending {
+		if p.isComputed() {
+			r.beginRemote(p, &free)
+		}
+	}
 }
 
 // hasRoom says whether the history may grow by more than what is in flight.
 func hasRoom(ctx workflow.Context) bool {
 	return workflow.GetInfo(ctx).GetCurrentHistorySize() < forceSize
-}
-
-func (r *run) everythingEnded() bool {
-	for _, p := range r.pending {
-		if !p.ended() {
-			return false
-		}
-	}
-	return true
 }
 
 func (r *run) continued(ctx workflow.Context) error {
@@ -139,9 +183,22 @@ func (r *run) nextExecution(ctx workflow.Context) error {
 	}
 	state := r.progress.State()
 	state.Decided = slices.Concat(r.decided, state.Decided)
-	return workflow.NewContinueAsNewError(ctx, wire.RunWorkflow, r.shown, carry{
-		V: wire.Version, Walk: r.encoded, State: state, Failures: r.failures,
-	})
+	encoded, err := plan.EncodeState(state)
+	if err != nil {
+		return fmt.Errorf("continue run %q as new: %w", r.id, err)
+	}
+	next := carry{
+		V: wire.Version, Walk: r.encoded, State: encoded, Failures: r.failures, Hooks: r.hooks.due, Deadline: r.deadline,
+	}
+	for _, p := range r.pending {
+		if p.remote != nil && p.remote.scheduled != 0 {
+			r.delayed[p.step] = delayedStep{Step: p.step, Scheduled: p.remote.scheduled, Until: p.remote.until}
+		}
+	}
+	for _, step := range slices.Sorted(maps.Keys(r.delayed)) {
+		next.Delayed = append(next.Delayed, r.delayed[step])
+	}
+	return workflow.NewContinueAsNewError(ctx, wire.RunWorkflow, r.shown, next)
 }
 
 // maxShown is how much of a request the executions after the first show, in bytes of JSON.

@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -54,12 +55,15 @@ func (r *run) steps(argument converter.RawValue) (wire.StepsQueryResult, error) 
 	if r.walkPlan == nil {
 		return result, nil
 	}
-	for i, step := range r.walkPlan.Steps {
+	for i := range r.progress.Len() {
+		if !r.isStep(i) {
+			continue
+		}
 		status := r.progress.Status(i)
 		if filter.Status != "" && filter.Status != status {
 			continue
 		}
-		state := wire.StepState{Step: step.Key, Status: status}
+		state := wire.StepState{Step: r.key(i), Status: status}
 		if status == wire.StepWaiting {
 			state.WaitingFor = r.keys(r.progress.WaitingFor(i, waitingForLimit))
 		}
@@ -68,10 +72,13 @@ func (r *run) steps(argument converter.RawValue) (wire.StepsQueryResult, error) 
 	return result, nil
 }
 
+// isStep says whether a step is one that this run does: neither a template of mapped steps nor one that it takes over.
+func (r *run) isStep(i int) bool { return !r.progress.IsTemplate(i) && !r.progress.Inherited(i) }
+
 func (r *run) keys(steps []int) []string {
 	keys := make([]string, len(steps))
 	for i, step := range steps {
-		keys[i] = r.walkPlan.Steps[step].Key
+		keys[i] = r.key(step)
 	}
 	return keys
 }
@@ -89,10 +96,16 @@ func (r *run) stepToCancel(argument converter.RawValue) (*pendingStep, error) {
 	if r.walkPlan == nil {
 		return nil, refusal("update", wire.Problems{{Code: wire.CodeConflict, Message: fmt.Sprintf("run %q is being planned: no step of it runs yet", r.id)}})
 	}
-	i, ok := r.index[input.Step]
-	if !ok {
+	i, ok := r.progress.Find(input.Step)
+	switch {
+	case !ok || r.progress.Inherited(i):
 		return nil, refusal("update", wire.Problems{{
 			Path: "step", Code: wire.CodeUnknown, Message: fmt.Sprintf("run %q has no step %q", r.id, input.Step), Fix: `the query "steps" lists them`,
+		}})
+	case r.progress.IsTemplate(i):
+		return nil, refusal("update", wire.Problems{{
+			Path: "step", Code: wire.CodeInvalid, Message: fmt.Sprintf("%q stands for the steps of every key of a dynamic output", input.Step),
+			Fix: fmt.Sprintf(`name one of them, as in %q: the query "steps" lists them`, plan.MappedKey(input.Step, "KEY")),
 		}})
 	}
 	for _, p := range r.pending {
@@ -114,8 +127,11 @@ func (r *run) cancelStep(ctx workflow.Context, argument converter.RawValue) (wir
 	}
 	p.canceled = true
 	p.cancel()
+	if !p.begun() && !p.isComputed() {
+		r.close(ctx, p, wire.StepCanceled, "")
+	}
 	if err := workflow.Await(ctx, func() bool { return r.progress.Status(p.step).Ended() }); err != nil {
 		return wire.StepState{}, err
 	}
-	return wire.StepState{Step: r.walkPlan.Steps[p.step].Key, Status: r.progress.Status(p.step)}, nil
+	return wire.StepState{Step: r.key(p.step), Status: r.progress.Status(p.step)}, nil
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -15,7 +16,12 @@ const (
 	controlTimeout = time.Minute
 	// heartbeatTimeout is when an activity's worker counts as lost.
 	heartbeatTimeout = 20 * time.Second
-	// maxSummary is how much of a step's key its line in Temporal's timeline says, in bytes: Temporal takes 400.
+	// remoteHeartbeatTimeout is when the program of a remote step counts as lost: it must send heartbeats more often.
+	remoteHeartbeatTimeout = time.Minute
+	// hookTimeout bounds one attempt at the hooks of a step, and maxHookAttempts how many workers may die under them.
+	hookTimeout     = 10 * time.Minute
+	maxHookAttempts = 10
+	// maxSummary is how much one line in Temporal's timeline says, in bytes: Temporal takes 400.
 	maxSummary = 200
 	// unbounded stands for "no limit" where Temporal wants one: heartbeats find dead workers, and a step's own
 	// timeout is kept where it runs.
@@ -28,6 +34,16 @@ func patientRetries() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second}
 }
 
+func summary(text string) string { return cut(text, maxSummary) }
+
+// summaryOf is what a step's line in Temporal's timeline says besides its activity type: nothing when that is its key.
+func summaryOf(key, activityType string) string {
+	if key == activityType {
+		return ""
+	}
+	return summary(key)
+}
+
 func controlOptions(ctx workflow.Context, queue, id string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ActivityID: wire.SystemPrefix + id, TaskQueue: wire.ControlQueue(queue),
@@ -35,11 +51,50 @@ func controlOptions(ctx workflow.Context, queue, id string) workflow.Context {
 	})
 }
 
-func stepOptions(ctx workflow.Context, queue string, step plan.WalkStep, kind plan.Kind) workflow.Context {
+func stepOptions(ctx workflow.Context, queue, key, summary string, kind plan.Kind) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		ActivityID: step.Key, TaskQueue: wire.NamedQueue(queue, kind.Queue), Summary: cut(step.Key, maxSummary),
+		ActivityID: key, TaskQueue: wire.NamedQueue(queue, kind.Queue), Summary: summary,
 		StartToCloseTimeout: unbounded, HeartbeatTimeout: heartbeatTimeout, RetryPolicy: patientRetries(),
 		WaitForCancellation: true,
 		Priority:            temporal.Priority{PriorityKey: int(kind.Priority)},
+	})
+}
+
+// localOptions are those of a step as a local activity: the user's retries are made inside it.
+func localOptions(ctx workflow.Context, key string) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: unbounded, StartToCloseTimeout: unbounded, RetryPolicy: patientRetries(), Summary: summary(key),
+	})
+}
+
+// remoteOptions are those of the activity that another program serves. It is tried once: what its failure means is decided
+// between two attempts.
+func remoteOptions(ctx workflow.Context, queue, key, summary string, kind plan.Kind) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ActivityID: key, TaskQueue: wire.NamedQueue(queue, kind.Queue), Summary: summary,
+		StartToCloseTimeout: cmp.Or(kind.Timeout, unbounded), HeartbeatTimeout: remoteHeartbeatTimeout,
+		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1},
+		WaitForCancellation: true,
+		Priority:            temporal.Priority{PriorityKey: int(kind.Priority)},
+	})
+}
+
+// serviceOptions are those of the activities before and after a remote step, which need the location's code: they run on
+// its own queue.
+func serviceOptions(ctx workflow.Context, queue, id, text string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ActivityID: wire.SystemPrefix + id, TaskQueue: queue, Summary: summary(text),
+		StartToCloseTimeout: unbounded, HeartbeatTimeout: heartbeatTimeout, RetryPolicy: patientRetries(),
+		WaitForCancellation: true,
+	})
+}
+
+func hookOptions(ctx workflow.Context, queue, key string) workflow.Context {
+	retries := patientRetries()
+	retries.MaximumAttempts = maxHookAttempts
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ActivityID: wire.SystemPrefix + "hooks:" + key, TaskQueue: queue, Summary: summary(key),
+		StartToCloseTimeout: hookTimeout, HeartbeatTimeout: heartbeatTimeout, RetryPolicy: retries,
+		WaitForCancellation: true,
 	})
 }

@@ -31,7 +31,7 @@ func (r *run) recordDecided(ctx workflow.Context) {
 		var steps []wire.ClosedStep
 		size := 0
 		for _, i := range r.decided {
-			key := r.walkPlan.Steps[i].Key
+			key := r.key(i)
 			if size += len(key) + bytesOfClosed; len(steps) == maxRecordedSteps || size > maxRecordedBytes {
 				break
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -44,12 +45,21 @@ type run struct {
 	encoded  []byte
 	walkPlan *plan.Walk
 	progress *plan.Progress
-	index    map[string]int    // step key to index in the walk
-	pending  []*pendingStep    // in the order they were scheduled
+	pending  []*pendingStep    // in the order they became ready
 	decided  []int             // steps that will not run and are to be recorded
 	records  []workflow.Future // at most maxRecords
+	hooks    hooks
+	local    localSteps
+	look     look
 	failures []wire.StepFailureInfo
 	status   wire.RunStatus
+	// deadline is when the run has taken too long; zero is never. overdue fires then.
+	deadline time.Time
+	overdue  workflow.Future
+	// reason is why the run is stopped; "" is that somebody asked for it.
+	reason string
+	// delayed are the remote steps that wait for another attempt, by step, as the execution before left them.
+	delayed map[int]delayedStep
 	// begun is whether the walk was taken over from the execution before.
 	begun bool
 	// advanced is whether a step has ended in this execution: one in which none has does not continue as new, whatever
@@ -69,7 +79,7 @@ func newRun(ctx workflow.Context, request, carried converter.RawValue) (*run, er
 	info := workflow.GetInfo(ctx)
 	r := &run{
 		id: info.WorkflowExecution.ID, firstRunID: info.FirstRunID, queue: info.TaskQueueName,
-		status: wire.RunStarting,
+		status: wire.RunStarting, delayed: map[int]delayedStep{},
 	}
 	if err := r.handle(ctx); err != nil {
 		return nil, err
@@ -107,6 +117,9 @@ func (r *run) plan(ctx workflow.Context) (*wire.RunResult, error) {
 	}
 	r.encoded = encoded
 	r.begin(walk, plan.NewProgress(walk))
+	if walk.Timeout > 0 {
+		r.deadline = workflow.GetInfo(ctx).WorkflowStartTime.Add(walk.Timeout)
+	}
 	return nil, r.describe(ctx)
 }
 
@@ -114,11 +127,12 @@ func (r *run) begin(walk *plan.Walk, progress *plan.Progress) {
 	r.walkPlan, r.progress = walk, progress
 	r.status = wire.RunStarted
 	r.nextContinue = walk.Limits.ContinueAfter
-	r.index = make(map[string]int, len(walk.Steps))
-	for i, step := range walk.Steps {
-		r.index[step.Key] = i
-	}
 }
+
+// key is a step's key, kind how it is scheduled; both also of the steps that a dynamic output has added.
+func (r *run) key(step int) string { return r.progress.Key(step) }
+
+func (r *run) kind(step int) plan.Kind { return r.walkPlan.Kinds[r.progress.Step(step).Kind] }
 
 // activityFailure takes the failure that an activity returned out of Temporal's wrapping, so that the
 // workflow fails with the same type, message and details.

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -182,6 +183,55 @@ func scenarios() []scenario {
 		{name: "reset", world: diamond, then: func(r *recorder) {
 			require.NoError(r.t, r.GetWorkflow(r.t.Context(), r.id, "").Get(r.t.Context(), nil))
 			r.reset("sink")
+		}},
+		{name: "fan", ends: "1 of 8 steps failed: load[b]: no such page", world: func() *world {
+			return pages().does(emits("a", "b", "c"), "list").does(fails("no such page"), "load[b]")
+		}},
+		{name: "fan_continued", executions: 2, world: func() *world {
+			w := pages().does(emits("a", "b", "c"), "list")
+			w.walk.Limits.ContinueAfter = 16
+			return w
+		}},
+		{name: "retry_of", request: `{"retry_of":{"run_id":"r0"}}`, world: func() *world {
+			w := pages()
+			w.walk.Start = &plan.State{Steps: "P...P...", Fans: []plan.FanKeys{{Step: 0, Keys: []string{"a", "b"}}}}
+			return w
+		}},
+		{name: "hooks", ends: "1 of 4 steps failed: left: no such column", world: func() *world {
+			return diamond().kind(hookedKind(), "source", "left").does(fails("no such column"), "left")
+		}},
+		{name: "local", ends: "1 of 24 steps failed: bad: bad", world: func() *world {
+			steps := []string{"source", "bad<source", "left<bad", "flaky<source"}
+			for i := range 20 {
+				steps = append(steps, key(i)+"<source")
+			}
+			w := newWorld(steps...).does(fails("bad"), "bad").does(failsOnce(), "flaky")
+			w.walk.Kinds[0].Local = true
+			return w
+		}},
+		{name: "local_handed_over", world: func() *world {
+			return newWorld("a", "b<a").kind(plan.Kind{Local: true}, "a", "b").does(isHandedOverOnce(), "a")
+		}},
+		{name: "remote", world: func() *world {
+			w := diamond().kind(plan.Kind{Remote: true}, "left").does(failsOnce(), "left")
+			w.ending = func(input wire.EndRemoteInput) (wire.EndRemoteResult, error) {
+				if input.Error != nil {
+					return wire.EndRemoteResult{Retry: time.Second}, nil
+				}
+				w.recordLocked(input.Step, wire.StepSuccess, "")
+				return wire.EndRemoteResult{Done: &wire.StepResult{Recorded: true}}, nil
+			}
+			return w
+		}},
+		{name: "timed_out", ends: "it took longer than the 2s that it may", world: func() *world {
+			w := diamond().does(staysAlive, "left")
+			w.walk.Timeout = 2 * time.Second
+			return w
+		}},
+		{name: "lost_failure", ends: "1 of 4 steps failed: left: no such column", world: func() *world {
+			w := diamond().does(isLost, "left")
+			w.failed = map[string]string{"left": "no such column"}
+			return w
 		}},
 	}
 }

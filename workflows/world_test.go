@@ -36,6 +36,8 @@ type world struct {
 	plan func() (wire.PlanRunResult, error)
 	// committed are steps of which CloseSteps finds that they had committed.
 	committed map[string]wire.StepResult
+	// failed are steps of which it finds that their failure was recorded.
+	failed map[string]string
 	// beforeClosing is called at each CloseSteps, and before planning's answer.
 	beforeClosing, beforePlanned func()
 
@@ -49,6 +51,19 @@ type world struct {
 	refused    []wire.RefuseInput
 	planned    []wire.PlanRunInput
 	ended      []wire.EndRunInput
+	canceling  []wire.CancelingInput
+	hooked     []wire.RunHooksInput
+	looked     []wire.PollersInput
+	// checkpoints counts the workflow tasks that were ended so that local activities lie in the history.
+	checkpoints int
+	// remote is what the activities before and after remote steps were called with.
+	began   []wire.BeginRemoteInput
+	results []wire.EndRemoteInput
+	// beginning, ending, hooking and unpolled are what the system's activities answer; nil is the ordinary answer.
+	beginning func(wire.BeginRemoteInput) (wire.BeginRemoteResult, error)
+	ending    func(wire.EndRemoteInput) (wire.EndRemoteResult, error)
+	hooking   func(context.Context, wire.RunHooksInput) error
+	unpolled  []string
 }
 
 // newWorld has the steps that are given, each as "key" or "key<need,need", after those it needs.
@@ -68,6 +83,29 @@ func newWorld(steps ...string) *world {
 				from := &w.walk.Steps[index[need]]
 				from.Next = append(from.Next, i)
 			}
+		}
+	}
+	return w
+}
+
+// over makes steps templates: each is mapped over the dynamic output of fan, the first of its needs.
+func (w *world) over(fan string, templates ...string) *world {
+	at := slices.IndexFunc(w.walk.Steps, func(step plan.WalkStep) bool { return step.Key == fan })
+	w.walk.Steps[at].Fan = true
+	for i := range w.walk.Steps {
+		if slices.Contains(templates, w.walk.Steps[i].Key) {
+			w.walk.Steps[i].Over = at + 1
+		}
+	}
+	return w
+}
+
+// kind makes steps of a kind of their own.
+func (w *world) kind(kind plan.Kind, steps ...string) *world {
+	w.walk.Kinds = append(w.walk.Kinds, kind)
+	for i := range w.walk.Steps {
+		if slices.Contains(steps, w.walk.Steps[i].Key) {
+			w.walk.Steps[i].Kind = len(w.walk.Kinds) - 1
 		}
 	}
 	return w
@@ -93,6 +131,11 @@ func fails(message string) behaviour {
 // emitsAllBut is a step that leaves optional outputs out.
 func emitsAllBut(assets ...string) behaviour {
 	return func(context.Context) (any, error) { return wire.StepResult{Recorded: true, NotEmitted: assets}, nil }
+}
+
+// emits is a step with a dynamic output.
+func emits(keys ...string) behaviour {
+	return func(context.Context) (any, error) { return wire.StepResult{Recorded: true, Keys: keys}, nil }
 }
 
 // isHeld is a step that goes on until the test completes it.
@@ -126,24 +169,43 @@ func (w *world) planRun(_ context.Context, input wire.PlanRunInput) (wire.PlanRu
 	return wire.PlanRunResult{Packed: encoded}, nil
 }
 
+// count is how often something was started.
+func (w *world) count(step string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	count := 0
+	for _, started := range w.scheduled {
+		if started == step {
+			count++
+		}
+	}
+	return count
+}
+
 func (w *world) step(ctx context.Context, arguments converter.EncodedValues) (any, error) {
 	var input wire.StepInput
 	if err := arguments.Get(&input); err != nil {
 		return nil, err
 	}
 	info := activity.GetInfo(ctx)
-	w.mu.Lock()
-	w.scheduled = append(w.scheduled, input.Step)
-	w.tokens[input.Step] = info.TaskToken
-	do := w.behaviours[input.Step]
-	w.mu.Unlock()
 	if info.ActivityID != input.Step || input.Run != info.WorkflowExecution.ID {
 		return nil, temporal.NewNonRetryableApplicationError(fmt.Sprintf("activity %q got %+v", info.ActivityID, input), "wrong", nil)
 	}
+	return w.do(ctx, input.Step)
+}
+
+// do is what a step does, wherever it runs.
+func (w *world) do(ctx context.Context, step string) (any, error) {
+	w.mu.Lock()
+	w.scheduled = append(w.scheduled, step)
+	w.tokens[step] = activity.GetInfo(ctx).TaskToken
+	do := w.behaviours[step]
+	w.mu.Unlock()
 	if do == nil {
 		do = emitsAllBut()
 	}
 	result, err := do(ctx)
+	input := wire.StepInput{Step: step}
 	var failed *temporal.ApplicationError
 	switch {
 	case errors.As(err, &failed) && failed.Type() == wire.FailureStepFailed:
@@ -183,6 +245,10 @@ func (w *world) closeSteps(_ context.Context, input wire.CloseStepsInput) (wire.
 			w.recordLocked(closed.Step, wire.StepSuccess, "")
 			continue
 		}
+		if message, ok := w.failed[closed.Step]; ok {
+			closed.Error = message
+			result.Failed = append(result.Failed, closed)
+		}
 		w.recordLocked(closed.Step, closed.Status, closed.Error)
 	}
 	return result, nil
@@ -192,17 +258,17 @@ func (w *world) endRun(_ context.Context, input wire.EndRunInput) (wire.RunResul
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = append(w.ended, input)
-	result := wire.RunResult{RunID: input.RunID, Status: input.Status, Materialized: []string{}, Failures: w.failures}
+	result := wire.RunResult{RunID: input.RunID, Status: input.Status, Materialized: []string{}, Failures: w.failures, Reason: input.Reason}
 	for _, step := range w.walk.Steps {
-		status, ok := w.recorded[step.Key]
-		if !ok {
-			status = wire.StepCanceled
-			w.recordLocked(step.Key, status, "")
+		if _, ok := w.recorded[step.Key]; !ok && step.Over == 0 {
+			w.recordLocked(step.Key, wire.StepCanceled, "")
 		}
+	}
+	for step, status := range w.recorded {
 		switch status {
 		case wire.StepSuccess:
 			result.Steps.Succeeded++
-			result.Materialized = append(result.Materialized, step.Key)
+			result.Materialized = append(result.Materialized, step)
 		case wire.StepFailed:
 			result.Steps.Failed++
 		case wire.StepCanceled:
@@ -235,6 +301,13 @@ func (w *world) register(r registry) {
 	r.RegisterActivityWithOptions(w.refuse, activity.RegisterOptions{Name: wire.RefuseActivity})
 	r.RegisterActivityWithOptions(w.closeSteps, activity.RegisterOptions{Name: wire.CloseStepsActivity})
 	r.RegisterActivityWithOptions(w.endRun, activity.RegisterOptions{Name: wire.EndRunActivity})
+	r.RegisterActivityWithOptions(w.cancelingRun, activity.RegisterOptions{Name: wire.CancelingActivity})
+	r.RegisterActivityWithOptions(w.checkpoint, activity.RegisterOptions{Name: wire.CheckpointActivity})
+	r.RegisterActivityWithOptions(w.pollers, activity.RegisterOptions{Name: wire.PollersActivity})
+	r.RegisterActivityWithOptions(w.localStep, activity.RegisterOptions{Name: wire.LocalStepActivity})
+	r.RegisterActivityWithOptions(w.runHooks, activity.RegisterOptions{Name: wire.RunHooksActivity})
+	r.RegisterActivityWithOptions(w.beginRemote, activity.RegisterOptions{Name: wire.BeginRemoteActivity})
+	r.RegisterActivityWithOptions(w.endRemote, activity.RegisterOptions{Name: wire.EndRemoteActivity})
 	r.RegisterDynamicActivity(w.step, activity.DynamicRegisterOptions{})
 }
 

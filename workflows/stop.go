@@ -1,0 +1,72 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perdure-io/perdure/wire"
+)
+
+// startClock starts the timer of a run that may take only so long; it counts from the run's beginning.
+func (r *run) startClock(ctx workflow.Context) {
+	if !r.deadline.IsZero() {
+		r.overdue = workflow.NewTimerWithOptions(ctx, max(r.deadline.Sub(workflow.Now(ctx)), 0), workflow.TimerOptions{Summary: "longest time of the run"})
+	}
+}
+
+// isOverdue says whether the run has taken too long. Who asks it of a run that is cancelled asks in vain: that stops the
+// clock too.
+func (r *run) isOverdue() bool { return r.overdue != nil && r.overdue.IsReady() }
+
+// cancel ends a run that was cancelled: steps in flight have been told, and are waited for.
+func (r *run) cancel(ctx workflow.Context) (wire.RunResult, error) {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	if err := r.stop(ctx, ""); err != nil {
+		return wire.RunResult{}, err
+	}
+	result, err := r.record(ctx, wire.RunCanceled, "")
+	if err != nil {
+		return wire.RunResult{}, err
+	}
+	return wire.RunResult{}, temporal.NewCanceledError(result)
+}
+
+// timeOut ends a run that has taken too long: likewise, but as a failure.
+func (r *run) timeOut(ctx workflow.Context) (wire.RunResult, error) {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	reason := fmt.Sprintf("it took longer than the %s that it may", r.walkPlan.Timeout.Round(time.Millisecond))
+	r.reason = reason
+	if err := r.stop(ctx, reason); err != nil {
+		return wire.RunResult{}, err
+	}
+	return r.fails(ctx, reason)
+}
+
+// stop waits until every step in flight has ended that was told to, and counts the others as cancelled.
+func (r *run) stop(ctx workflow.Context, reason string) error {
+	r.status, r.overdue = wire.RunCanceling, nil
+	canceling := workflow.ExecuteActivity(controlOptions(ctx, r.queue, "canceling"), wire.CancelingActivity,
+		wire.CancelingInput{RunID: r.id, FirstRunID: r.firstRunID, Reason: reason})
+	r.hooks.due = nil
+	for !r.isDrained() {
+		// What a failure left behind before the cancel is recorded as that, not as cancelled.
+		r.recordDecided(ctx)
+		r.showDetails(ctx)
+		if err := workflow.Await(ctx, r.somethingEnded); err != nil {
+			return err
+		}
+		r.collect(ctx)
+		r.recordComputed()
+		if r.err != nil {
+			return r.err
+		}
+	}
+	if err := canceling.Get(ctx, nil); err != nil {
+		return fmt.Errorf("record that run %q is being cancelled: %w", r.id, err)
+	}
+	r.progress.CancelRest()
+	return nil
+}
