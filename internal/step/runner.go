@@ -239,9 +239,7 @@ func (e *execution) fail(ctx context.Context, cause error) error {
 	}
 	failed := &FailedError{Step: e.id.Step, Attempt: e.attempt.Number, Cause: cause, Metadata: metadataOf(cause)}
 	failed.Final, failed.Delay = e.decide(cause)
-	if panicked, ok := errors.AsType[*panicError](cause); ok {
-		failed.Stack = panicked.stack
-	}
+	failed.Stack = stackOf(cause)
 	record := wire.Failure{
 		Fence: e.fence, Final: failed.Final, Delay: failed.Delay, Attempt: e.attempt.Number, Worker: e.runner.Worker,
 		Error: wire.ErrorInfo{Message: cause.Error(), Stack: failed.Stack, Metadata: failed.Metadata},
