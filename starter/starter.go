@@ -26,6 +26,11 @@ type Starter struct {
 	Deployment string
 	// Limits are the instance's, for planning a request before it is started.
 	Limits plan.Limits
+	// Executor and MaxRuntime are the instance's, for the same.
+	Executor   plan.Executor
+	MaxRuntime time.Duration
+	// Retries are the instance's settings for runs that fail.
+	Retries RetrySettings
 }
 
 // NewRun is a run to start.
@@ -108,7 +113,15 @@ func (s *Starter) Plan(ctx context.Context, run NewRun) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return planner.Plan(run.Request, plan.Facts{RunID: run.ID, Limits: s.Limits})
+	facts := plan.Facts{RunID: run.ID, Limits: s.Limits, Executor: s.Executor, MaxRuntime: s.MaxRuntime}
+	if run.Request.RetryOf != nil {
+		// One that is not there is a problem of the plan.
+		facts.Parent, err = s.Store.ParentRun(ctx, run.Request.RetryOf.RunID)
+		if err != nil && !errors.Is(err, metadata.ErrNotFound) {
+			return nil, err
+		}
+	}
+	return planner.Plan(run.Request, facts)
 }
 
 func (s *Starter) snapshot(ctx context.Context, location string) (*plan.Snapshot, error) {
@@ -160,6 +173,8 @@ func summary(request wire.RunRequest) string {
 	text := request.Title
 	switch {
 	case text != "":
+	case request.RetryOf != nil:
+		text = "again " + request.RetryOf.RunID
 	case request.Job != "":
 		text = "job " + request.Job
 	default:

@@ -1,0 +1,126 @@
+package starter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/plan"
+	"github.com/perdure-io/perdure/wire"
+)
+
+// RetrySettings say when a run that failed is started again by itself. A run's tags go before them: perdure/max_retries,
+// perdure/retry_strategy and perdure/retry_on_asset_or_op_failure. The zero value starts none again.
+type RetrySettings struct {
+	// MaxRetries is how many runs may follow the first one.
+	MaxRetries int
+	// OnStepFailure says whether that is so too when a step failed, and not the run as a whole: terminated, or timed out.
+	OnStepFailure bool
+}
+
+// RetryFailedRun starts a run again that ended FAILURE, when its tags or the settings say so: once, however often it is
+// called, also when the caller died in the middle of an earlier call. It does nothing for any other run. The new run's id
+// is the first run's and a number, "r1~1".
+func (s *Starter) RetryFailedRun(ctx context.Context, id string) error {
+	run, err := s.Store.Run(ctx, id)
+	if err != nil {
+		return fmt.Errorf("look up whether run %q is started again: %w", id, err)
+	}
+	settings, from, err := retryOf(run, s.Retries)
+	if err != nil {
+		return err
+	}
+	if run.Status != wire.RunFailure || settings.MaxRetries == 0 || run.Steps.Failed > 0 && !settings.OnStepFailure {
+		return nil
+	}
+	decided, err := s.Store.DecideRetry(ctx, id, settings.MaxRetries)
+	if err != nil || !decided.WillRetry {
+		return err
+	}
+	_, err = s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: retryID(decided.Root, decided.Number), TaskQueue: run.Queue,
+		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            fmt.Sprintf("retry %d of %s", decided.Number, decided.Root),
+		Priority:                                 temporal.Priority{PriorityKey: int(run.Priority)},
+	}, wire.RunWorkflow, wire.RunRequest{
+		RetryOf: &wire.RetryOf{RunID: id, From: from}, Title: run.Title, Cause: run.Cause, Priority: run.Priority,
+	})
+	if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("start run %q again: %w", id, err)
+	}
+	return nil
+}
+
+// retryOf are the settings of one run. Its tags were checked when it was planned.
+func retryOf(run metadata.Run, settings RetrySettings) (RetrySettings, wire.RetryFrom, error) {
+	from := wire.RetryFailure
+	if strategy, tagged := run.Tags[plan.TagRetryStrategy]; tagged {
+		from = wire.RetryFrom(strategy)
+	}
+	var err error
+	if text, tagged := run.Tags[plan.TagMaxRetries]; tagged {
+		if settings.MaxRetries, err = strconv.Atoi(text); err != nil {
+			return settings, from, fmt.Errorf("tag %s of run %q: %w", plan.TagMaxRetries, run.ID, err)
+		}
+	}
+	if text, tagged := run.Tags[plan.TagRetryOnStepFailure]; tagged {
+		if settings.OnStepFailure, err = strconv.ParseBool(text); err != nil {
+			return settings, from, fmt.Errorf("tag %s of run %q: %w", plan.TagRetryOnStepFailure, run.ID, err)
+		}
+	}
+	return settings, from, nil
+}
+
+// retryID is the id of a run in a chain of retries.
+func retryID(root string, number int) string { return fmt.Sprintf("%s~%d", root, number) }
+
+// Reexecution is a run that executes an earlier one again.
+type Reexecution struct {
+	// RunID is the earlier run, From what of it runs again, and Ops its steps when that is a selection.
+	RunID string
+	From  wire.RetryFrom
+	Ops   string
+	// ID is the new run's id; "" is the first run's of the chain and a number, so that of two who ask at once only one
+	// starts it.
+	ID string
+	// Request has what the new run is given beside the earlier one's: Config, Tags, Priority, Title, Note.
+	Request wire.RunRequest
+}
+
+// Reexecute starts a run that executes an earlier one again. What is wrong is wire.Problems; nothing was started then.
+func (s *Starter) Reexecute(ctx context.Context, again Reexecution) (StartedRun, error) {
+	earlier, err := s.Store.Run(ctx, again.RunID)
+	if errors.Is(err, metadata.ErrNotFound) {
+		return StartedRun{}, wire.Problems{{
+			Path: "retry_of.run_id", Code: wire.CodeUnknown, Message: fmt.Sprintf("there is no run %q", again.RunID), Fix: "`perdure run list` names those there are",
+		}}
+	}
+	if err != nil {
+		return StartedRun{}, err
+	}
+	if again.ID == "" {
+		root := earlier.RootRunID
+		if root == "" {
+			root = earlier.ID
+		}
+		number, err := s.Store.NextRetryNumber(ctx, root)
+		if err != nil {
+			return StartedRun{}, err
+		}
+		again.ID = retryID(root, number)
+	}
+	request := again.Request
+	request.RetryOf, request.Ops = &wire.RetryOf{RunID: again.RunID, From: again.From}, again.Ops
+	return s.StartRun(ctx, NewRun{Location: earlier.Location, ID: again.ID, Request: request})
+}
