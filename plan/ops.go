@@ -73,6 +73,8 @@ func (p *Planner) opProblem(c int, kind InputKind, need int) error {
 		return fmt.Errorf("compute %q collects %q, and both are mapped over %q: collect it in an op that is not mapped", name, source.Name, p.snapshot.Computes[fan].Name)
 	case kind == InputElement && (fan < 0 || fan != p.over[c]):
 		return fmt.Errorf("compute %q takes an element of %q, over whose dynamic output it is not mapped", name, source.Name)
+	case kind == InputAll && fan >= 0 && fan == p.over[c]:
+		return nil // a member is the element, or the output, that is there under the step's own key
 	case kind != InputAfter && kind != InputCollect && kind != InputElement && fan >= 0:
 		return fmt.Errorf("compute %q takes the value of %q, which is there once for each key of a dynamic output: map over it or collect it", name, source.Name)
 	default:

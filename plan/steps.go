@@ -72,17 +72,18 @@ func (b *builder) valuesOf(c int) []ValueInput {
 		if input.kind == InputAfter {
 			continue
 		}
-		var take Take
-		switch input.kind {
-		case InputElement:
-			take = TakeKey
-		case InputCollect:
-			take = TakeAll
-		}
 		for _, op := range input.ops {
-			if source := &b.planner.snapshot.Computes[op]; !source.NoValue {
-				values = append(values, ValueInput{Step: source.Name, Take: take})
+			source := &b.planner.snapshot.Computes[op]
+			var take Take
+			switch {
+			case source.NoValue:
+				continue
+			case input.kind == InputCollect:
+				take = TakeAll
+			case source.FanOut || source.Over != "":
+				take = TakeKey
 			}
+			values = append(values, ValueInput{Step: source.Name, Take: take})
 		}
 	}
 	slices.SortFunc(values, func(x, y ValueInput) int {
@@ -119,7 +120,7 @@ func (b *builder) members(c int, input planInput) []member {
 		source := &b.planner.snapshot.Computes[op]
 		switch {
 		case m.step < 0:
-		case input.kind == InputElement && source.FanOut:
+		case input.kind != InputCollect && input.kind != InputAfter && source.FanOut:
 			// Without an element there is no step that could miss it.
 		case input.kind == InputCollect && source.FanOut:
 			m.mayEnd = b.maySkip[m.step] // its list is empty then
