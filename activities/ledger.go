@@ -34,7 +34,7 @@ func (l *ledger) concede(ctx context.Context, reason string) error {
 	if fence == nil {
 		return nil
 	}
-	return l.Release(ctx, *fence, reason)
+	return ledgerError(l.store.Release(ctx, *fence, wire.FailureCutOff, reason))
 }
 
 func (l *ledger) CheckToken(ctx context.Context, fence wire.Fence) (bool, error) {
@@ -54,7 +54,7 @@ func (l *ledger) Fail(ctx context.Context, failure wire.Failure) (bool, error) {
 }
 
 func (l *ledger) Release(ctx context.Context, fence wire.Fence, reason string) error {
-	return ledgerError(l.store.Release(ctx, fence, reason))
+	return ledgerError(l.store.Release(ctx, fence, wire.FailureDraining, reason))
 }
 
 // ledgerError marks what is worth waiting for.

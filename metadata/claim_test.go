@@ -69,7 +69,9 @@ func TestClaimSequences(t *testing.T) {
 	commit := do(func(run string, last wire.Fence) { b.commit(last, run) })
 	failed := do(func(_ string, last wire.Fence) { b.fail(last, 1, true) })
 	retry := do(func(_ string, last wire.Fence) { b.fail(last, 1, false) })
-	release := do(func(_ string, last wire.Fence) { require.NoError(b, b.Release(b.Context(), last, "draining")) })
+	release := do(func(_ string, last wire.Fence) {
+		require.NoError(b, b.Release(b.Context(), last, wire.FailureDraining, "draining"))
+	})
 	closed := func(at int64, status wire.StepStatus) do {
 		return func(run string, _ wire.Fence) { b.close(run, "a", at, status) }
 	}
@@ -233,7 +235,7 @@ func TestReleaseAndFailureAreNoLoss(t *testing.T) {
 	b := newBench(t)
 	b.begin("r1", step("a"))
 	for started := int64(1); started <= 10; started += 2 {
-		require.NoError(t, b.Release(t.Context(), b.granted("r1", "a", 1, started), "its worker is stopping"))
+		require.NoError(t, b.Release(t.Context(), b.granted("r1", "a", 1, started), wire.FailureDraining, "its worker is stopping"))
 		require.Equal(t, "its worker is stopping", b.stepRow("r1", "a").Reason)
 		require.False(t, b.fail(b.granted("r1", "a", 1, started+1), int(started+1)/2, false))
 		require.Equal(t, "retry "+string(rune('0'+(started+1)/2))+" in 1m30s", b.stepRow("r1", "a").Reason)

@@ -94,7 +94,7 @@ func TestARefusedCommitWritesNothing(t *testing.T) {
 
 		require.Equal(t, wire.Committed{Refused: true}, b.commit(fence, name), name)
 		require.True(t, b.fail(fence, 2, false), name)
-		require.NoError(t, b.Release(t.Context(), fence, "draining"))
+		require.NoError(t, b.Release(t.Context(), fence, wire.FailureDraining, "draining"))
 		holds, err = b.CheckToken(t.Context(), fence)
 		require.NoError(t, err)
 		require.False(t, holds, name)
@@ -173,8 +173,8 @@ func TestReleaseTwiceAndHandBackTwiceChangeNothingMore(t *testing.T) {
 	require.Equal(t, before, b.dump())
 
 	fence := b.granted("r1", "a", 1, 1)
-	require.NoError(t, b.Release(t.Context(), fence, "draining"))
+	require.NoError(t, b.Release(t.Context(), fence, wire.FailureDraining, "draining"))
 	before = b.dump()
-	require.NoError(t, b.Release(t.Context(), fence, "draining"))
+	require.NoError(t, b.Release(t.Context(), fence, wire.FailureDraining, "draining"))
 	require.Equal(t, before, b.dump())
 }

@@ -38,14 +38,15 @@ func (s *Store) Fail(ctx context.Context, failure wire.Failure) (refused bool, e
 	return answer.Refused, err
 }
 
-// Release gives a step back unharmed, because its worker stops: no failure, and no lost worker. It
-// changes nothing when the fence no longer holds.
-func (s *Store) Release(ctx context.Context, fence wire.Fence, reason string) error {
+// Release gives a step back unharmed, because its worker stops or cannot go on: no failure, and no lost worker. code is why
+// (wire.FailureDraining, wire.FailureStoreUnavailable, …), reason the same for people. It changes nothing when the fence
+// no longer holds.
+func (s *Store) Release(ctx context.Context, fence wire.Fence, code, reason string) error {
 	_, err := call[refusable](ctx, s, fmt.Sprintf("release step %q of run %q", fence.Step, fence.Run), "release_step_v1", struct {
 		wire.Fence
 		Code   string `json:"code"`
 		Reason string `json:"reason"`
-	}{fence, wire.FailureDraining, reason})
+	}{fence, code, reason})
 	return err
 }
 

@@ -13,8 +13,10 @@ type EventType string
 
 // The types of events.
 const (
+	EventRunStarting            EventType = "RUN_STARTING" // its workflow is open, and nobody begins it
 	EventRunStart               EventType = "RUN_START"
 	EventRunRestarted           EventType = "RUN_RESTARTED" // a reset reopened an ended run
+	EventRunCanceling           EventType = "RUN_CANCELING"
 	EventRunSuccess             EventType = "RUN_SUCCESS"
 	EventRunFailure             EventType = "RUN_FAILURE"
 	EventRunCanceled            EventType = "RUN_CANCELED"
@@ -28,6 +30,9 @@ const (
 	EventStepSkipped            EventType = "STEP_SKIPPED"
 	EventStepUpstreamFailed     EventType = "STEP_UPSTREAM_FAILED"
 	EventStepCanceled           EventType = "STEP_CANCELED"
+	EventHookCompleted          EventType = "HOOK_COMPLETED"
+	EventHookErrored            EventType = "HOOK_ERRORED"
+	EventHookSkipped            EventType = "HOOK_SKIPPED"
 )
 
 // Event is one entry of the event log.

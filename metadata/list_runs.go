@@ -31,14 +31,25 @@ type Run struct {
 	Cause    string          `json:"cause"`
 	// Request is what the run was started with.
 	Request json.RawMessage `json:"request"`
-	// StepsTotal is how many steps it has, Steps how they stand by now.
+	// StepsTotal is how many steps it has by now, of which dynamic outputs add some, Steps how they stand. What it takes over
+	// from an earlier run is not counted.
 	StepsTotal int             `json:"steps_total"`
 	Steps      wire.StepCounts `json:"steps"`
 	// Failures are the first failed steps, at most 20, once it has ended.
 	Failures []wire.StepFailureInfo `json:"failures"`
-	// Reason says why it ended so, when its steps do not.
-	Reason    string    `json:"reason"`
-	CreatedAt time.Time `json:"created_at"`
+	// Reason says why it ended so, when its steps do not; of an open run what it waits for, or why it is being cancelled.
+	Reason string `json:"reason"`
+	// ParentRunID is the run that it executes again, RootRunID the first of that chain, RetryNumber its own number in it:
+	// "" and 0 of a run that executes none again.
+	ParentRunID string `json:"parent_run_id,omitempty"`
+	RootRunID   string `json:"root_run_id,omitempty"`
+	RetryNumber int    `json:"retry_number,omitempty"`
+	// WillRetry says whether it is started again by itself; nil while that is not decided.
+	WillRetry *bool `json:"will_retry,omitempty"`
+	// Timeout bounds it from its start; 0 is no bound.
+	Timeout   time.Duration `json:"timeout,omitempty"`
+	CreatedAt time.Time     `json:"created_at"`
+	// StartedAt is the zero time while it has not begun.
 	StartedAt time.Time `json:"started_at"`
 	// EndedAt is the zero time until it has ended.
 	EndedAt time.Time `json:"ended_at"`
@@ -46,7 +57,9 @@ type Run struct {
 
 const runColumns = `
 	r.run_id, r.first_run_id, r.location, r.build, r.snapshot_hash, r.queue, r.status, r.job, r.selection, r.title, r.note,
-	r.tags, r.config, r.priority, r.cause, r.request, r.steps_total, r.failures, r.reason, r.created_at, r.started_at, r.ended_at,
+	r.tags, r.config, r.priority, r.cause, r.request,
+	r.steps_total + coalesce((select sum(mapped) from run_fans f where f.run_id = r.run_id), 0) as steps_total,
+	r.failures, r.reason, r.parent_run_id, r.root_run_id, r.retry_number, r.will_retry, r.timeout, r.created_at, r.started_at, r.ended_at,
 	case when run_ended_v1(r.status)
 	     then jsonb_build_object('succeeded', r.succeeded, 'failed', r.failed, 'skipped', r.skipped, 'canceled', r.canceled)
 	     else step_counts_v1(r.run_id) end as steps`
@@ -118,9 +131,14 @@ func (s *Store) Run(ctx context.Context, id string) (Run, error) {
 // Step is a step of a run as planned and as it stands.
 type Step struct {
 	Step string `json:"step"`
-	// Index is its place in the plan.
+	// Index is its place in the plan; of a mapped step its template's, and Place its own among those, from 1.
 	Index int    `json:"idx"`
+	Place int    `json:"place,omitempty"`
 	Type  string `json:"type"`
+	// MappingKey is the key of the dynamic output that it is for; "" when it is not mapped.
+	MappingKey string `json:"mapping_key,omitempty"`
+	// InheritedFrom is the run that did it, of a step that this run took over: its status is SUCCESS.
+	InheritedFrom string `json:"inherited_from,omitempty"`
 	// Assets are what it was asked for.
 	Assets []string        `json:"assets"`
 	Status wire.StepStatus `json:"status"`
@@ -144,35 +162,42 @@ type Step struct {
 	EndedAt   time.Time `json:"ended_at"`
 }
 
-// Steps lists a run's steps in the order of its plan. An empty page says that there is no such run.
+type stepCursor struct {
+	Index int `json:"i"`
+	Place int `json:"p"`
+}
+
+// Steps lists a run's steps in the order of its plan, mapped ones in that of their keys. Templates of mapped steps are not
+// among them. An empty page says that there is no such run.
 func (s *Store) Steps(ctx context.Context, run, cursor string, limit int) (Page[Step], error) {
 	operation := fmt.Sprintf("list the steps of run %q", run)
-	after, err := cursorOf[*int](cursor)
+	after, err := cursorOf[*stepCursor](cursor)
 	if err != nil {
 		return Page[Step]{}, fmt.Errorf("%s: %w", operation, err)
 	}
-	from := -1
-	if after != nil {
-		from = *after
+	if after == nil {
+		after = &stepCursor{Index: -1}
 	}
 	found, err := rows[Step](ctx, s, operation, `
 		select to_jsonb(page) from (
-			select ps.step, ps.idx, ps.type, jsonb_path_query_array(ps.body::jsonb, '$.outputs[*].asset') as assets,
-			       case s.state when 'open' then 'RUNNING' when 'done' then 'SUCCESS'
-			                    else coalesce(upper(s.state), 'WAITING') end as status,
+			select h.step, h.idx, h.place, h.type, h.mapping_key, h.inherited_from,
+			       coalesce(jsonb_path_query_array(h.body::jsonb, '$.outputs[*].asset'), '[]') as assets, `+stepStatus+` as status,
 			       case when s.first_started_at is null then 0
 			            when s.state = 'open' or s.state = 'done' then s.failures + 1
 			            else greatest(s.failures, 1) end as attempt,
 			       coalesce(s.lost, 0) as lost, coalesce(s.worker, '') as worker, coalesce(s.build, '') as build,
-			       coalesce(s.reason, '') as reason, s.reason_since, s.error, s.result,
+			       coalesce(s.reason, '') as reason, s.reason_since, s.error, coalesce(s.result, h.result) as result,
 			       s.first_started_at as started_at, s.claimed_at, s.ended_at
-			from plan_steps ps left join steps s using (run_id, step)
-			where ps.run_id = $1 and ps.idx > $2
-			order by ps.idx limit $3) page`, run, from, pageSize(limit)+1)
+			from (
+				select *, inherited_from <> '' as inherited from plan_steps
+				where run_id = $1 and over = '' and (idx, place) > ($2, $3)
+				order by idx, place limit $4) h
+			left join steps s using (run_id, step)
+			order by h.idx, h.place) page`, run, after.Index, after.Place, pageSize(limit)+1)
 	if err != nil {
 		return Page[Step]{}, err
 	}
-	return pageOf(found, pageSize(limit), func(last Step) int { return last.Index })
+	return pageOf(found, pageSize(limit), func(last Step) stepCursor { return stepCursor{last.Index, last.Place} })
 }
 
 // RefusedRequest is a request that was refused.

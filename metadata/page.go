@@ -33,11 +33,16 @@ func pageOf[Row, Cursor any](rows []Row, size int, cursor func(last Row) Cursor)
 		return Page[Row]{Rows: rows}, nil
 	}
 	rows = rows[:size]
-	data, err := json.Marshal(cursor(rows[size-1]))
+	next, err := encodeCursor(cursor(rows[size-1]))
+	return Page[Row]{Rows: rows, Next: next}, err
+}
+
+func encodeCursor(cursor any) (string, error) {
+	data, err := json.Marshal(cursor)
 	if err != nil {
-		return Page[Row]{}, fmt.Errorf("encode a cursor: %w", err)
+		return "", fmt.Errorf("encode a cursor: %w", err)
 	}
-	return Page[Row]{Rows: rows, Next: base64.RawURLEncoding.EncodeToString(data)}, nil
+	return base64.RawURLEncoding.EncodeToString(data), nil
 }
 
 // cursorOf reads a cursor that pageOf made; "" is the zero value, the first page.

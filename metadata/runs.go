@@ -1,163 +1,12 @@
 package metadata
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
-
-// NewRun is a run that begins, with its plan.
-type NewRun struct {
-	// ID is Temporal's workflow id, FirstRunID Temporal's id of the first execution in its chain.
-	ID, FirstRunID string
-	// Scheduled is Temporal's ScheduledTime of the activity that plans. Later than the run's end it comes from a reset.
-	Scheduled time.Time
-	// Location, Build and SnapshotHash say by which definitions it was planned; Queue is where it runs.
-	Location, Build, SnapshotHash, Queue string
-	Request                              wire.RunRequest
-	Plan                                 *plan.Plan
-	// Walk is the encoded walk, which a second planning of the same run returns.
-	Walk []byte
-}
-
-// PlanOutcome says what a planning found.
-type PlanOutcome string
-
-// The outcomes of planning.
-const (
-	Planned       PlanOutcome = "planned"        // the run has begun
-	Replanned     PlanOutcome = "replanned"      // this very run had begun before: a retry, or a reset
-	NotPlanned    PlanOutcome = "unknown"        // this run has not begun: an answer of [Store.ReplanRun] only
-	RunExists     PlanOutcome = "exists"         // another run has the id; nothing was changed
-	InputsMissing PlanOutcome = "missing_inputs" // nothing was changed
-)
-
-// PlannedRun is the answer of [Store.PlanRun].
-type PlannedRun struct {
-	Outcome PlanOutcome `json:"outcome"`
-	// Walk is the walk to take, when Planned or Replanned.
-	Walk []byte `json:"walk"`
-	// Status and CreatedAt are of the run that has the id, when RunExists.
-	Status    wire.RunStatus `json:"status"`
-	CreatedAt time.Time      `json:"created_at"`
-	// Missing are the assets that steps load but nobody has made, sorted, when InputsMissing.
-	Missing []string `json:"missing"`
-}
-
-// Problems are what keeps the run from beginning; nil when it has begun.
-func (p PlannedRun) Problems(id string) wire.Problems {
-	switch p.Outcome {
-	case RunExists:
-		return wire.Problems{{
-			Path: "", Code: wire.CodeExists,
-			Message: fmt.Sprintf("%s exists (%s, %s): choose another id, or re-execute it", id, p.Status, p.CreatedAt.UTC().Format(time.DateOnly)),
-		}}
-	case InputsMissing:
-		return MissingInputs(p.Missing)
-	default:
-		return nil
-	}
-}
-
-// MissingInputs are the problems of assets that a run loads but nobody has made.
-func MissingInputs(keys []string) wire.Problems {
-	problems := make(wire.Problems, len(keys))
-	for i, key := range keys {
-		problems[i] = wire.Problem{
-			Path: "assets", Code: wire.CodeMissing,
-			Message: fmt.Sprintf("%s is an input of the selected assets and has no materialization", key),
-			Fix:     fmt.Sprintf("select it too, as in %q, or materialize it first", key),
-		}
-	}
-	return problems
-}
-
-type planRunStep struct {
-	Step  string `json:"step"`
-	Index int    `json:"idx"`
-	Type  string `json:"type"`
-	Shape string `json:"shape"`
-	// Assets and Partitions are what it writes, in the order in which every claim locks it.
-	Assets     []string         `json:"assets"`
-	Partitions []string         `json:"partitions"`
-	Inputs     []plan.StepInput `json:"inputs,omitempty"`
-	MaxLost    int              `json:"max_lost"`
-	Body       plan.Step        `json:"body"`
-}
-
-func rowOf(index int, step plan.Step) planRunStep {
-	outputs := slices.Clone(step.Outputs)
-	slices.SortFunc(outputs, func(a, b plan.Output) int {
-		return cmp.Or(strings.Compare(a.Asset, b.Asset), strings.Compare(a.Partition, b.Partition))
-	})
-	row := planRunStep{
-		Step: step.Key, Index: index, Type: step.Type, Shape: step.Shape, Assets: make([]string, len(outputs)),
-		Partitions: make([]string, len(outputs)), Inputs: step.Inputs, MaxLost: max(step.MaxLostWorkers, 1), Body: step,
-	}
-	for i, output := range outputs {
-		row.Assets[i], row.Partitions[i] = output.Asset, output.Partition
-	}
-	return row
-}
-
-// PlanRun begins a run: its row, plan, planned assets and first events, all or nothing. For a run that
-// had begun before it returns the walk as it was then; one that had ended before it was scheduled is reopened.
-func (s *Store) PlanRun(ctx context.Context, run NewRun) (PlannedRun, error) {
-	steps := make([]planRunStep, len(run.Plan.Steps))
-	for i, step := range run.Plan.Steps {
-		steps[i] = rowOf(i, step)
-	}
-	request := run.Request
-	selection := request.Assets.String()
-	planned, err := call[PlannedRun](ctx, s, fmt.Sprintf("record the plan of run %q", run.ID), "plan_run_v1", struct {
-		RunID        string            `json:"run_id"`
-		FirstRunID   string            `json:"first_run_id"`
-		Scheduled    int64             `json:"scheduled"`
-		Location     string            `json:"location"`
-		Build        string            `json:"build"`
-		SnapshotHash string            `json:"snapshot_hash"`
-		Queue        string            `json:"queue"`
-		Job          string            `json:"job"`
-		Selection    string            `json:"selection"`
-		Title        string            `json:"title"`
-		Note         string            `json:"note"`
-		Tags         map[string]string `json:"tags,omitempty"`
-		Config       json.RawMessage   `json:"config,omitempty"`
-		Priority     wire.Priority     `json:"priority,omitzero"`
-		Cause        string            `json:"cause"`
-		Request      wire.RunRequest   `json:"request"`
-		Walk         []byte            `json:"walk"`
-		Steps        []planRunStep     `json:"steps"`
-		Assets       []string          `json:"assets"`
-		Outside      []string          `json:"outside"`
-	}{
-		run.ID, run.FirstRunID, nanoseconds(run.Scheduled), run.Location, run.Build, run.SnapshotHash, run.Queue, run.Plan.Job, selection,
-		request.Title, request.Note, run.Plan.Tags, request.Config, run.Plan.Priority, run.Plan.Walk.Cause, request,
-		run.Walk, steps, orEmpty(run.Plan.Assets), orEmpty(run.Plan.Outside),
-	})
-	if err == nil && planned.Outcome == Planned {
-		planned.Walk = run.Walk
-	}
-	return planned, err
-}
-
-// ReplanRun returns the walk that an earlier planning of this very run has recorded, as [Store.PlanRun] does, without a
-// plan: the definitions may have changed since. The outcome is Replanned, RunExists or NotPlanned. scheduled is as in
-// [NewRun].
-func (s *Store) ReplanRun(ctx context.Context, id, firstRunID string, scheduled time.Time) (PlannedRun, error) {
-	return call[PlannedRun](ctx, s, fmt.Sprintf("look for the plan of run %q", id), "replan_run_v1", struct {
-		RunID      string `json:"run_id"`
-		FirstRunID string `json:"first_run_id"`
-		Scheduled  int64  `json:"scheduled"`
-	}{id, firstRunID, nanoseconds(scheduled)})
-}
 
 // orEmpty makes a nil slice an empty one: null and [] differ in JSON.
 func orEmpty[T any](list []T) []T {
@@ -176,9 +25,10 @@ func nanoseconds(t time.Time) int64 {
 }
 
 type closingStep struct {
-	Step   string          `json:"step"`
-	Status wire.StepStatus `json:"status"`
-	Error  *wire.ErrorInfo `json:"error,omitempty"`
+	Step        string          `json:"step"`
+	Status      wire.StepStatus `json:"status"`
+	Error       *wire.ErrorInfo `json:"error,omitempty"`
+	Unscheduled bool            `json:"unscheduled,omitempty"`
 }
 
 // CloseSteps records the end of steps that no attempt records: failed, skipped, left behind or
@@ -186,12 +36,12 @@ type closingStep struct {
 // were scheduled before it can neither claim nor commit any more, and a step that was scheduled later,
 // by a reset, stays open; the zero time closes whatever is open. Steps that turn out to be committed stay so and are
 // returned. Closed steps keep their first end; but one that is now skipped or left behind was never scheduled since, and
-// loses the end that it had before a reset. [ErrNotFound] says that there is no such run.
+// loses the end that it had before a reset; so does one that is cancelled and marked as never scheduled. [ErrNotFound] says that there is no such run.
 func (s *Store) CloseSteps(ctx context.Context, run string, scheduled time.Time, steps []wire.ClosedStep) ([]wire.DoneStep, error) {
 	operation := fmt.Sprintf("close %d steps of run %q", len(steps), run)
 	closing := make([]closingStep, len(steps))
 	for i, step := range steps {
-		closing[i] = closingStep{Step: step.Step, Status: step.Status}
+		closing[i] = closingStep{Step: step.Step, Status: step.Status, Unscheduled: step.Unscheduled}
 		if step.Error != "" {
 			closing[i].Error = &wire.ErrorInfo{Message: step.Error}
 		}
@@ -216,9 +66,11 @@ type RunEnd struct {
 	RunID, FirstRunID string
 	// Status is SUCCESS, FAILURE or CANCELED.
 	Status wire.RunStatus
-	// Reason says why, when the steps do not: "terminated by …". It is set by whoever finds a run whose workflow ended
-	// without recording it, and "" in the workflow's own record. An end with a reason changes nothing on an ended run.
+	// Reason says why, when the steps do not: "terminated by …", "ran longer than 1h".
 	Reason string
+	// Own says that a reason is given by the run's own workflow: it ran too long. Any other reason comes from somebody who
+	// found that the workflow ended without recording it, and changes nothing on a run that has ended.
+	Own bool
 	// Scheduled is Temporal's time of the end: the ScheduledTime of the activity that records it, or the time the
 	// execution was closed; zero is now. What Temporal scheduled later comes from a reset and reopens the run.
 	Scheduled time.Time
@@ -240,7 +92,8 @@ func (s *Store) EndRun(ctx context.Context, end RunEnd) (wire.RunResult, error) 
 		Scheduled  int64          `json:"scheduled"`
 		Status     wire.RunStatus `json:"status"`
 		Reason     string         `json:"reason"`
-	}{end.RunID, end.FirstRunID, nanoseconds(end.Scheduled), end.Status, end.Reason})
+		Own        bool           `json:"own"`
+	}{end.RunID, end.FirstRunID, nanoseconds(end.Scheduled), end.Status, end.Reason, end.Own})
 	switch {
 	case err != nil:
 		return wire.RunResult{}, err

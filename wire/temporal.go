@@ -55,6 +55,8 @@ const (
 	FailureHandedOver = "handed_over"
 	// FailureDraining hands a step back because its worker stops.
 	FailureDraining = "worker_draining"
+	// FailureCutOff is the reason of a step whose worker goes on with it, but cannot reach Temporal: another may take it over.
+	FailureCutOff = "worker_cut_off"
 )
 
 // Search attributes, all optional; `perdure migrate` tries to register them.

@@ -69,6 +69,7 @@ create table materializations (
     inputs       jsonb       not null default '[]', -- [wire.InputVersion]
     build        text        not null default '',
     cause        text        not null default '',
+    removed_at   timestamptz, -- its value is no longer stored: a later one replaced it
     -- Recorded once: a retry has the same scheduled, a reset a later one. In this order the index also finds what
     -- a run made of an asset, which every claim asks.
     unique (run_id, asset, partition, scheduled, step)
@@ -139,6 +140,7 @@ begin
     if p_scheduled > v_row.scheduled then
         -- Scheduled anew: by a reset, or after it was closed. It starts as if it had never run.
         perform free_writers_v1(p_run, array[p_step]);
+        perform drop_mapped_v1(p_run, fan, p_scheduled) from run_fans where run_id = p_run and fan = p_step and mapped > 0;
         update steps
         set scheduled = p_scheduled, started = 0, token = null, state = 'open', held = false, failures = 0, lost = 0,
             lost_workers = '{}', worker = '', build = '', reason_code = '', reason = '', reason_since = null, result = null,

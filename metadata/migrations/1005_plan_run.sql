@@ -3,7 +3,8 @@
 -- +goose Up
 
 -- What an earlier planning of this very run has recorded: {run_id, first_run_id, scheduled} -> as plan_run_v1, or
--- {"outcome":"unknown"} when there was none. It needs no plan: the definitions may have changed since.
+-- {"outcome":"unknown"} when there was none: "noted" when the run has a row that note_run_v1 made, which is locked then.
+-- It needs no plan: the definitions may have changed since.
 -- +goose StatementBegin
 create function replan_run_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
@@ -18,6 +19,13 @@ begin
     end if;
     if reopen_run_v1(v_row.run_id, (p->>'scheduled')::bigint) then
         perform append_events_v1(v_row.run_id, v_row.cause, '[{"type":"RUN_RESTARTED"}]');
+        v_row.status := 'STARTED';
+    end if;
+    if not exists (select 1 from run_plans where run_id = v_row.run_id) then
+        if run_ended_v1(v_row.status) then
+            return jsonb_build_object('outcome', 'exists', 'status', v_row.status, 'created_at', v_row.created_at);
+        end if;
+        return jsonb_build_object('outcome', 'unknown', 'noted', true);
     end if;
     return jsonb_build_object('outcome', 'replanned', 'walk',
         (select translate(encode(walk, 'base64'), E'\n', '') from run_plans where run_id = v_row.run_id));
@@ -25,7 +33,8 @@ end $$;
 -- +goose StatementEnd
 
 -- Begins a run: its row, plan, steps, planned assets and first events, all or nothing. p is the run's columns and
--- {walk (base64), steps: [{plan_steps' columns}], assets: [key], outside: [key]}. Answers:
+-- {walk (base64), steps: [{plan_steps' columns}], assets: [key], outside: [key]}. Steps that are inherited, and those that
+-- are mapped over an inherited one, are among them. A run that was only noted is adopted. Answers:
 --   {"outcome":"planned"}
 --   {"outcome":"replanned","walk"}  this very run asks again: a retry, or a reset, which also reopens an ended run.
 --                                   scheduled is Temporal's time of the asking, which tells the two apart
@@ -38,8 +47,18 @@ declare
     v_cause   text := coalesce(p->>'cause', '');
     v_answer  jsonb;
     v_missing jsonb;
+    v_root    text := coalesce(p->>'root_run_id', '');
+    v_retry   int  := 0;
+    v_total   int;
     v_at      timestamptz;
 begin
+    select count(*) into v_total from jsonb_to_recordset(p->'steps') s(over text, inherited_from text)
+    where coalesce(s.over, '') = '' and coalesce(s.inherited_from, '') = '';
+    if v_root <> '' then
+        perform lock_chain_v1(v_root);
+        select 1 + coalesce(max(retry_number), 0) into v_retry from runs where run_id = v_root or root_run_id = v_root;
+    end if;
+
     -- Twice at most: an insert that meets a concurrent one finds that one's row the second time.
     loop
         v_answer := replan_run_v1(p);
@@ -55,27 +74,39 @@ begin
         end if;
 
         v_at := clock_v1();
-        insert into runs (run_id, first_run_id, location, build, snapshot_hash, queue, status, job, selection, title, note,
-            tags, config, priority, cause, request, steps_total, created_at, started_at)
-        values (v_run, p->>'first_run_id', p->>'location', coalesce(p->>'build', ''), coalesce(p->>'snapshot_hash', ''),
-            coalesce(p->>'queue', ''), 'STARTED', coalesce(p->>'job', ''), coalesce(p->>'selection', ''),
-            coalesce(p->>'title', ''), coalesce(p->>'note', ''), coalesce(p->'tags', '{}'), p->'config',
-            coalesce((p->>'priority')::int, 3), v_cause, p->'request', jsonb_array_length(p->'steps'), v_at, v_at)
+        insert into runs (run_id, first_run_id, location, status, steps_total, created_at)
+        values (v_run, p->>'first_run_id', p->>'location', 'STARTED', v_total, v_at)
         on conflict (run_id) do nothing;
-        exit when found;
+        exit when found or (v_answer->>'noted')::boolean;
     end loop;
+    update runs
+    set location = p->>'location', build = coalesce(p->>'build', ''), snapshot_hash = coalesce(p->>'snapshot_hash', ''),
+        queue = coalesce(p->>'queue', ''), status = case status when 'CANCELING' then status else 'STARTED' end,
+        job = coalesce(p->>'job', ''), selection = coalesce(p->>'selection', ''), title = coalesce(p->>'title', ''),
+        note = coalesce(p->>'note', ''), tags = coalesce(p->'tags', '{}'), config = p->'config',
+        priority = coalesce((p->>'priority')::int, 3), cause = v_cause, request = p->'request', steps_total = v_total,
+        reason = case status when 'CANCELING' then reason else '' end, parent_run_id = coalesce(p->>'parent_run_id', ''),
+        root_run_id = v_root, retry_number = v_retry, timeout = coalesce((p->>'timeout')::bigint, 0), started_at = v_at
+    where run_id = v_run;
 
     insert into run_plans (run_id, walk) values (v_run, decode(p->>'walk', 'base64'));
-    insert into plan_steps (run_id, step, idx, type, shape, assets, partitions, inputs, max_lost, body)
-    select v_run, s.step, s.idx, s.type, s.shape, s.assets, s.partitions, s.inputs, s.max_lost, s.body
-    from jsonb_to_recordset(p->'steps') s(step text, idx int, type text, shape text, assets text[], partitions text[],
-        inputs jsonb, max_lost int, body json);
+    insert into plan_steps (run_id, step, idx, place, type, shape, assets, partitions, inputs, op_values, max_lost, body, over,
+        template, mapping_key, inherited_from, result)
+    select v_run, s.step, s.idx, coalesce(s.place, 0), s.type, s.shape, s.assets, s.partitions, s.inputs, s.op_values, s.max_lost,
+           s.body, coalesce(s.over, ''), coalesce(s.template, ''), coalesce(s.mapping_key, ''), coalesce(s.inherited_from, ''), s.result
+    from jsonb_to_recordset(p->'steps') s(step text, idx int, place int, type text, shape text, assets text[], partitions text[],
+        inputs jsonb, op_values jsonb, max_lost int, body json, over text, template text, mapping_key text, inherited_from text,
+        result jsonb);
+    insert into run_fans (run_id, fan)
+    select distinct v_run, s.over from jsonb_to_recordset(p->'steps') s(over text) where s.over <> '';
     insert into run_assets (run_id, asset, created_at)
     select distinct v_run, a.key, v_at from jsonb_array_elements_text(p->'assets') a(key);
 
     perform append_events_v1(v_run, v_cause,
         jsonb_build_array(jsonb_build_object('type', 'RUN_START',
-            'body', jsonb_build_object('steps', jsonb_array_length(p->'steps'), 'job', coalesce(p->>'job', ''))))
+            'body', jsonb_build_object('steps', v_total, 'job', coalesce(p->>'job', ''))
+                || case when v_root <> '' then jsonb_build_object('parent_run_id', p->>'parent_run_id', 'root_run_id', v_root,
+                                                                  'retry_number', v_retry) else '{}' end))
         || coalesce((select jsonb_agg(jsonb_build_object('type', 'ASSET_MATERIALIZATION_PLANNED', 'asset', a.key) order by a.place)
             from jsonb_array_elements_text(p->'assets') with ordinality a(key, place)), '[]'));
     return jsonb_build_object('outcome', 'planned');

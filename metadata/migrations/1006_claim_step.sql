@@ -42,7 +42,8 @@ end $$;
 -- +goose StatementEnd
 
 -- The stored values that a step loads: [wire.InputVersion] in the order of the plan. What its run makes is loaded as
--- this run made it and never as another did; an asset without materialization is left out. One short look-up for each
+-- this run made it and never as another did ("from" names the run that it inherits it of); an asset without
+-- materialization is left out. One short look-up for each
 -- input: most steps have few, and one statement for all of them costs more to begin than those to run.
 -- +goose StatementBegin
 create function step_inputs_v1(p_run text, p_inputs jsonb) returns json language plpgsql stable as $$
@@ -51,20 +52,22 @@ declare
     v_token    bigint;
     v_version  text;
     v_position bigint;
+    v_location text;
     v_inputs   json[] := '{}';
 begin
     for i in 0 .. coalesce(jsonb_array_length(p_inputs), 0) - 1 loop
         v_asset := p_inputs->i->>'asset';
         if (p_inputs->i->'in_run')::boolean then
-            select slot_token, data_version, position into v_token, v_version, v_position from materializations
-            where run_id = p_run and asset = v_asset and partition = ''
+            select slot_token, data_version, position, location into v_token, v_version, v_position, v_location from materializations
+            where run_id = coalesce(p_inputs->i->>'from', p_run) and asset = v_asset and partition = ''
             order by scheduled desc, token desc limit 1;
         else
-            select slot_token, data_version, position into v_token, v_version, v_position from asset_partitions
+            select slot_token, data_version, position, location into v_token, v_version, v_position, v_location from asset_partitions
             where asset = v_asset and partition = '';
         end if;
         if found then
-            v_inputs := v_inputs || json_build_object('asset', v_asset, 'token', v_token, 'data_version', v_version, 'position', v_position);
+            v_inputs := v_inputs || json_build_object('asset', v_asset, 'token', v_token, 'data_version', v_version,
+                'location', v_location, 'position', v_position);
         end if;
     end loop;
     return array_to_json(v_inputs);
@@ -73,11 +76,13 @@ end $$;
 
 -- What a granted claim answers.
 -- +goose StatementBegin
-create function granted_v1(p_run text, p_token bigint, p_attempt int, p_body json, p_inputs jsonb, p_cause text, p_tags jsonb)
+create function granted_v1(p_run text, p_token bigint, p_attempt int, p_body json, p_inputs jsonb, p_values jsonb, p_key text,
+    p_job text, p_cause text, p_tags jsonb)
 returns json language plpgsql stable as $$
 begin
-    return json_build_object('outcome', 'granted', 'token', p_token, 'attempt', p_attempt, 'plan', p_body,
-        'cause', p_cause, 'tags', p_tags, 'inputs', step_inputs_v1(p_run, p_inputs));
+    return json_build_object('outcome', 'granted', 'token', p_token, 'attempt', p_attempt, 'plan', p_body, 'mapping_key', p_key,
+        'job', p_job, 'cause', p_cause, 'tags', p_tags, 'inputs', step_inputs_v1(p_run, p_inputs),
+        'values', case when p_values is not null then step_values_v1(p_run, p_values, p_key) end);
 end $$;
 -- +goose StatementEnd
 
@@ -99,13 +104,21 @@ declare
     v_holder    jsonb;
     v_error     text;
 begin
-    select ps.type, ps.shape, ps.assets, ps.partitions, ps.inputs, ps.max_lost, ps.body, r.status, r.cause, r.tags,
-           s.scheduled as known
+    select ps.type, ps.shape, ps.assets, ps.partitions, ps.inputs, ps.op_values, ps.max_lost, ps.body, ps.template, ps.mapping_key,
+           r.status, r.job, r.cause, r.tags, s.scheduled as known
     into v_plan
     from plan_steps ps join runs r using (run_id) left join steps s using (run_id, step)
-    where ps.run_id = v_run and ps.step = v_step;
+    where ps.run_id = v_run and ps.step = v_step and ps.over = '' and ps.inherited_from = '';
     if not found then
         return json_build_object('outcome', 'unknown');
+    end if;
+    if v_plan.template <> '' then
+        select body into v_plan.body from plan_steps where run_id = v_run and step = v_plan.template;
+        -- A fan that is computed anew drops its mapped steps: not one that is just being claimed.
+        perform 1 from plan_steps where run_id = v_run and step = v_step for key share;
+        if not found then
+            return json_build_object('outcome', 'unknown');
+        end if;
     end if;
 
     -- Nearly every claim is the first of its step, and granted: it inserts the row as it is to be. What follows below
@@ -119,7 +132,8 @@ begin
         on conflict (run_id, step) do nothing returning token into v_row.token;
         if found then
             if take_writers_v1(v_run, v_step, v_row.token, v_plan.assets, v_plan.partitions, v_at) is null then
-                return granted_v1(v_run, v_row.token, 1, v_plan.body, v_plan.inputs, v_plan.cause, v_plan.tags);
+                return granted_v1(v_run, v_row.token, 1, v_plan.body, v_plan.inputs, v_plan.op_values, v_plan.mapping_key,
+                    v_plan.job, v_plan.cause, v_plan.tags);
             end if;
             -- It waits: the row becomes what begin_step_v1 makes.
             update steps
@@ -211,7 +225,8 @@ begin
                 claimed_at = v_at, reason_code = '', reason = '', reason_since = null
             where run_id = v_run and step = v_step;
         end if;
-        v_answer := granted_v1(v_run, v_row.token, v_row.failures + 1, v_plan.body, v_plan.inputs, v_plan.cause, v_plan.tags);
+        v_answer := granted_v1(v_run, v_row.token, v_row.failures + 1, v_plan.body, v_plan.inputs, v_plan.op_values,
+            v_plan.mapping_key, v_plan.job, v_plan.cause, v_plan.tags);
     end decide;
 
     perform append_events_v1(v_run, v_plan.cause, v_events);
@@ -221,6 +236,6 @@ end $$;
 
 -- +goose Down
 drop function claim_step_v1(jsonb);
-drop function granted_v1(text, bigint, int, json, jsonb, text, jsonb);
+drop function granted_v1(text, bigint, int, json, jsonb, jsonb, text, text, text, jsonb);
 drop function step_inputs_v1(text, jsonb);
 drop function take_writers_v1(text, text, bigint, text[], text[], timestamptz);

@@ -14,6 +14,8 @@ declare
     v_build     text   := coalesce(p->>'build', '');
     v_outputs   jsonb  := coalesce(nullif(p->'outputs', 'null'), '[]');
     v_count     int    := jsonb_array_length(v_outputs);
+    v_reported  jsonb  := coalesce(nullif(p->'events', 'null'), '[]');
+    v_events    int    := jsonb_array_length(v_reported);
     v_row       steps;
     v_cause     text;
     v_first     bigint;
@@ -37,9 +39,18 @@ begin
         return jsonb_build_object('refused', true, 'result', '{}'::jsonb);
     end if;
     delete from writers where run_id = v_run and step = v_step; -- in no order: see free_writers_v1
+    if v_count > 0 and not v_outputs->0 ? 'asset' then
+        -- An op's, all of them: what gives a graph asset its value stores the asset.
+        perform record_outputs_v1(v_run, v_step, v_scheduled, v_outputs, clock_v1());
+        v_outputs := '[]';
+        v_count := 0;
+    end if;
+    if p->'result' ? 'keys' then
+        perform expand_fan_v1(v_run, v_step, p->'result'->'keys');
+    end if;
 
     -- As append_events_v1 does, but for making JSON of the events first: every other writer waits from here on.
-    update log_head set position = position + v_count + 2 returning position - v_count - 1 into v_first;
+    update log_head set position = position + v_count + v_events + 2 returning position - v_count - v_events - 1 into v_first;
     v_at := clock_v1();
     insert into event_log (position, at, type, run_id, step, asset, partition, cause, body)
     select v_first, v_at, start_type_v1(v_row), v_run, v_step, '', '', v_cause, start_body_v1(v_row, (p->>'attempt')::int)
@@ -50,7 +61,11 @@ begin
                               'slot_token', o.output->'slot_token')
     from jsonb_array_elements(v_outputs) with ordinality o(output, place)
     union all
-    select v_first + v_count + 1, v_at, 'STEP_SUCCESS', v_run, v_step, '', '', v_cause,
+    select v_first + v_count + e.place, v_at, e.event->>'type', v_run, v_step, coalesce(e.event->>'asset', ''),
+           coalesce(e.event->>'partition', ''), v_cause, coalesce(e.event->'body', '{}')
+    from jsonb_array_elements(v_reported) with ordinality e(event, place)
+    union all
+    select v_first + v_count + v_events + 1, v_at, 'STEP_SUCCESS', v_run, v_step, '', '', v_cause,
            jsonb_build_object('worker', coalesce(p->>'worker', ''), 'build', v_build, 'attempt', p->'attempt');
 
     with made as (

@@ -5,21 +5,26 @@
 -- Closes those of p_steps ([{step, status: wire.StepStatus, error}]) that are open or have no row, and returns the
 -- events of it. SUCCESS is a step that a person completed by hand: done, without a materialization. p_scheduled is
 -- Temporal's time of the closing: a step that was scheduled later (by a reset) stays open, an attempt that was scheduled
--- earlier may no longer claim; 0 closes whatever it finds. Only a step that its execution never scheduled is SKIPPED or
--- UPSTREAM_FAILED: how such a one ended earlier was before a reset, and is replaced.
+-- earlier may no longer claim; 0 closes whatever it finds. Only a step that its execution never scheduled is SKIPPED,
+-- UPSTREAM_FAILED or "unscheduled": how such a one ended earlier was before a reset, and is replaced. So is, of a step that
+-- is CANCELED, what was scheduled before the run's end that a reset undid: nobody cancels what he did before.
 -- +goose StatementBegin
 create function close_rows_v1(p_run text, p_scheduled bigint, p_steps jsonb) returns jsonb language plpgsql as $$
 declare
     v_at     timestamptz := clock_v1();
+    v_reset  bigint      := (select coalesce(reset_scheduled, -1) from runs where run_id = p_run);
     v_closed text[];
     v_events jsonb;
 begin
-    with closed as (
+    with given as (
+        select distinct on (step) step, case status when 'SUCCESS' then 'done' else lower(status) end as state, error,
+               coalesce(unscheduled, false) or status in ('SKIPPED', 'UPSTREAM_FAILED') as unscheduled
+        from jsonb_to_recordset(p_steps) c(step text, status text, error jsonb, unscheduled boolean) order by step
+    ), closed as (
         insert into steps as s (run_id, step, scheduled, state, error, result, ended_at)
         select p_run, c.step, p_scheduled, c.state, c.error, case c.state when 'done' then '{"recorded":true}'::jsonb end, v_at
-        from (select distinct on (step) step, case status when 'SUCCESS' then 'done' else lower(status) end as state, error
-              from jsonb_to_recordset(p_steps) c(step text, status text, error jsonb) order by step) c
-        join plan_steps ps on ps.run_id = p_run and ps.step = c.step
+        from given c
+        join plan_steps ps on ps.run_id = p_run and ps.step = c.step and ps.over = '' and ps.inherited_from = ''
         order by c.step -- the order of locks
         on conflict (run_id, step) do update
         set state = excluded.state, scheduled = greatest(s.scheduled, excluded.scheduled), held = false,
@@ -34,7 +39,9 @@ begin
             first_started_at = case s.state when 'open' then s.first_started_at end,
             claimed_at = case s.state when 'open' then s.claimed_at end
         where s.state = 'open' and (p_scheduled = 0 or s.scheduled <= p_scheduled)
-            or excluded.state in ('skipped', 'upstream_failed') and s.state not in ('open', excluded.state) and s.scheduled < p_scheduled
+            or s.state not in ('open', excluded.state) and s.scheduled < p_scheduled and (
+                excluded.step in (select step from given where unscheduled)
+                or excluded.state = 'canceled' and s.scheduled <= v_reset)
         returning s.step, s.state, s.error)
     select array_agg(c.step),
            jsonb_agg(jsonb_build_object(
@@ -46,6 +53,9 @@ begin
     from closed c join plan_steps ps on ps.run_id = p_run and ps.step = c.step;
     if v_closed is not null then
         perform free_writers_v1(p_run, v_closed);
+        -- A fan brings its mapped steps by its commit, not by being closed: what there is of them is from before a reset.
+        perform drop_mapped_v1(p_run, fan, case p_scheduled when 0 then 9223372036854775807 else p_scheduled end)
+        from run_fans where run_id = p_run and fan = any (v_closed) and mapped > 0;
     end if;
     return coalesce(v_events, '[]');
 end $$;
@@ -86,11 +96,11 @@ create function step_counts_v1(p_run text) returns jsonb language sql stable as 
 $$;
 -- +goose StatementEnd
 
--- {run, first_run_id, scheduled, status, reason} -> {"found", "superseded", "status", "steps", "materialized",
+-- {run, first_run_id, scheduled, status, reason, own} -> {"found", "superseded", "status", "steps", "materialized",
 -- "failures"}. Closes as canceled whatever is left open, frees what the run writes and ends it. Counts, failures and what
 -- was materialized come from the rows. scheduled is Temporal's time of the end; an end from before a reset that has begun
--- steps anew is superseded and changes nothing. A second time changes nothing, and neither does an end with a reason, which
--- comes from outside, on a run that has ended.
+-- steps anew is superseded and changes nothing. A second time changes nothing, and neither does, on a run that has ended,
+-- an end with a reason that is not the workflow's own record.
 -- +goose StatementBegin
 create function end_run_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
@@ -98,6 +108,8 @@ declare
     v_scheduled bigint := (p->>'scheduled')::bigint;
     v_row       runs;
     v_events    jsonb;
+    v_open      jsonb;
+    v_closing   jsonb;
     v_counts    jsonb;
     v_failures  jsonb;
     v_at        timestamptz;
@@ -114,11 +126,18 @@ begin
         return jsonb_build_object('found', true, 'superseded', true);
     end if;
 
-    if not run_ended_v1(v_row.status) or (v_scheduled > v_row.ended_scheduled and coalesce(p->>'reason', '') = '') then
-        v_events := close_rows_v1(v_run, v_scheduled, (
-            select coalesce(jsonb_agg(jsonb_build_object('step', ps.step, 'status', 'CANCELED')), '[]')
+    if not run_ended_v1(v_row.status) or (v_scheduled > v_row.ended_scheduled and (coalesce(p->>'reason', '') = '' or (p->>'own')::boolean)) then
+        v_events := '[]';
+        loop
+            -- Again, when a fan whose commit it waited for has brought steps meanwhile.
+            select jsonb_agg(jsonb_build_object('step', ps.step, 'status', 'CANCELED')) into v_open
             from plan_steps ps left join steps s using (run_id, step)
-            where ps.run_id = v_run and (s.state is null or s.state = 'open')));
+            where ps.run_id = v_run and ps.over = '' and ps.inherited_from = '' and (s.state is null or s.state = 'open');
+            exit when v_open is null;
+            v_closing := close_rows_v1(v_run, v_scheduled, v_open);
+            exit when v_closing = '[]';
+            v_events := v_events || v_closing;
+        end loop;
         perform free_writers_v1(v_run, null);
         v_at := clock_v1();
         v_counts := step_counts_v1(v_run);
@@ -127,7 +146,10 @@ begin
         from (select step, coalesce(error->>'message', '') as message, ended_at from steps
               where run_id = v_run and state = 'failed' order by ended_at, step limit 20) f;
         update runs
-        set status = p->>'status', reason = coalesce(p->>'reason', ''), ended_at = v_at,
+        set status = p->>'status', ended_at = v_at,
+            -- Why somebody cancels a run is also why it is cancelled.
+            reason = coalesce(nullif(p->>'reason', ''),
+                case when status = 'CANCELING' and p->>'status' = 'CANCELED' then reason else '' end),
             -- No step that the run has now is from after its end.
             ended_scheduled = greatest(case when v_scheduled > 0 then v_scheduled else (extract(epoch from v_at) * 1e9)::bigint end,
                 (select max(scheduled) from steps where run_id = v_run)),

@@ -1,0 +1,127 @@
+package metadata
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/perdure-io/perdure/plan"
+	"github.com/perdure-io/perdure/wire"
+)
+
+// plannedRow is a row of plan_steps.
+type plannedRow struct {
+	Step  string `json:"step"`
+	Index int    `json:"idx"`
+	// Place is a mapped step's among those of its template, from 1.
+	Place int    `json:"place,omitempty"`
+	Type  string `json:"type"`
+	Shape string `json:"shape"`
+	// Assets and Partitions are what it writes, in the order in which every claim locks it.
+	Assets     []string          `json:"assets"`
+	Partitions []string          `json:"partitions"`
+	Inputs     []plan.StepInput  `json:"inputs,omitempty"`
+	Values     []plan.ValueInput `json:"op_values,omitempty"`
+	MaxLost    int               `json:"max_lost"`
+	// Body is nil of a mapped step, which has its template's.
+	Body          json.RawMessage  `json:"body,omitempty"`
+	Over          string           `json:"over,omitempty"`
+	Template      string           `json:"template,omitempty"`
+	MappingKey    string           `json:"mapping_key,omitempty"`
+	InheritedFrom string           `json:"inherited_from,omitempty"`
+	Result        *wire.StepResult `json:"result,omitempty"`
+}
+
+func rowOf(index int, step plan.Step) (plannedRow, error) {
+	outputs := slices.Clone(step.Outputs)
+	slices.SortFunc(outputs, func(a, b plan.Output) int {
+		return cmp.Or(strings.Compare(a.Asset, b.Asset), strings.Compare(a.Partition, b.Partition))
+	})
+	body, err := json.Marshal(step)
+	if err != nil {
+		return plannedRow{}, err
+	}
+	row := plannedRow{
+		Step: step.Key, Index: index, Type: step.Type, Shape: step.Shape, Assets: make([]string, len(outputs)),
+		Partitions: make([]string, len(outputs)), Inputs: step.Inputs, Values: step.Values, MaxLost: max(step.MaxLostWorkers, 1),
+		Body: body, Over: step.Over,
+	}
+	for i, output := range outputs {
+		row.Assets[i], row.Partitions[i] = output.Asset, output.Partition
+	}
+	return row, nil
+}
+
+// plannedRows are the rows of a plan's steps. Of a run that takes steps over from an earlier one these are also the mapped
+// steps that are known by now; what it neither does nor inherits has no row.
+func plannedRows(p *plan.Plan) ([]plannedRow, error) {
+	rows := make([]plannedRow, 0, len(p.Steps))
+	if p.Walk.Start == nil {
+		for i, step := range p.Steps {
+			row, err := rowOf(i, step)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, row)
+		}
+		return rows, nil
+	}
+
+	progress := plan.NewProgress(&p.Walk)
+	holders := inheritedAssets(p)
+	static := make(map[string]plannedRow, len(p.Steps))
+	for i, step := range p.Steps {
+		step.Inputs = slices.Clone(step.Inputs)
+		for j, input := range step.Inputs {
+			if input.InRun {
+				step.Inputs[j].From = holders[input.Asset]
+			}
+		}
+		row, err := rowOf(i, step)
+		if err != nil {
+			return nil, err
+		}
+		static[step.Key] = row
+		if row.inherit(p, progress, i) {
+			rows = append(rows, row)
+		}
+	}
+	places := map[string]int{}
+	for i := len(p.Steps); i < progress.Len(); i++ {
+		template, key, _ := plan.SplitMappedKey(progress.Key(i))
+		places[template]++
+		row := static[template]
+		row.Step, row.Place, row.Body, row.Over = progress.Key(i), places[template], nil, ""
+		row.Template, row.MappingKey = template, key
+		if row.inherit(p, progress, i) {
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
+}
+
+// inherit says whether the step is one of the run, and marks one that the run does not do itself.
+func (r *plannedRow) inherit(p *plan.Plan, progress *plan.Progress, step int) bool {
+	if !progress.Inherited(step) {
+		return true
+	}
+	inherited, ok := p.Inherited[r.Step]
+	if ok {
+		r.InheritedFrom, r.Result = inherited.Run, &inherited.Result
+	}
+	return ok
+}
+
+// inheritedAssets names the run that holds each asset which the run's own steps take over from an earlier run.
+func inheritedAssets(p *plan.Plan) map[string]string {
+	holders := map[string]string{}
+	for _, step := range p.Steps {
+		if inherited, ok := p.Inherited[step.Key]; ok {
+			for _, output := range step.Outputs {
+				holders[output.Asset] = inherited.Run
+			}
+		}
+	}
+	return holders
+}
