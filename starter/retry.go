@@ -100,14 +100,31 @@ type Reexecution struct {
 
 // Reexecute starts a run that executes an earlier one again. What is wrong is wire.Problems; nothing was started then.
 func (s *Starter) Reexecute(ctx context.Context, again Reexecution) (StartedRun, error) {
+	run, err := s.newRun(ctx, again)
+	if err != nil {
+		return StartedRun{}, err
+	}
+	return s.StartRun(ctx, run)
+}
+
+// PlanReexecution is what [Starter.Reexecute] would do; nothing is started.
+func (s *Starter) PlanReexecution(ctx context.Context, again Reexecution) (*plan.Plan, error) {
+	run, err := s.newRun(ctx, again)
+	if err != nil {
+		return nil, err
+	}
+	return s.Plan(ctx, run)
+}
+
+func (s *Starter) newRun(ctx context.Context, again Reexecution) (NewRun, error) {
 	earlier, err := s.Store.Run(ctx, again.RunID)
 	if errors.Is(err, metadata.ErrNotFound) {
-		return StartedRun{}, wire.Problems{{
+		return NewRun{}, wire.Problems{{
 			Path: "retry_of.run_id", Code: wire.CodeUnknown, Message: fmt.Sprintf("there is no run %q", again.RunID), Fix: "`perdure run list` names those there are",
 		}}
 	}
 	if err != nil {
-		return StartedRun{}, err
+		return NewRun{}, err
 	}
 	if again.ID == "" {
 		root := earlier.RootRunID
@@ -116,11 +133,11 @@ func (s *Starter) Reexecute(ctx context.Context, again Reexecution) (StartedRun,
 		}
 		number, err := s.Store.NextRetryNumber(ctx, root)
 		if err != nil {
-			return StartedRun{}, err
+			return NewRun{}, err
 		}
 		again.ID = retryID(root, number)
 	}
 	request := again.Request
 	request.RetryOf, request.Ops = &wire.RetryOf{RunID: again.RunID, From: again.From}, again.Ops
-	return s.StartRun(ctx, NewRun{Location: earlier.Location, ID: again.ID, Request: request})
+	return NewRun{Location: earlier.Location, ID: again.ID, Request: request}, nil
 }

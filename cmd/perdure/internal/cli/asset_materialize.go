@@ -130,7 +130,12 @@ func (a *app) materialize(ctx context.Context, options materialize) error {
 	if err != nil {
 		return err
 	}
-	if options.noWait {
+	return a.watchStarted(ctx, s, started, options.noWait)
+}
+
+// watchStarted watches a run that was started to its end, or only says that it was.
+func (a *app) watchStarted(ctx context.Context, s *session, started starter.StartedRun, noWait bool) error {
+	if noWait {
 		return a.printStarted(s, started)
 	}
 	follower := a.newFollower(s, started.ID)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"time"
@@ -67,13 +68,26 @@ func (a *app) dev(ctx context.Context, dir, state string) (err error) {
 		defer close(healing)
 		l.heal(ctx, cancel)
 	}()
+	watching := make(chan error, 1)
+	go func() { watching <- l.watch(ctx) }()
 	err = supervised.Run(ctx)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = errors.Join(err, cause)
 	}
 	cancel(nil)
 	<-healing
-	return err
+	return errors.Join(err, <-watching)
+}
+
+// watch is the stack's daemon.
+func (l *local) watch(ctx context.Context) error {
+	s, err := connect(ctx, l.settings)
+	if err != nil {
+		return fmt.Errorf("start the daemon: %w", err)
+	}
+	defer s.close()
+	log := slog.New(slog.NewTextHandler(l.app.env.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return runDaemon(ctx, s, log)
 }
 
 // heal starts a part of the stack again that has ended by itself. When that fails it cancels everything.

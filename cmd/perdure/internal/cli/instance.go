@@ -101,6 +101,8 @@ func connect(ctx context.Context, settings config.Config) (*session, error) {
 			MaxConcurrentSteps: settings.Run.MaxConcurrentSteps, ContinueAfter: settings.Run.ContinueAfterEvents,
 			ForceAfter: settings.Run.ForceContinueEvents, MaxLostWorkers: settings.Run.MaxLostWorkers,
 		},
+		Executor: plan.Executor{Kind: plan.ExecutorKind(settings.Run.Executor)}, MaxRuntime: settings.Run.MaxRuntime,
+		Retries: starter.RetrySettings{MaxRetries: settings.Run.MaxRetries, OnStepFailure: settings.Run.RetryOnStepFailure},
 	}}, nil
 }
 

@@ -15,8 +15,8 @@ import (
 )
 
 func (a *app) runCommand() *cobra.Command {
-	cmd := group("run", "List, show, watch and cancel runs", "")
-	cmd.AddCommand(a.runListCommand(), a.runShowCommand(), a.runWatchCommand(), a.runCancelCommand())
+	cmd := group("run", "List, show, watch, cancel and run again", "")
+	cmd.AddCommand(a.runListCommand(), a.runShowCommand(), a.runWatchCommand(), a.runLogsCommand(), a.runCancelCommand(), a.runReexecuteCommand())
 	return cmd
 }
 
