@@ -1,6 +1,9 @@
 package definitions
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Map runs ops for each element of a fan. body is called once, when the fan is declared, with the handle of one element;
 // the ops that it declares, and that its result hangs on, run once for each key, as name[key]. What else it binds it
@@ -64,7 +67,7 @@ func mapped(in *node, result output, begin int64) output {
 func reached(from []*node, begin int64) []*node {
 	var found []*node
 	seen := map[*node]bool{}
-	waiting := from
+	waiting := slices.Clone(from)
 	for len(waiting) > 0 {
 		n := waiting[len(waiting)-1]
 		waiting = waiting[:len(waiting)-1]
@@ -103,5 +106,12 @@ func Collect[T any](in *Fan[T]) *Value[[]T] {
 	if n == nil {
 		n = brokenNode("collect", "", "fan", "Collect is given a fan that was never declared", "declare it with FanOut or Map")
 	}
-	return &Value[[]T]{out: output{needCollect, n}, get: func(s *scope) ([]T, error) { return collect[T](s, n) }}
+	return &Value[[]T]{
+		out: output{needCollect, n},
+		get: func(s *scope) ([]T, error) { return collect[T](s, n) },
+		readAll: func(r *Result) ([]T, error) {
+			values, _, err := readFan[T](r, n)
+			return values, err
+		},
+	}
 }

@@ -4,6 +4,8 @@ package definitions
 type inProcess struct {
 	// replaced is what stands in a source's place, by the source's identity.
 	replaced map[any]any
+	// outputs are what stands in the place of an op's function: the value that it gives, the elements of a dynamic output.
+	outputs map[*node]any
 	// loads are the external assets that their own managers load.
 	loads map[*asset]bool
 	// retryAtOnce leaves out the delays of retries.
@@ -27,6 +29,6 @@ func (p *inProcess) gives(c *compute) bool {
 	if p == nil || c.node == nil {
 		return false
 	}
-	_, replaced := p.replaced[outputID{needOp, c.node}]
-	return replaced
+	_, given := p.outputs[c.node]
+	return given
 }

@@ -5,14 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"runtime"
 	"slices"
 	"time"
 
-	"github.com/perdure-io/perdure/internal/step"
 	"github.com/perdure-io/perdure/plan"
-	"github.com/perdure-io/perdure/wire"
 )
 
 // processRun is the id of the one run that an in-process materialization is.
@@ -28,31 +24,15 @@ const closeWithin = 30 * time.Second
 // Every asset is stored in memory, whatever its IO manager is, and handed on as it is, not copied. An external
 // asset that something reads must be [Given], or named in [LoadExternal]: a test touches no store that it does not name.
 func Materialize(ctx context.Context, d *Definitions, opts ...MaterializeOption) *Result {
-	m := &materialization{
-		definitions: d, result: &Result{},
-		inProcess: &inProcess{replaced: map[any]any{}, loads: map[*asset]bool{}},
-	}
-	for _, o := range opts {
-		if o == nil {
-			m.fail("Materialize is given a nil option: leave it out")
-			continue
-		}
-		o.applyMaterialize(m)
-	}
-	if err := m.prepare(); err != nil {
-		m.problems = append(m.problems, err)
-	}
-	m.result.replaced = m.inProcess.replaced
-	if m.result.refused = errors.Join(m.problems...); m.result.refused != nil {
-		return m.result
-	}
-	m.run(ctx)
-	return m.result
+	return newMaterialization(d, "Materialize", opts).materialize(ctx)
 }
 
-// materialization is one call of Materialize.
+// materialization is one call of Materialize, or of RunJob.
 type materialization struct {
 	definitions *Definitions
+	// job is RunJob's.
+	job         *Job
+	isJob       bool
 	only        []AnyAsset
 	isOnly      bool
 	external    []AnyAsset
@@ -68,6 +48,33 @@ type materialization struct {
 	result  *Result
 }
 
+func newMaterialization(d *Definitions, name string, opts []MaterializeOption) *materialization {
+	m := &materialization{
+		definitions: d, result: &Result{},
+		inProcess: &inProcess{replaced: map[any]any{}, outputs: map[*node]any{}, loads: map[*asset]bool{}},
+	}
+	for _, o := range opts {
+		if o == nil {
+			m.fail("%s is given a nil option: leave it out", name)
+			continue
+		}
+		o.applyMaterialize(m)
+	}
+	return m
+}
+
+func (m *materialization) materialize(ctx context.Context) *Result {
+	if err := m.prepare(); err != nil {
+		m.problems = append(m.problems, err)
+	}
+	m.result.definitions, m.result.inProcess = m.definitions, m.inProcess
+	if m.result.refused = errors.Join(m.problems...); m.result.refused != nil {
+		return m.result
+	}
+	m.run(ctx)
+	return m.result
+}
+
 func (m *materialization) fail(format string, args ...any) {
 	m.problems = append(m.problems, fmt.Errorf(format, args...))
 }
@@ -77,6 +84,8 @@ func (m *materialization) prepare() error {
 	if err := m.definitions.Validate(); err != nil {
 		return err
 	}
+	m.plan = &plan.Plan{}
+	m.checkJob()
 	m.checkGiven()
 	m.loadExternal()
 	lowering := &lowering{definitions: m.definitions, inProcess: m.inProcess}
@@ -84,24 +93,35 @@ func (m *materialization) prepare() error {
 	if err != nil {
 		return err
 	}
+	memory := newMemory()
+	m.result.memory = memory
+	m.runtime = newRuntime(m.definitions, snapshot, Environment{Storage: memory, Log: slog.Default()}, m.inProcess)
+	if len(m.problems) > 0 && m.isJob {
+		return nil
+	}
+	request, ok, err := m.request(snapshot)
+	if err != nil || !ok || len(m.problems) > 0 {
+		return err
+	}
 	planner, err := plan.NewPlanner(snapshot)
 	if err != nil {
 		return err
 	}
-	memory := newMemory()
-	m.result.memory = memory
-	m.runtime = newRuntime(m.definitions, snapshot, Environment{Storage: memory, Log: slog.Default()}, m.inProcess)
-	keys := m.wanted(snapshot)
-	if len(keys) == 0 || len(m.problems) > 0 {
-		m.plan = &plan.Plan{}
-		return nil
-	}
-	config, err := m.definitions.runConfig(m.runConfig, m.configured)
-	if err != nil {
-		return err
-	}
-	m.plan, err = planner.Plan(wire.RunRequest{Assets: wire.AssetSelection{Keys: keys}, Config: config}, plan.Facts{RunID: processRun})
+	m.plan, err = planner.Plan(request, plan.Facts{RunID: processRun})
 	return err
+}
+
+// checkJob refuses what RunJob cannot run.
+func (m *materialization) checkJob() {
+	switch {
+	case !m.isJob:
+	case m.job == nil || m.job.at == "":
+		m.fail("RunJob is given a job that was never declared: declare it with AssetJob or OpJob")
+	case !slices.Contains(m.definitions.jobs, m.job):
+		m.fail("RunJob is given %s (%s), which is not among the definitions: add it to New(%q, …)", m.job.object(), m.job.at, m.definitions.location.name)
+	case m.isOnly:
+		m.fail("RunJob is given Only: a job says itself what it makes")
+	}
 }
 
 // checkGiven refuses to replace what nothing binds: a test that does would not test what it says.
@@ -118,6 +138,12 @@ func (m *materialization) checkGiven() {
 	}
 	for _, c := range d.computes {
 		enter(c.needs)
+		if c.node != nil {
+			known[outputID{needOp, c.node}] = true
+		}
+		if mapped := c.mappedConfig(); mapped != nil {
+			known[mapped.outer] = true
+		}
 	}
 	for _, r := range d.resources {
 		known[r] = true
@@ -170,162 +196,13 @@ func (n need) describe() string {
 		return "an All"
 	case needView:
 		return "a View"
+	case needOp:
+		return n.node.object()
+	case needElement:
+		return fmt.Sprintf("an element of %q", n.node.name)
+	case needCollect:
+		return fmt.Sprintf("the Collect of %q", n.node.name)
 	default:
 		return "a source"
 	}
 }
-
-// wanted are the keys of all that must be computed, sorted: what is asked for, and upstream of it what is not given.
-func (m *materialization) wanted(snapshot *plan.Snapshot) []string {
-	computes := make(map[string]*plan.Compute, len(snapshot.Computes))
-	for i := range snapshot.Computes {
-		computes[snapshot.Computes[i].Name] = &snapshot.Computes[i]
-	}
-	assets := make(map[string]*asset, len(m.definitions.assets))
-	for _, a := range m.definitions.assets {
-		assets[a.name] = a
-	}
-	var queue []*asset
-	if m.isOnly {
-		for _, handle := range m.only {
-			a := baseOf(handle)
-			switch {
-			case a == nil:
-				m.fail("Only names an asset handle that was never declared: declare it first")
-			case assets[a.name] != a:
-				m.fail("Only names %s (%s), which is not among the definitions: add it to New(%q, …)", a.object(), a.at, m.definitions.location.name)
-			case a.external && !m.isReplaced(a):
-				m.fail("Only names %s, which is external: nothing here makes it", a.object())
-			default:
-				queue = append(queue, a)
-			}
-		}
-	} else {
-		for _, a := range m.definitions.assets {
-			if !a.external {
-				queue = append(queue, a)
-			}
-		}
-	}
-	wanted := map[string]bool{}
-	for len(queue) > 0 {
-		a := queue[0]
-		queue = queue[1:]
-		if wanted[a.name] || m.isReplaced(a) {
-			continue
-		}
-		outs := []*asset{a}
-		if !a.maker.canSubset {
-			outs = a.maker.outs // made together, whether given or not
-		}
-		for _, out := range outs {
-			wanted[out.name] = true
-		}
-		for _, input := range computes[a.maker.name].Inputs {
-			for _, key := range input.Assets {
-				needed := assets[key]
-				if !needed.external {
-					queue = append(queue, needed)
-				} else if input.Kind != plan.InputAfter && !m.inProcess.loads[needed] {
-					m.fail("%s loads %s (%s), which is external: give it with Given, or have its own manager read it with LoadExternal",
-						a.object(), needed.object(), needed.at)
-				}
-			}
-		}
-	}
-	keys := make([]string, 0, len(wanted))
-	for key := range wanted {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-func (m *materialization) isReplaced(a *asset) bool {
-	_, replaced := m.inProcess.given(a)
-	return replaced
-}
-
-// ended is a step that is done.
-type ended struct {
-	number int
-	result wire.StepResult
-	err    error
-}
-
-// run walks the plan as the workflow does, with steps as goroutines.
-func (m *materialization) run(ctx context.Context) {
-	walk := &m.plan.Walk
-	ledger := newMemoryLedger(m.plan)
-	progress := plan.NewProgress(walk)
-	m.result.begin(m.plan, progress, ledger)
-	runner := &step.Runner{Ledger: ledger, Log: slog.Default(), Worker: "this process", Random: rand.Float64}
-	results := make(chan ended)
-	running, limit := 0, 2*runtime.GOMAXPROCS(0)
-	for !progress.Done() {
-		for running < limit && ctx.Err() == nil {
-			number, ok := progress.NextReady()
-			if !ok {
-				break
-			}
-			running++
-			go func() {
-				result, err := m.step(ctx, runner, walk.Steps[number])
-				results <- ended{number, result, err}
-			}()
-		}
-		if running == 0 {
-			progress.CancelRest() // nothing runs and nothing may start: ctx has ended
-			m.result.canceled = context.Cause(ctx)
-			break
-		}
-		end := <-results
-		running--
-		var interrupted *step.InterruptedError
-		switch {
-		case end.err == nil:
-			progress.Succeed(end.number, end.result.NotEmitted, end.result.Keys)
-		case errors.As(end.err, &interrupted):
-			m.result.canceled = context.Cause(ctx)
-			progress.Cancel(end.number)
-		default:
-			m.result.failures[end.number] = end.err
-			progress.Fail(end.number)
-		}
-	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
-	defer cancel()
-	m.result.closing = m.runtime.Close(closing)
-}
-
-// step makes attempts until the step is done or has no retry left.
-func (m *materialization) step(ctx context.Context, runner *step.Runner, planned plan.WalkStep) (wire.StepResult, error) {
-	code, ok := m.runtime.Code(planned.ActivityType())
-	if !ok {
-		return wire.StepResult{}, fmt.Errorf("there is no code for %q", planned.ActivityType())
-	}
-	scheduled := time.Now()
-	for {
-		id := step.Identity{Run: processRun, Step: planned.Key, Scheduled: scheduled, Started: time.Now()}
-		result, err := runner.Run(ctx, code, id, silentHeart{})
-		var failed *step.FailedError
-		if !errors.As(err, &failed) || failed.Final {
-			return result, err
-		}
-		delay := failed.Delay
-		if m.inProcess.retryAtOnce {
-			delay = 0
-		}
-		select {
-		case <-time.After(delay):
-		case <-ctx.Done():
-			return wire.StepResult{}, &step.InterruptedError{Step: planned.Key, Cause: err}
-		}
-	}
-}
-
-// silentHeart is a heartbeat that nobody hears: nobody takes over a step in process.
-type silentHeart struct{}
-
-func (silentHeart) Beat(step.Beat)                {}
-func (silentHeart) Previous() *step.StagedOutputs { return nil }

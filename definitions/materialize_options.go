@@ -1,6 +1,6 @@
 package definitions
 
-// MaterializeOption is an option of [Materialize].
+// MaterializeOption is an option of [Materialize] and [RunJob].
 type MaterializeOption interface{ applyMaterialize(*materialization) }
 
 type materializeOption func(*materialization)
@@ -17,7 +17,8 @@ func Only(assets ...AnyAsset) MaterializeOption {
 }
 
 // Given replaces a source by a value: an asset, which is then not computed and needs no upstream; a resource, which
-// is then neither opened nor closed; a config; or any [View] or [All] that a function binds.
+// is then neither opened nor closed; a config; an op's value, whose function is then not called and needs nothing; or
+// any [View], [All], [Collect] or [OrElse] that a function binds. For a [FanOut] see [GivenFan].
 func Given[T any](source Source[T], value T) MaterializeOption {
 	n := needOf(source)
 	return materializeOption(func(m *materialization) {
@@ -25,7 +26,11 @@ func Given[T any](source Source[T], value T) MaterializeOption {
 			m.fail("Given is to replace a source that was never declared: %s", n.fault.fix)
 			return
 		}
-		m.inProcess.replaced[n.id] = value
+		if n.kind == needOp {
+			m.inProcess.outputs[n.node] = value
+		} else {
+			m.inProcess.replaced[n.id] = value
+		}
 		m.given = append(m.given, n)
 	})
 }

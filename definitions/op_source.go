@@ -60,7 +60,7 @@ func (s *scope) outputsOf(n *node, kind needKind) []step.Slot {
 	for i, value := range values {
 		slots[i] = step.ValueSlot(value)
 	}
-	return slots
+	return once(slots) // one that is bound for itself and in a Collect, too, is there twice
 }
 
 // loadOutput fills into, a *T, with an op's value.

@@ -9,11 +9,12 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-// Result is what [Materialize] did.
+// Result is what [Materialize] or [RunJob] did.
 type Result struct {
 	// refused is why nothing was run; canceled why the rest was not; closing what went wrong at the end.
 	refused, canceled, closing error
-	replaced                   map[any]any
+	definitions                *Definitions
+	inProcess                  *inProcess
 	memory                     *memory
 	ledger                     *memoryLedger
 	plan                       *plan.Plan
@@ -41,7 +42,7 @@ func (r *Result) Err() error {
 		return r.refused
 	}
 	var problems []error
-	for number := range r.plan.Steps {
+	for number := range r.progress.Len() {
 		if err := r.failures[number]; err != nil {
 			problems = append(problems, err)
 		}
@@ -57,7 +58,7 @@ func (r *Result) Materialized() []string {
 	if r.ledger == nil {
 		return nil
 	}
-	return r.ledger.keys()
+	return r.ledger.assets()
 }
 
 // Status is how the step ended that makes an asset: SUCCESS, FAILED, SKIPPED, UPSTREAM_FAILED or CANCELED. It is ""
@@ -122,7 +123,7 @@ func (a *AssetOf[T]) In(r *Result) (T, error) {
 	if def == nil {
 		return value, errors.New("the asset handle was never declared")
 	}
-	if given, ok := r.replaced[def]; ok {
+	if given, ok := r.inProcess.given(def); ok {
 		value, _ = given.(T) // Given has checked the type; a nil interface stays nil
 		return value, nil
 	}

@@ -3,6 +3,7 @@ package definitions
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -100,4 +101,36 @@ func (d *Definitions) configure(sections *runConfigSections, c configured) wire.
 		problems = append(problems, wire.Problem{Code: wire.CodeUnknown, Message: fmt.Sprintf("nothing here binds the config %s (%s)", c.config.name, c.config.at), Fix: "bind it, or leave Configure out"})
 	}
 	return problems
+}
+
+// overConfig lays typed config over a job's, to which given is laid by the planner.
+func (d *Definitions) overConfig(job json.RawMessage, given RunConfig, typed []configured) (json.RawMessage, error) {
+	if _, err := d.runConfig(given, typed); err != nil {
+		return nil, err
+	}
+	over, err := d.runConfig("", typed)
+	if err != nil || over == nil {
+		return job, err
+	}
+	var merged, added runConfigSections
+	if err := json.Unmarshal(over, &added); err != nil {
+		return nil, fmt.Errorf("lay config over that of the job: %w", err)
+	}
+	if len(job) > 0 {
+		if err := json.Unmarshal(job, &merged); err != nil {
+			return nil, fmt.Errorf("lay config over that of the job: %w", err)
+		}
+	}
+	merged.Assets = laidOver(merged.Assets, added.Assets)
+	merged.Ops = laidOver(merged.Ops, added.Ops)
+	merged.Resources = laidOver(merged.Resources, added.Resources)
+	return json.Marshal(merged)
+}
+
+func laidOver(under, over map[string]json.RawMessage) map[string]json.RawMessage {
+	if under == nil {
+		return over
+	}
+	maps.Copy(under, over)
+	return under
 }

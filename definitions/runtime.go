@@ -104,7 +104,7 @@ func (r *Runtime) lower(c *compute, shape string) *step.Code {
 					return nil, err
 				}
 			}
-			outputs, err := c.run(s)
+			outputs, err := s.outputs(c)
 			if err != nil {
 				return nil, err
 			}
@@ -119,6 +119,18 @@ func (r *Runtime) lower(c *compute, shape string) *step.Code {
 			return r.resume(c, a, slot, location)
 		},
 	}
+}
+
+// outputs are what the user's function gives, or what was given in its place.
+func (s *scope) outputs(c *compute) ([]step.Output, error) {
+	if !s.runtime.inProcess.gives(c) {
+		return c.run(s)
+	}
+	given := s.runtime.inProcess.outputs[c.node]
+	if elements, ok := given.([]step.Output); ok && c.node.fanOut {
+		return elements, nil
+	}
+	return c.emit(given), nil
 }
 
 // kept is a value that a step stores: an asset's, or an op's.

@@ -190,10 +190,12 @@ func eachInput(n need, skip func(need) bool, isDefault bool, visit func(kind pla
 	switch n.kind {
 	case needAsset:
 		visit(plan.InputValue, isDefault, inputOf{asset: n.asset})
-	case needOp:
-		visit(plan.InputValue, isDefault, inputOf{node: n.node})
-	case needElement:
-		visit(plan.InputElement, isDefault, inputOf{node: n.node})
+	case needOp, needElement:
+		kind := plan.InputValue
+		if n.node.take(n.kind) == plan.TakeKey {
+			kind = plan.InputElement
+		}
+		visit(kind, isDefault, inputOf{node: n.node})
 	case needCollect:
 		visit(plan.InputCollect, isDefault, inputOf{node: n.node})
 	case needAll:
@@ -311,8 +313,12 @@ func (l *lowering) job(j *Job) (plan.Job, error) {
 	if err != nil {
 		return plan.Job{}, fmt.Errorf("%s: %w", j.object(), err)
 	}
+	var selection wire.AssetSelection
+	if !j.isOps {
+		selection = j.selection.lower()
+	}
 	return plan.Job{
-		Name: j.name, Description: j.description, Selection: j.selection.lower(), Ops: l.jobOps(j), Config: config, Tags: maps.Clone(j.tags),
+		Name: j.name, Description: j.description, Selection: selection, Ops: l.jobOps(j), Config: config, Tags: maps.Clone(j.tags),
 		Retries: j.retries.lower(), Priority: wire.Priority(j.priority), At: j.at,
 	}, nil
 }

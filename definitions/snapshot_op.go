@@ -60,7 +60,7 @@ func (l *lowering) jobOps(j *Job) []string {
 	}
 	names := []string{}
 	seen := map[*node]bool{}
-	waiting := j.results
+	waiting := slices.Clone(j.results)
 	for len(waiting) > 0 {
 		n := waiting[len(waiting)-1]
 		waiting = waiting[:len(waiting)-1]

@@ -45,7 +45,7 @@ func (v *validation) job(j *Job) bool {
 			v.add(v.unlisted(&j.declared, "selection", &a.declared))
 		}
 	}
-	if _, err := j.selection.parsed(); err != nil {
+	if _, err := j.selection.parsed(); err != nil && !j.isOps {
 		v.add(j.problem("selection", err.Error(), "correct the expression"))
 	}
 	if _, err := v.definitions.runConfig(j.runConfig, j.configured); err != nil {
