@@ -57,8 +57,6 @@ const (
 	// maxMessage and maxAttributes bound a recorded line, in bytes: more is cut, and left out.
 	maxMessage    = 32 << 10
 	maxAttributes = 64 << 10
-	// defaultLevel is that of recorded lines where the run's config says nothing.
-	defaultLevel = slog.LevelInfo
 	// LevelKey is the key in a step's Loggers that holds the level of the run's lines, as a JSON string.
 	LevelKey = "level"
 )
@@ -78,7 +76,7 @@ func ParseLevel(config json.RawMessage) (slog.Level, error) {
 
 // logger is what the function logs to: the worker's output and the recorded lines, from the level of the run on.
 func (e *execution) logger(claimed *Attempt) (*slog.Logger, error) {
-	level, handlers := defaultLevel, []slog.Handler{e.log.With("attempt", claimed.Number).Handler()}
+	level, handlers := e.runner.Level, []slog.Handler{e.log.With("attempt", claimed.Number).Handler()}
 	config, given := claimed.Plan.Loggers[LevelKey]
 	if given {
 		var err error

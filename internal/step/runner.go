@@ -44,8 +44,10 @@ type Runner struct {
 	Patience time.Duration
 	// Random is from [0, 1), for jitter.
 	Random func() float64
-	// Lines records what steps log, beside Log; nil records nothing.
+	// Lines records what steps log, beside Log; nil records nothing. Level is the least level of what it records where the
+	// run's config says nothing; the zero value is INFO.
 	Lines Lines
+	Level slog.Level
 	// Printer takes what steps print; nil is the process's own output.
 	Printer Printer
 }
@@ -129,18 +131,26 @@ func (e *execution) claim(ctx context.Context) (*wire.StepResult, error) {
 			return &wire.StepResult{}, nil
 		}
 		return claim.Result, nil
-	case wire.ClaimWaiting:
-		return nil, &WaitingError{Step: e.id.Step, Holder: *claim.Holder}
-	case wire.ClaimOtherShape:
-		return nil, &OtherShapeError{Step: e.id.Step, Type: e.code.Type, Shape: e.code.Shape}
-	case wire.ClaimLost:
-		return nil, &LostError{Step: e.id.Step, Workers: claim.Workers}
-	case wire.ClaimUnknown:
-		return nil, &UnknownStepError{Run: e.id.Run, Step: e.id.Step}
-	case wire.ClaimSuperseded:
-		return nil, &SupersededError{Step: e.id.Step, When: "at the claim"}
 	default:
-		return nil, fmt.Errorf("claim %s: the ledger answered %q, which this build does not know: upgrade the worker", e.id.Step, claim.Outcome)
+		return nil, Refusal(e.id, e.code, claim)
+	}
+}
+
+// Refusal is why a claim was not granted, as one of the package's errors.
+func Refusal(id Identity, code *Code, claim wire.Claim) error {
+	switch claim.Outcome {
+	case wire.ClaimWaiting:
+		return &WaitingError{Step: id.Step, Holder: *claim.Holder}
+	case wire.ClaimOtherShape:
+		return &OtherShapeError{Step: id.Step, Type: code.Type, Shape: code.Shape}
+	case wire.ClaimLost:
+		return &LostError{Step: id.Step, Workers: claim.Workers}
+	case wire.ClaimUnknown:
+		return &UnknownStepError{Run: id.Run, Step: id.Step}
+	case wire.ClaimSuperseded:
+		return &SupersededError{Step: id.Step, When: "at the claim"}
+	default:
+		return fmt.Errorf("claim %s: the ledger answered %q, which this build does not know: upgrade the worker", id.Step, claim.Outcome)
 	}
 }
 
