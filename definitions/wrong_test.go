@@ -40,6 +40,8 @@ var (
 	Limit     = definitions.Config(limit{})
 	Files     = definitions.Resource("files", definitions.Bind0(openFiles), definitions.NoClose)
 	Delivered = definitions.External[int]("delivered", definitions.LoadedBy(Files))
+	Pages     = definitions.FanOut("pages", definitions.Bind1(pages, Flights))
+	Total     = definitions.Op("total", definitions.Bind1(count, Flights))
 )
 
 type files struct{}
@@ -55,6 +57,10 @@ func open(definitions.Context) (*sql.DB, error)                        { return 
 func count(definitions.Context, []Flight) (int, error)                 { return 0, nil }
 func join(definitions.Context, []Flight, []Airport) (int, error)       { return 0, nil }
 func outputs(definitions.Context, []Flight) (definitions.Outputs, error) { return nil, nil }
+func pages(definitions.Context, []Flight) ([]definitions.Keyed[int], error) { return nil, nil }
+func add(definitions.Context, []int) (int, error)                      { return 0, nil }
+func next(definitions.Context, int) (int, error)                       { return 0, nil }
+func list(definitions.Context) ([]int, error)                          { return nil, nil }
 
 `
 
@@ -94,6 +100,29 @@ func TestWrongProgramsDoNotCompile(t *testing.T) {
 		{"a function that forgets its context", `var X = definitions.Asset("x", definitions.Bind1(func(a []Flight) (int, error) { return 0, nil }, Flights))`, "func(a []Flight) (int, error)", "func(definitions.Context, A) (R, error)"},
 		{"a function that returns no error", `var X = definitions.Asset("x", definitions.Bind1(func(definitions.Context, []Flight) int { return 0 }, Flights))`, "func(definitions.Context, []Flight) int", "func(definitions.Context, A) (R, error)"},
 		{"a job of an asset instead of a selection", `var X = definitions.AssetJob("x", Flights)`, "*definitions.AssetOf[[]Flight]", "definitions.Selection"},
+		{"a fan-out used without collect", `var X = definitions.Op("x", definitions.Bind1(add, Pages))`, "*definitions.Fan[int]", "definitions.Source[[]int]"},
+		{"an element of a fan-out used without map", `var X = definitions.Op("x", definitions.Bind1(next, Pages))`, "*definitions.Fan[int]", "definitions.Source[int]"},
+		{"a fan-out mapped over another element type", `var X = definitions.Map(Pages, func(v *definitions.Value[string]) *definitions.Value[string] { return v })`, "func(v *definitions.Value[string]) *definitions.Value[string]", "func(*definitions.Value[int]) *definitions.Value[B]"},
+		{"a map over a plain value", `var X = definitions.Map(Total, func(v *definitions.Value[int]) *definitions.Value[int] { return v })`, "*definitions.Value[int]", "*definitions.Fan[A]"},
+		{"a map of a fan-out in a map", `var X = definitions.Map(Pages, func(v *definitions.Value[int]) *definitions.Fan[int] { return Pages })`, "*definitions.Fan[int]", "func(*definitions.Value[A]) *definitions.Value[B]"},
+		{"a collect of a plain value", `var X = definitions.Collect(Total)`, "*definitions.Value[int]", "*definitions.Fan[T]"},
+		{"a collect where one value is expected", `var X = definitions.Op("x", definitions.Bind1(next, definitions.Collect(Pages)))`, "*definitions.Value[[]int]", "definitions.Source[int]"},
+		{"a fan-out that gives no keys", `var X = definitions.FanOut[int]("x", definitions.Bind0(list))`, "definitions.Compute[[]int]", "definitions.Compute[[]definitions.Keyed[int]]"},
+		{"a branch that always gives a value", `var X = definitions.Maybe[int]("x", definitions.Bind1(next, Total))`, "definitions.Compute[int]", "definitions.Compute[*int]"},
+		{"an asset option on an op", `var X = definitions.Op("x", definitions.Bind1(count, Flights), definitions.Group("g"))`, "definitions.Group", "definitions.OpOption"},
+		{"a code version on an op", `var X = definitions.FanOut("x", definitions.Bind1(pages, Flights), definitions.CodeVersion("1"))`, "definitions.CodeVersion", "definitions.OpOption"},
+		{"an option of ops on a graph", `var X = definitions.GraphOf("x", func() *definitions.Value[int] { return Total }, definitions.Queue("gpu"))`, "definitions.Queue", "definitions.GraphOption"},
+		{"a graph over another type", `var X = definitions.Graph("x", Total, func(v *definitions.Value[string]) *definitions.Value[string] { return v })`, "func(v *definitions.Value[string]) *definitions.Value[string]", "func(*definitions.Value[int]) *definitions.Value[B]"},
+		{"a config mapping that gives another type", `var X = definitions.MapConfig(Limit, Limit, func(l limit) int { return l.Size })`, "func(l limit) int", "func(limit) limit"},
+		{"a fallback of another type", `var X = definitions.OrElse(Total, "none")`, "\"none\"", "int"},
+		{"an asset of a fan-out", `var X = definitions.GraphAsset("x", Pages)`, "*definitions.Fan[int]", "*definitions.Value[T]"},
+		{"a graph's output of another type", `var X = definitions.GraphMultiAsset("x", definitions.GraphOuts{Clean.From(Total)})`, "*definitions.Value[int]", "*definitions.Value[[]Flight]"},
+		{"an op job of assets", `var X = definitions.OpJob("x", []definitions.AnyValue{Flights})`, "*definitions.AssetOf[[]Flight]", "definitions.AnyValue"},
+		{"an asset job of ops", `var X = definitions.AssetJob("x", definitions.Assets(Total))`, "*definitions.Value[int]", "definitions.AnyAsset"},
+		{"an op among the definitions", `var X = definitions.New("x", Total)`, "*definitions.Value[int]", "definitions.Definition"},
+		{"an op after a resource", `var X = definitions.Op("x", definitions.Bind0(read), definitions.After(Warehouse))`, "*definitions.ResourceOf[*sql.DB]", "definitions.Orderable"},
+		{"a fan read as one value", `func g(r *definitions.Result) (int, error) { return Pages.In(r) }`, "map[string]int", "int"},
+		{"elements of another type given for a fan", `var X = definitions.GivenFan(Pages, definitions.Keyed[string]{Key: "a"})`, "definitions.Keyed[string]", "definitions.Keyed[int]"},
 		{"a source of the user's own", "type mine struct{}\nfunc (mine) carries(int) {}\nvar X definitions.Source[int] = mine{}", "mine", "definitions.Source[int]"},
 		{"a handle that names itself", `var X = definitions.Asset("x", definitions.Bind1(self, definitions.View(X, func(v int) int { return v })))` + "\nfunc self(definitions.Context, int) (int, error) { return 0, nil }", "X", "itself"},
 		{"a function body that names its own handle", `var X = definitions.Asset("x", definitions.Bind1(named, Flights))` + "\nfunc named(definitions.Context, []Flight) (int, error) { _ = X; return 0, nil }", "X", "named"},
