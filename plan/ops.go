@@ -1,6 +1,9 @@
 package plan
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // connectOps turns the names by which ops hang together into positions, and checks what a walk relies on.
 func (p *Planner) connectOps() []error {
@@ -106,18 +109,11 @@ func (p *Planner) withOps(computes []int) []int {
 	}
 	seen := map[int]bool{}
 	var all []int
-	enter := func(c int) {
-		if !seen[c] {
+	for open := slices.Clone(computes); len(open) > 0; open = open[1:] {
+		if c := open[0]; !seen[c] {
 			seen[c] = true
 			all = append(all, c)
-		}
-	}
-	for _, c := range computes {
-		enter(c)
-	}
-	for done := 0; done < len(all); done++ {
-		for _, op := range p.opsOf(all[done]) {
-			enter(op)
+			open = append(open, p.opsOf(c)...)
 		}
 	}
 	return all

@@ -34,7 +34,7 @@ type Plan struct {
 	notes map[int]string
 }
 
-// Inherited is a step that does not run, because an earlier run did it.
+// Inherited is a step that does not run, because an earlier run did it, or skipped it: it has emitted nothing then.
 type Inherited struct {
 	// Run holds its outputs.
 	Run    string          `json:"run"`

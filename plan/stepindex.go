@@ -23,6 +23,11 @@ func (p *Planner) stepIndex(computes []int, keys map[int][]string) (*selection.S
 		step := selection.Step{Key: name}
 		for _, need := range needs {
 			step.Needs = append(step.Needs, p.snapshot.Computes[need].Name)
+			if fan := p.over[need]; fan >= 0 && fan != p.over[c] {
+				for _, key := range keys[fan] {
+					step.Needs = append(step.Needs, MappedKey(p.snapshot.Computes[need].Name, key))
+				}
+			}
 		}
 		steps = append(steps, step)
 		over := p.over[c]
