@@ -65,8 +65,10 @@ type compute struct {
 	pool        string
 	retries     *Retries
 	timeout     *Timeout
-	options     optionNames
-	run         func(*scope) ([]step.Output, error)
+	// remote says that an activity on the queue computes it, which another program serves.
+	remote  bool
+	options optionNames
+	run     func(*scope) ([]step.Output, error)
 }
 
 // Asset declares an asset that fn computes.
@@ -125,7 +127,7 @@ func newAsset[T any](key, at string) *asset {
 // newComputed is an asset with a compute of its own, which has the asset's name and place.
 func newComputed[T any](key string, fn bound, opts []AssetOption) *asset {
 	a := newAsset[T](key, place())
-	a.maker = &compute{declared: declared{what: "asset", name: key, at: a.at}, outs: []*asset{a}, needs: fn.needs}
+	a.maker = &compute{declared: declared{what: "asset", name: key, at: a.at}, outs: []*asset{a}, needs: fn.needs, remote: fn.remote}
 	a.applyAssetOptions(opts)
 	return a
 }

@@ -19,6 +19,10 @@ type bound struct {
 	needs  []need
 	at     string
 	faults []fault
+	// onlyNothing says that it makes no values: every output of a multi-asset is then of Nothing.
+	onlyNothing bool
+	// remote says that another program computes it; stepOnly that no resource can.
+	remote, stepOnly bool
 }
 
 // bind remembers the needs of a function, and where it is bound.

@@ -49,7 +49,7 @@ type MultiAssetOf struct{ def *compute }
 func MultiAsset(name string, outs Outs, fn Compute[Outputs], opts ...MultiAssetOption) *MultiAssetOf {
 	c := &compute{
 		declared: declared{what: "multi-asset", name: name, at: place(), faults: fn.faultsOf()},
-		multi:    true, needs: fn.needs,
+		multi:    true, needs: fn.needs, remote: fn.remote,
 	}
 	c.defaults = &asset{declared: declared{what: c.what, name: c.name, at: c.at}}
 	for _, o := range opts {
@@ -60,6 +60,9 @@ func MultiAsset(name string, outs Outs, fn Compute[Outputs], opts ...MultiAssetO
 		o.applyMultiAsset(c)
 	}
 	c.list(outs)
+	if fn.onlyNothing {
+		c.refuseValues()
+	}
 	c.shareDefaults()
 	c.run = func(s *scope) ([]step.Output, error) {
 		produced, err := fn.run(s)
@@ -90,6 +93,16 @@ func (c *compute) list(outs Outs) {
 		default:
 			a.maker = c
 			c.outs = append(c.outs, a)
+		}
+	}
+}
+
+// refuseValues finds outputs with a value, for a function that gives none.
+func (c *compute) refuseValues() {
+	for _, out := range c.outs {
+		if !out.isNothing() {
+			c.wrong("outs", fmt.Sprintf("output %q is of %v, and its program stores what it makes itself", out.name, out.typ),
+				"declare it with Output[Nothing], or make it with CommandJSON in an asset of its own")
 		}
 	}
 }

@@ -120,7 +120,7 @@ func elementsOf[T any](elements []Keyed[T]) []step.Output {
 
 func newNode[T any](name string, fn bound, faults []fault, opts []OpOption) *node {
 	n := &node{own: name, number: declarations.Add(1), typ: reflect.TypeFor[T]()}
-	n.compute = &compute{declared: declared{what: "op", name: name, at: place(), faults: faults}, needs: fn.needs, node: n}
+	n.compute = &compute{declared: declared{what: "op", name: name, at: place(), faults: faults}, needs: fn.needs, node: n, remote: fn.remote}
 	for _, o := range opts {
 		if o == nil {
 			n.nilOption()

@@ -44,6 +44,9 @@ func Resource[R any](name string, open Compute[R], shut func(R) error, opts ...R
 		declared: declared{what: "resource", name: name, at: place(), faults: open.faultsOf()},
 		typ:      reflect.TypeFor[R](), needs: open.needs,
 	}
+	if open.stepOnly {
+		r.wrong("function", "it is opened by a Command or Remote, which only a step runs", "open it with a function")
+	}
 	if shut == nil {
 		r.wrong("close", "its close function is nil", "give the function that closes it, or NoClose when it holds nothing")
 	}

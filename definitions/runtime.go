@@ -18,6 +18,7 @@ type Runtime struct {
 	environment Environment
 	snapshot    *plan.Snapshot
 	codes       map[string]*step.Code
+	computes    map[string]*compute
 	pool        *pool
 	// inProcess is Materialize's; nil in a worker.
 	inProcess *inProcess
@@ -46,6 +47,7 @@ func newRuntime(d *Definitions, snapshot *plan.Snapshot, environment Environment
 	for _, c := range d.computes {
 		computes[c.name] = c
 	}
+	r.computes = computes
 	for _, lowered := range snapshot.Computes {
 		r.codes[lowered.Name] = r.lower(computes[lowered.Name], lowered.Shape)
 	}

@@ -93,7 +93,7 @@ func (l *lowering) compute(c *compute) (plan.Compute, error) {
 	lowered := plan.Compute{
 		Name: c.name, Outputs: []string{}, CanSubset: c.canSubset, Inputs: l.inputs(c), Resources: l.resources(c),
 		Config: l.config(needs), Queue: c.queue, Pool: c.pool, Retries: c.retries.lower(), Description: c.description,
-		Tags: maps.Clone(c.tags), At: c.at,
+		Tags: maps.Clone(c.tags), Remote: c.remote, At: c.at,
 	}
 	if c.timeout != nil {
 		lowered.Timeout = c.timeout.duration()

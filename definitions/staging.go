@@ -14,6 +14,9 @@ func (r *Runtime) stage(c *compute, attempt *step.Attempt, slot step.Slot, value
 	if !ok {
 		return nil, errors.New("this location does not declare it: was the step planned by another build?")
 	}
+	if elsewhere, stored := value.(storedElsewhere); stored {
+		return elsewhere, nil
+	}
 	if k.nothing {
 		return nothingStaged{}, nil
 	}

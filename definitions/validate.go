@@ -34,6 +34,7 @@ func (d *Definitions) Validate() error {
 	for _, c := range v.configs() {
 		v.problems = append(v.problems, c.problems()...)
 	}
+	v.remotes()
 	v.cycles()
 	v.jobs()
 	return v.problems.err()
