@@ -64,7 +64,9 @@ func GraphMultiAsset(name string, outs GraphOuts, opts ...MultiAssetOption) *Mul
 			assets = append(assets, nil)
 		}
 	}
-	c.list(assets)
+	if len(assets) > 0 {
+		c.list(assets)
+	}
 	c.shareDefaults()
 	for _, out := range outs {
 		if out.of != nil && out.of.maker == c {

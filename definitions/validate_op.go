@@ -111,7 +111,7 @@ func (v *validation) fans(c *compute) {
 			case n.kind == needOp && n.node.over != nil && n.node.over != c.node.over:
 				v.add(c.problem("inputs", fmt.Sprintf("it binds op %q (%s), which runs once for each element of %q, outside of the body of that Map", n.node.name, n.node.at, n.node.over.name),
 					"bind the Collect of what the Map returns"))
-			case n.kind == needCollect && n.node.over != nil && n.node.over == c.node.over:
+			case n.kind == needCollect && !n.node.fanOut && n.node.over != nil && n.node.over == c.node.over:
 				v.add(c.problem("inputs", fmt.Sprintf("it binds the Collect of %q (%s), and runs itself once for each element of %q", n.node.name, n.node.at, n.node.over.name),
 					"declare it outside of the body of the Map"))
 			}
