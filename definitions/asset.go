@@ -35,6 +35,7 @@ type asset struct {
 	codeVersion string
 	metadata    []Metadatum
 	store       *storage
+	ofType      *checkedType
 	options     optionNames
 	bundles     []Options
 	// inherited are the options that the multi-asset of an output gave it.
@@ -68,6 +69,7 @@ type compute struct {
 	// remote says that an activity on the queue computes it, which another program serves.
 	remote  bool
 	options optionNames
+	control control
 	run     func(*scope) ([]step.Output, error)
 }
 

@@ -2,7 +2,9 @@ package definitions
 
 import (
 	"context"
+	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 
@@ -23,6 +25,14 @@ type Context interface {
 	Report(...Metadatum)
 	// Reported is what was reported so far, for tests.
 	Reported() []Metadatum
+	// Progress says how far the function is, out of total; a total of 0 is not known. Temporal's UI shows it with the step's
+	// heartbeat, and a [StallTimeout] begins anew. It costs next to nothing, and may be called from several goroutines.
+	Progress(done, total int)
+	// Stdout and Stderr take what the function prints, as its step's compute log: show it with
+	// "perdure run logs RUN --step STEP --stdout". In a test, and where the step has a process of its own, they are
+	// that of the process.
+	Stdout() io.Writer
+	Stderr() io.Writer
 	sealed()
 }
 
@@ -37,6 +47,8 @@ type RunInfo struct {
 	Attempt int
 	// Tags are the run's.
 	Tags map[string]string
+	// Job is the run's; "" when it runs none.
+	Job string
 }
 
 // ContextOption is an option of [NewContext].
@@ -64,6 +76,8 @@ type stepContext struct {
 	context.Context
 	log *slog.Logger
 	run RunInfo
+	// attempt is nil outside a step.
+	attempt *step.Attempt
 
 	mutex    sync.Mutex
 	reported []Metadatum
@@ -75,12 +89,34 @@ func newContext(ctx context.Context, log *slog.Logger, run RunInfo) *stepContext
 
 // contextOf is the Context of a step's attempt.
 func contextOf(a *step.Attempt) *stepContext {
-	return newContext(a.Context, a.Log, RunInfo{ID: a.Run, Cause: a.Cause, Attempt: a.Number, Tags: a.Tags})
+	c := newContext(a.Context, a.Log, RunInfo{ID: a.Run, Cause: a.Cause, Attempt: a.Number, Tags: a.Tags, Job: a.Job})
+	c.attempt = a
+	return c
 }
 
 func (c *stepContext) Log() *slog.Logger { return c.log }
 func (c *stepContext) Run() RunInfo      { return c.run }
 func (c *stepContext) sealed()           {}
+
+func (c *stepContext) Progress(done, total int) {
+	if c.attempt != nil {
+		c.attempt.Progress(done, total)
+	}
+}
+
+func (c *stepContext) Stdout() io.Writer {
+	if c.attempt == nil {
+		return os.Stdout
+	}
+	return c.attempt.Stdout()
+}
+
+func (c *stepContext) Stderr() io.Writer {
+	if c.attempt == nil {
+		return os.Stderr
+	}
+	return c.attempt.Stderr()
+}
 
 func (c *stepContext) Report(metadata ...Metadatum) {
 	c.mutex.Lock()

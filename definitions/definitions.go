@@ -13,7 +13,9 @@ type Definitions struct {
 	// families are the graph multi-assets.
 	families  []*compute
 	resources []*resource
-	jobs      []*Job
+	// loggers are those of jobs.
+	loggers []*resource
+	jobs    []*Job
 }
 
 // Definition is what [New] takes: an *[AssetOf], a *[MultiAssetOf], a *[ResourceOf] or a *[Job].
@@ -24,12 +26,13 @@ type declaration struct {
 	asset    *asset
 	compute  *compute
 	resource *resource
+	logger   *resource
 	job      *Job
 }
 
 // New collects the definitions of the code location called name: letters, digits, "_", "." and "-". Everything that
 // an asset or an op needs is listed, too: its upstream assets, the resources it binds, and its IO manager. A multi-asset
-// brings its outputs, a job or a graph asset its ops. The order does not matter, and one handle may be listed several times.
+// brings its outputs, a job its ops and log handlers, a graph asset its ops. The order does not matter, and one handle may be listed several times.
 //
 // New reports no problems, [Definitions.Validate] does.
 func New(name string, definitions ...Definition) *Definitions {
@@ -64,6 +67,7 @@ func Merge(name string, parts ...*Definitions) *Definitions {
 		d.computes = append(d.computes, part.computes...)
 		d.families = append(d.families, part.families...)
 		d.resources = append(d.resources, part.resources...)
+		d.loggers = append(d.loggers, part.loggers...)
 		d.jobs = append(d.jobs, part.jobs...)
 	}
 	return d.deduplicated()
@@ -97,6 +101,8 @@ func (d *Definitions) add(one *declaration) {
 		d.assets = append(d.assets, one.compute.outs...)
 	case one.resource != nil:
 		d.resources = append(d.resources, one.resource)
+	case one.logger != nil:
+		d.loggers = append(d.loggers, one.logger)
 	case one.job != nil:
 		d.jobs = append(d.jobs, one.job)
 		for _, n := range one.job.ops {
@@ -111,6 +117,7 @@ func (d *Definitions) deduplicated() *Definitions {
 	d.computes = once(d.computes)
 	d.families = once(d.families)
 	d.resources = once(d.resources)
+	d.loggers = once(d.loggers)
 	d.jobs = once(d.jobs)
 	return d
 }

@@ -30,6 +30,16 @@ func (m *materialization) run(ctx context.Context) {
 	runner := &step.Runner{Ledger: ledger, Log: slog.Default(), Worker: "this process", Random: rand.Float64}
 	results := make(chan ended)
 	running, limit := 0, 2*runtime.GOMAXPROCS(0)
+	if most := walk.Limits.MaxConcurrentSteps; most > 0 {
+		limit = min(limit, most)
+	}
+	var hooks processHooks
+	whole := ctx
+	if walk.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, walk.Timeout, fmt.Errorf("it took longer than its run timeout of %s", walk.Timeout))
+		defer cancel()
+	}
 	for !progress.Done() {
 		for running < limit && ctx.Err() == nil {
 			number, ok := progress.NextReady()
@@ -53,15 +63,19 @@ func (m *materialization) run(ctx context.Context) {
 		var interrupted *step.InterruptedError
 		switch {
 		case end.err == nil:
+			hooks.begin(whole, m, ledger, progress.Step(end.number), nil)
 			progress.Succeed(end.number, end.result.NotEmitted, end.result.Keys)
 		case errors.As(end.err, &interrupted):
 			m.result.canceled = context.Cause(ctx)
 			progress.Cancel(end.number)
 		default:
 			m.result.failures[end.number] = end.err
+			hooks.begin(whole, m, ledger, progress.Step(end.number), end.err)
 			progress.Fail(end.number)
 		}
 	}
+	hooks.running.Wait()
+	m.result.hooks = hooks.results
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
 	m.result.closing = m.runtime.Close(closing)

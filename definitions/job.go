@@ -21,6 +21,7 @@ type Job struct {
 	configured   []configured
 	retries      *Retries
 	priority     Priority
+	control      jobControl
 	options      optionNames
 }
 
@@ -52,7 +53,11 @@ func (j *Job) definitions() []*declaration {
 	if j == nil || j.at == "" {
 		return nil
 	}
-	return []*declaration{{job: j}}
+	declarations := []*declaration{{job: j}}
+	for _, logger := range j.control.loggers {
+		declarations = append(declarations, &declaration{logger: logger})
+	}
+	return declarations
 }
 
 // Priority orders runs that wait: 1 first, 5 last. Without it, [NormalPriority].

@@ -42,6 +42,8 @@ type materialization struct {
 	runConfig   RunConfig
 	configured  []configured
 	problems    []error
+	// byKey are the assets by key, once somebody asks.
+	byKey map[string]*asset
 
 	runtime *Runtime
 	plan    *plan.Plan
@@ -202,6 +204,10 @@ func (n need) describe() string {
 		return fmt.Sprintf("an element of %q", n.node.name)
 	case needCollect:
 		return fmt.Sprintf("the Collect of %q", n.node.name)
+	case needSuccess:
+		return "TheSuccess"
+	case needFailure:
+		return "TheFailure"
 	default:
 		return "a source"
 	}

@@ -50,6 +50,10 @@ const (
 	optionPool        = "Pool"
 	optionRetries     = "Retries"
 	optionTimeout     = "Timeout"
+	optionStall       = "StallTimeout"
+	optionExecutor    = "ExecuteAs"
+	optionOrder       = "Order"
+	optionType        = "OfType"
 )
 
 // inherit takes over the options of another that this asset was not given itself, and says which.
@@ -63,6 +67,7 @@ func (a *asset) inherit(from *asset) (taken optionNames) {
 		optionKinds:       func() { a.kinds = from.kinds },
 		optionMetadata:    func() { a.metadata = from.metadata },
 		optionStorage:     func() { a.store = from.store },
+		optionType:        func() { a.ofType = from.ofType },
 	} {
 		if option == optionStorage && a.isNothing() {
 			continue // there is nothing to store, and this says nothing about it
@@ -89,5 +94,6 @@ func (c *compute) inherit(from *compute) {
 			c.options.add(option)
 		}
 	}
+	c.inheritControl(from)
 	c.after = append(slices.Clone(c.after), from.after...)
 }

@@ -37,7 +37,7 @@ func TestOptionsOfOutputsExternalAssetsAndMultiAssets(t *testing.T) {
 	compute.Shape, compute.At = "", ""
 	require.Equal(t, plan.Compute{
 		Name: "many", Outputs: []string{"out"}, Inputs: []plan.Input{{Kind: plan.InputAfter, Assets: []string{"external"}}}, Resources: []string{"disk"},
-		Queue: "gpu", Pool: "api", Retries: &plan.Retries{Max: 1}, Timeout: time.Hour,
+		Queue: "gpu", Pool: "api", Retries: &plan.Retries{Max: 1}, Timeout: time.Hour, Tags: map[string]string{"k": "v"},
 	}, compute)
 }
 
@@ -98,7 +98,7 @@ func TestOptionsOfABundleGiveWayToTheAssetsOwn(t *testing.T) {
 
 	compute := plan.Compute{
 		Name: "all", Outputs: []string{"all"}, Inputs: []plan.Input{{Kind: plan.InputAfter, Assets: []string{"first"}}}, Resources: []string{"disk"},
-		Queue: "gpu", Pool: "inner", Retries: &plan.Retries{Max: 1}, Timeout: time.Hour, Shape: snapshot.Computes[0].Shape, At: snapshot.Computes[0].At,
+		Queue: "gpu", Pool: "inner", Retries: &plan.Retries{Max: 1}, Timeout: time.Hour, Tags: map[string]string{"k": "v"}, Shape: snapshot.Computes[0].Shape, At: snapshot.Computes[0].At,
 	}
 	require.Equal(t, compute, snapshot.Computes[0])
 	require.Equal(t, "own", snapshot.Computes[2].Queue)

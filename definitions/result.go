@@ -21,6 +21,7 @@ type Result struct {
 	progress                   *plan.Progress
 	// failures by step; steps by the asset they make.
 	failures map[int]error
+	hooks    []HookResult
 	stepOf   map[string]int
 }
 

@@ -19,6 +19,7 @@ type Runtime struct {
 	snapshot    *plan.Snapshot
 	codes       map[string]*step.Code
 	computes    map[string]*compute
+	jobs        map[string]*Job
 	pool        *pool
 	// inProcess is Materialize's; nil in a worker.
 	inProcess *inProcess
@@ -43,13 +44,16 @@ func newRuntime(d *Definitions, snapshot *plan.Snapshot, environment Environment
 	}
 	r := &Runtime{environment: environment, snapshot: snapshot, inProcess: inProcess, codes: map[string]*step.Code{}}
 	r.pool = newPool(r, environment.Log)
-	computes := make(map[string]*compute, len(d.computes))
+	r.computes = make(map[string]*compute, len(d.computes))
 	for _, c := range d.computes {
-		computes[c.name] = c
+		r.computes[c.name] = c
 	}
-	r.computes = computes
+	r.jobs = make(map[string]*Job, len(d.jobs))
+	for _, j := range d.jobs {
+		r.jobs[j.name] = j
+	}
 	for _, lowered := range snapshot.Computes {
-		r.codes[lowered.Name] = r.lower(computes[lowered.Name], lowered.Shape)
+		r.codes[lowered.Name] = r.lower(r.computes[lowered.Name], lowered.Shape)
 	}
 	return r
 }
@@ -99,6 +103,7 @@ func (r *Runtime) lower(c *compute, shape string) *step.Code {
 	return &step.Code{
 		Type: c.name, Shape: shape,
 		Compute: func(a *step.Attempt) ([]step.Output, error) {
+			a.Log = r.withLoggers(a)
 			context := contextOf(a)
 			s := newScope(r, c, a, context)
 			for _, stored := range c.kept(a.Requested()) {
@@ -108,6 +113,9 @@ func (r *Runtime) lower(c *compute, shape string) *step.Code {
 			}
 			outputs, err := s.outputs(c)
 			if err != nil {
+				return nil, err
+			}
+			if err := c.checkOutputs(outputs); err != nil {
 				return nil, err
 			}
 			reported := context.Reported()

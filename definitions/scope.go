@@ -16,6 +16,8 @@ type scope struct {
 	// attempt and compute are nil where a resource is opened.
 	attempt *step.Attempt
 	compute *compute
+	// ended is what a hook is about; nil elsewhere.
+	ended *Ended
 	// config is the resolved config of what runs here; nil stands for the defaults.
 	config json.RawMessage
 	// resources are the resolved configs of resources, by name; others have their defaults.

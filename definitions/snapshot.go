@@ -53,6 +53,9 @@ func (l *lowering) snapshot() (*plan.Snapshot, error) {
 	for _, r := range d.resources {
 		s.Resources = append(s.Resources, l.resource(r))
 	}
+	for _, logger := range d.loggers {
+		s.Loggers = append(s.Loggers, plan.Logger{Name: logger.name, Config: l.config(logger.needs), At: logger.at})
+	}
 	for _, j := range d.jobs {
 		lowered, err := l.job(j)
 		if err != nil {
@@ -63,6 +66,7 @@ func (l *lowering) snapshot() (*plan.Snapshot, error) {
 	slices.SortFunc(s.Assets, func(a, b plan.Asset) int { return cmp.Compare(a.Key, b.Key) })
 	slices.SortFunc(s.Computes, func(a, b plan.Compute) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Resources, func(a, b plan.Resource) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Loggers, func(a, b plan.Logger) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Jobs, func(a, b plan.Job) int { return cmp.Compare(a.Name, b.Name) })
 	return s, nil
 }
@@ -106,6 +110,7 @@ func (l *lowering) compute(c *compute) (plan.Compute, error) {
 	if c.node != nil {
 		l.op(c, &lowered)
 	}
+	l.control(c, &lowered)
 	var err error
 	lowered.Shape, err = plan.ShapeOf(&lowered, optional)
 	if err != nil {
@@ -243,21 +248,23 @@ func (l *lowering) skip(n need) bool {
 	return replaced
 }
 
+// addResources adds the names of the resources that are bound, and of those that they need.
+func (l *lowering) addResources(names map[string]bool, needs []need) {
+	for _, n := range needs {
+		n.each(l.skip, func(n need) {
+			if n.kind == needResource && !names[n.resource.name] {
+				names[n.resource.name] = true
+				l.addResources(names, n.resource.needs)
+			}
+		})
+	}
+}
+
 // resources are the names of all that a step may open: what its function binds, the IO managers of what it stores and
 // loads, and what these need.
 func (l *lowering) resources(c *compute) []string {
 	names := map[string]bool{}
-	var add func([]need)
-	add = func(needs []need) {
-		for _, n := range needs {
-			n.each(l.skip, func(n need) {
-				if n.kind == needResource && !names[n.resource.name] {
-					names[n.resource.name] = true
-					add(n.resource.needs)
-				}
-			})
-		}
-	}
+	add := func(needs []need) { l.addResources(names, needs) }
 	addAsset := func(a *asset) {
 		if a.store != nil && !l.inProcess.keeps(a) {
 			add([]need{a.store.need})
@@ -272,6 +279,9 @@ func (l *lowering) resources(c *compute) []string {
 	}
 	needs := l.needs(c)
 	add(needs)
+	for _, h := range c.control.hooks {
+		add(h.run.needs)
+	}
 	for _, a := range c.outs {
 		addAsset(a)
 	}
@@ -317,10 +327,12 @@ func (l *lowering) job(j *Job) (plan.Job, error) {
 	if !j.isOps {
 		selection = j.selection.lower()
 	}
-	return plan.Job{
+	lowered := plan.Job{
 		Name: j.name, Description: j.description, Selection: selection, Ops: l.jobOps(j), Config: config, Tags: maps.Clone(j.tags),
 		Retries: j.retries.lower(), Priority: wire.Priority(j.priority), At: j.at,
-	}, nil
+	}
+	l.jobControl(j, &lowered)
+	return lowered, nil
 }
 
 // sorted is a sorted copy; nil stays nil.

@@ -75,7 +75,7 @@ func TestSnapshotCarriesEveryOption(t *testing.T) {
 		},
 		Computes: []plan.Compute{{
 			Name: "b", Outputs: []string{"b"}, Inputs: []plan.Input{{Kind: plan.InputValue, Assets: []string{"raw/a"}}}, Queue: "gpu", Pool: "api",
-			Retries: &plan.Retries{Max: 2, Delay: time.Second, Backoff: plan.BackoffLinear, Jitter: plan.JitterPlusMinus}, Timeout: time.Minute, Shape: shape,
+			Retries: &plan.Retries{Max: 2, Delay: time.Second, Backoff: plan.BackoffLinear, Jitter: plan.JitterPlusMinus}, Timeout: time.Minute, Shape: shape, Tags: map[string]string{"k": "v"},
 		}},
 		Jobs: []plan.Job{{
 			Name: "j", Description: "all", Selection: wire.AssetSelection{Expression: "b or raw/a"}, Config: json.RawMessage(`{}`), Tags: map[string]string{"x": "y"},

@@ -28,6 +28,8 @@ const (
 	needElement
 	needCollect
 	needMappingKey
+	needSuccess
+	needFailure
 	needOrElse
 	needLiteral
 )

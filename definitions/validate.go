@@ -16,7 +16,7 @@ func (d *Definitions) Validate() error {
 	if d == nil {
 		return ProblemList{{Object: "location", At: place(), Message: "its definitions are nil", Fix: "make them with New"}}
 	}
-	v := &validation{definitions: d, listed: setOf(d.assets), computes: setOf(d.computes, d.families), resources: setOf(d.resources)}
+	v := &validation{definitions: d, listed: setOf(d.assets), computes: setOf(d.computes, d.families), resources: setOf(d.resources), logging: setOf(d.loggers)}
 	v.names()
 	for _, a := range d.assets {
 		v.asset(a)
@@ -31,6 +31,7 @@ func (d *Definitions) Validate() error {
 	for _, r := range d.resources {
 		v.resource(r)
 	}
+	v.loggers()
 	for _, c := range v.configs() {
 		v.problems = append(v.problems, c.problems()...)
 	}
@@ -47,6 +48,8 @@ type validation struct {
 	listed    map[*asset]bool
 	computes  map[*compute]bool
 	resources map[*resource]bool
+	// logging are the log handlers.
+	logging map[*resource]bool
 	// cyclic are the computes that need each other in a circle.
 	cyclic   map[*compute]bool
 	problems ProblemList
@@ -121,7 +124,7 @@ func (v *validation) names() {
 	}
 	v.graphNames(keys)
 	resources := map[string]*declared{}
-	for _, r := range d.resources {
+	for _, r := range slices.Concat(d.resources, d.loggers) {
 		v.name(&r.declared)
 		v.first(resources, &r.declared, "name")
 	}
@@ -157,6 +160,9 @@ func (v *validation) first(seen map[string]*declared, d *declared, field string)
 	case d.what != other.what:
 		problem.Message = fmt.Sprintf("%s (%s) has the same name", other.object(), other.at)
 		problem.Fix = "rename one of the two: assets, multi-assets, ops and graphs share one space of names"
+		if d.what == "logger" || other.what == "logger" {
+			problem.Fix = "rename one of the two: resources and loggers share one space of names"
+		}
 	case d.what == "op":
 		problem.Message = fmt.Sprintf("there are two of this name, declared at %s and at %s", places[0], places[1])
 		problem.At, problem.Fix = places[0], "give the two ops two names, also where they run the same function"
@@ -174,9 +180,17 @@ func (v *validation) configs() []*config {
 		if mapped := c.mappedConfig(); mapped != nil {
 			all = append(all, mapped.outer)
 		}
+		for _, h := range c.control.hooks {
+			all = append(all, configsOf(h.run.needs)...)
+		}
 	}
-	for _, r := range v.definitions.resources {
+	for _, r := range slices.Concat(v.definitions.resources, v.definitions.loggers) {
 		all = append(all, configsOf(r.needs)...)
+	}
+	for _, j := range v.definitions.jobs {
+		for _, h := range j.control.hooks {
+			all = append(all, configsOf(h.run.needs)...)
+		}
 	}
 	return once(all)
 }
@@ -205,6 +219,7 @@ func (v *validation) resource(r *resource) {
 		})
 	}
 	v.needsListed(&r.declared, r.needs)
+	v.noHook(&r.declared, r.needs)
 	v.oneConfig(&r.declared, r.needs)
 	if r.accepts != nil && !r.keepsValues() {
 		v.add(r.problem("accepts", fmt.Sprintf("it has the option Accepts, and %v is no IO manager", r.typ), "leave Accepts out"))

@@ -23,6 +23,9 @@ func (v *validation) asset(a *asset) {
 	v.described(a)
 	v.metadata(a)
 	v.store(a)
+	if a.ofType != nil {
+		v.typeFits(&a.declared, a.ofType, a.typ)
+	}
 	if a.output && a.maker == nil {
 		v.add(a.problem("", "no multi-asset lists this output", "list it in the Outs of a MultiAsset, or declare it with Asset"))
 	}
@@ -133,6 +136,7 @@ func (v *validation) compute(c *compute) {
 	v.requested(c)
 	v.fans(c)
 	v.orderedOps(c)
+	v.noHook(&c.declared, c.needs)
 	v.settings(c)
 }
 
@@ -153,6 +157,7 @@ func (v *validation) settings(c *compute) {
 	if c.timeout != nil && *c.timeout <= 0 {
 		v.add(c.problem("timeout", fmt.Sprintf("the timeout is %s", c.timeout.duration()), "set a positive duration, or leave Timeout out for no bound"))
 	}
+	v.control(c)
 }
 
 // inputs checks the assets that a step needs.

@@ -48,6 +48,7 @@ func (v *validation) job(j *Job) bool {
 	if _, err := j.selection.parsed(); err != nil && !j.isOps {
 		v.add(j.problem("selection", err.Error(), "correct the expression"))
 	}
+	v.jobControl(j)
 	if _, err := v.definitions.runConfig(j.runConfig, j.configured); err != nil {
 		v.wire(&j.declared, wire.ProblemsOf(err).Below("config"))
 	}

@@ -235,6 +235,8 @@ type Job struct {
 	OnFailure bool `json:"on_failure,omitempty"`
 	// Loggers are the names of its log handlers.
 	Loggers []string `json:"loggers,omitempty"`
+	// Resources are the names of those that its hooks and log handlers use: its steps are planned with their configs, too.
+	Resources []string `json:"resources,omitempty"`
 	// Config is the run config that a request's config is laid over.
 	Config json.RawMessage   `json:"config,omitempty"`
 	Tags   map[string]string `json:"tags,omitempty"`
