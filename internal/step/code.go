@@ -89,6 +89,8 @@ type Attempt struct {
 	// live is what the runner sees while the function still runs, prints what it prints; nil outside a runner.
 	live   *live
 	prints *prints
+	// relay hears what the function tells where the runner is in another process; nil elsewhere.
+	relay Relay
 }
 
 // Report adds metadata to every output of the step.

@@ -26,6 +26,9 @@ type live struct {
 // Event adds an event to those that are recorded when the step commits: a check's evaluation, a message. It may be called
 // from several goroutines.
 func (a *Attempt) Event(event wire.StepEvent) {
+	if a.relay != nil {
+		a.relay.Event(event)
+	}
 	if a.live == nil {
 		return
 	}
@@ -37,6 +40,9 @@ func (a *Attempt) Event(event wire.StepEvent) {
 // Progress says how far the function is; the heartbeat shows it, and the stall timeout begins anew. It may be called from
 // several goroutines.
 func (a *Attempt) Progress(done, total int) {
+	if a.relay != nil {
+		a.relay.Progress(done, total)
+	}
 	if a.live == nil {
 		return
 	}
