@@ -107,14 +107,17 @@ func (a *around) windows(d TimeWindows, cron Cron, excluded []Cron, excludedAt [
 	p := plain{from: ticks[0], to: ticks[len(ticks)-1]}
 	ended := 0
 	endedByEnd := 0
-	for i := range len(ticks) - 1 {
-		if gone[ticks[i]] {
+	for i, tick := range ticks {
+		if gone[tick] {
 			continue
 		}
-		p.starts, p.ends = append(p.starts, ticks[i]), append(p.ends, ticks[i+1])
-		if ticks[i] < start {
+		if tick < start {
 			p.first++
 		}
+		if i == len(ticks)-1 {
+			break // its end is not known
+		}
+		p.starts, p.ends = append(p.starts, tick), append(p.ends, ticks[i+1])
 		if ticks[i+1] <= now.Unix() {
 			ended++
 		}
@@ -139,7 +142,7 @@ func drawAround(t *rapid.T, days int) *around {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := time.Unix(rapid.Int64Range(631152000, 2208988800).Draw(t, "middle")/60*60, 0).In(zone) // 1990 to 2040
+	at := time.Unix(rapid.Int64Range(631152000, 4102444800).Draw(t, "middle")/60*60, 0).In(zone) // 1990 to 2100
 	if _, end := at.ZoneBounds(); !end.IsZero() && rapid.Bool().Draw(t, "atChange") {
 		at = end.Add(time.Duration(rapid.IntRange(-48, 48).Draw(t, "hoursOff")) * time.Hour)
 	}

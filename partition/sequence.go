@@ -141,7 +141,7 @@ func (q *sequence) grow(seen *stretches, forward bool) {
 			if last.to >= maxInstant {
 				break
 			}
-			next := q.stretchAt(last.to)
+			next := q.cut(q.stretchAt(last.to), last.to, maxInstant)
 			next.index = last.index + last.n
 			grown.after = append(grown.after, next)
 		}
@@ -151,7 +151,7 @@ func (q *sequence) grow(seen *stretches, forward bool) {
 			if first.from <= minInstant {
 				break
 			}
-			next := q.stretchAt(first.from - 1)
+			next := q.cut(q.stretchAt(first.from-1), minInstant, first.from)
 			next.index = first.index - next.n
 			grown.before = append(grown.before, next)
 		}

@@ -171,6 +171,21 @@ func (k ticker) count(s stretch, instant int64) int {
 	return n
 }
 
+// cut keeps the part of a stretch between two instants. Beyond a zone's table, the ends of periods that
+// are no change of its offset are not seen from both sides: there, a stretch begins before the last
+// one ended.
+func (k ticker) cut(s stretch, from, to int64) stretch {
+	if s.from >= from && s.to <= to {
+		return s
+	}
+	low, high := k.count(s, max(s.from, from)), k.count(s, min(s.to, to))
+	if s.around {
+		s.ticks = s.ticks[low:high]
+	}
+	s.from, s.to, s.n = max(s.from, from), min(s.to, to), high-low
+	return s
+}
+
 // nth is the n-th tick of the stretch, from 0; the stretch must have that many.
 func (k ticker) nth(s stretch, n int) int64 {
 	if s.around {

@@ -124,11 +124,34 @@ func (w *windows) keyAt(number int) string {
 // keyOf writes the key of the window that begins at an instant.
 func (w *windows) keyOf(start int64) string {
 	t := time.Unix(start, 0).In(w.zone)
-	key := t.Format(w.layout)
-	if w.cron.everyHour() && !w.hasOffset && w.zone != time.UTC && repeated(start, w.zone) {
-		key += t.Format(offsetLayout)
+	if w.hasOffset || w.zone == time.UTC {
+		return t.Format(w.layout)
 	}
-	return key
+	if w.cron.everyHour() {
+		if repeated(start, w.zone) {
+			return t.Format(w.layout) + t.Format(offsetLayout)
+		}
+		return t.Format(w.layout)
+	}
+	if meant, moved := w.movedFrom(start); moved {
+		return meant.Format(w.layout)
+	}
+	return t.Format(w.layout)
+}
+
+// movedFrom gives the local time for which a tick stands behind a gap in the clocks, when that is of
+// an earlier date: that date's window has its key, which would else be there twice.
+func (w *windows) movedFrom(start int64) (time.Time, bool) {
+	before, after := offsetAt(start-1, w.zone), offsetAt(start, w.zone)
+	if after <= before || hasTickAt(w.cron, start+after) {
+		return time.Time{}, false
+	}
+	for local := range localTicks(w.cron, start+before, start+after) {
+		date, _ := split(local)
+		now, _ := split(start + after)
+		return time.Unix(local, 0).UTC(), date < now
+	}
+	return time.Time{}, false
 }
 
 const offsetLayout = "-0700"
@@ -153,14 +176,15 @@ func (w *windows) parse(key string) (tick, near int64, readable bool) {
 	near = none
 	for _, instant := range []int64{first, second} {
 		found, ok := w.all.ceil(instant)
-		if !ok {
-			continue
-		}
-		if w.keyOf(found) == key {
-			return found, found, true
-		}
-		if near == none {
+		if ok && near == none {
 			near = found
+		}
+		// The first tick may be one that a gap has moved here from the date before.
+		for range 2 {
+			if ok && w.keyOf(found) == key {
+				return found, found, true
+			}
+			found, ok = w.all.ceil(found + 1)
 		}
 	}
 	return none, near, true

@@ -27,7 +27,7 @@ func offsetAt(instant int64, zone *time.Location) int64 {
 	return int64(offset)
 }
 
-// period is a stretch of time with one offset from UTC.
+// period is a stretch of time with one offset from UTC. The periods beside it may have the same.
 type period struct {
 	from, to      int64 // to is the first instant after it
 	offset        int64
@@ -38,6 +38,11 @@ func periodAt(instant int64, zone *time.Location) period {
 	t := time.Unix(instant, 0).In(zone)
 	_, offset := t.Zone()
 	start, end := t.ZoneBounds()
+	if !end.IsZero() && !end.After(t) {
+		// Beyond the zone's table, package time ends the last period of a year after 365 days, in leap
+		// years too.
+		end = time.Date(t.UTC().Year()+1, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
 	p := period{from: minInstant, to: maxInstant, offset: int64(offset), before: int64(offset), after: int64(offset)}
 	if !start.IsZero() && start.Unix() > minInstant {
 		p.from = start.Unix()
