@@ -29,7 +29,12 @@ func TestCloseStepsKeepsWhatIsDone(t *testing.T) {
 	done, err := b.CloseSteps(t.Context(), "r1", time.Unix(0, 2), closing)
 
 	require.NoError(t, err)
-	require.Equal(t, []wire.DoneStep{{Step: "done", Result: wire.StepResult{Materialized: []string{"done"}}}}, done)
+	require.Equal(t, wire.CloseStepsResult{
+		Done: []wire.DoneStep{{Step: "done", Result: wire.StepResult{Materialized: []string{"done"}}}},
+		Failed: []wire.ClosedStep{
+			{Step: "failed", Status: wire.StepFailed, Error: "no such file"}, {Step: "open", Status: wire.StepFailed, Error: "timed out"},
+		},
+	}, done)
 	for step, want := range map[string]wire.StepStatus{
 		"done": wire.StepSuccess, "failed": wire.StepFailed, "open": wire.StepFailed, "never": wire.StepUpstreamFailed, "skipped": wire.StepSkipped,
 	} {
@@ -145,7 +150,7 @@ func TestARunThatIsResetReportsWhatIsSoNow(t *testing.T) {
 	}
 	done, err := b.CloseSteps(t.Context(), "r1", time.Unix(0, 30), left)
 	require.NoError(t, err)
-	require.Empty(t, done)
+	require.Empty(t, done.Done)
 	require.Nil(t, b.stepRow("r1", "c").Error)
 	require.Zero(t, b.stepRow("r1", "b").Attempt)
 	require.Equal(t, 2, b.count("select count(*) from event_log where type = 'STEP_UPSTREAM_FAILED'"))
@@ -207,7 +212,7 @@ func TestAStepCompletedByHandIsDoneWithoutAMaterialization(t *testing.T) {
 	fence := b.granted("r1", "a", 1, 1)
 	done, err := b.CloseSteps(t.Context(), "r1", time.Time{}, []wire.ClosedStep{{Step: "a", Status: wire.StepSuccess}})
 	require.NoError(t, err)
-	require.Equal(t, []wire.DoneStep{{Step: "a", Result: wire.StepResult{Recorded: true}}}, done)
+	require.Equal(t, []wire.DoneStep{{Step: "a", Result: wire.StepResult{Recorded: true}}}, done.Done)
 	require.Equal(t, wire.StepResult{Recorded: true}, b.commit(fence, "a").Result, "the attempt that still runs hears that it is done")
 	require.Zero(t, b.count("select count(*) from materializations"))
 	require.Equal(t, 1, b.count("select count(*) from event_log where type = 'STEP_SUCCESS' and body->>'by_hand' = 'true'"))

@@ -18,13 +18,15 @@ type LogLine struct {
 	Seq     int64 `json:"seq"`
 	Attempt int   `json:"attempt"`
 	// At is when it was logged.
-	At      time.Time  `json:"at"`
-	Level   slog.Level `json:"-"`
+	At time.Time `json:"at"`
+	// Level is written by its name, as "INFO".
+	Level   slog.Level `json:"level"`
 	Message string     `json:"message"`
 	// Attributes is a JSON object; nil is an empty one.
 	Attributes json.RawMessage `json:"attributes,omitempty"`
 }
 
+// logRow is a line with its level as the number that the table has.
 type logRow struct {
 	LogLine
 	ID    int64 `json:"id,omitempty"`
@@ -82,7 +84,7 @@ func (s *Store) LogLines(ctx context.Context, filter LogFilter, cursor string, l
 	page := Page[LogLine]{Rows: make([]LogLine, len(found)), Next: cursor}
 	for i, row := range found {
 		page.Rows[i] = row.LogLine
-		page.Rows[i].Level = slog.Level(row.Level)
+		page.Rows[i].Level, page.Rows[i].At = slog.Level(row.Level), row.At.UTC()
 		after = row.ID
 	}
 	if len(found) > 0 {

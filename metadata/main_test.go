@@ -142,7 +142,7 @@ func (b *bench) close(run, step string, scheduled int64, status wire.StepStatus)
 	b.Helper()
 	done, err := b.CloseSteps(b.Context(), run, time.Unix(0, scheduled), []wire.ClosedStep{{Step: step, Status: status, Error: "closed"}})
 	require.NoError(b, err)
-	return done
+	return done.Done
 }
 
 func (b *bench) end(run string, scheduled int64, status wire.RunStatus) wire.RunResult {
@@ -199,7 +199,7 @@ func (b *bench) dump() map[string]string {
 	tables := map[string]string{}
 	for _, table := range []string{
 		"log_head", "event_log", "runs", "run_plans", "plan_steps", "run_assets", "steps", "writers", "materializations",
-		"asset_partitions", "refused_requests",
+		"asset_partitions", "refused_requests", "run_fans", "step_outputs", "superseded_values", "executions", "log_lines", "hook_runs", "leases",
 	} {
 		var rows []string
 		require.NoError(b, b.db.SelectContext(b.Context(), &rows, "select to_jsonb(t)::text from "+table+" t order by 1"))

@@ -35,9 +35,9 @@ type closingStep struct {
 // cancelled. scheduled is Temporal's ScheduledTime of the activity that closes them: attempts that
 // were scheduled before it can neither claim nor commit any more, and a step that was scheduled later,
 // by a reset, stays open; the zero time closes whatever is open. Steps that turn out to be committed stay so and are
-// returned. Closed steps keep their first end; but one that is now skipped or left behind was never scheduled since, and
+// returned, and so are those that have failed, with the error that is recorded. Closed steps keep their first end; but one that is now skipped or left behind was never scheduled since, and
 // loses the end that it had before a reset; so does one that is cancelled and marked as never scheduled. [ErrNotFound] says that there is no such run.
-func (s *Store) CloseSteps(ctx context.Context, run string, scheduled time.Time, steps []wire.ClosedStep) ([]wire.DoneStep, error) {
+func (s *Store) CloseSteps(ctx context.Context, run string, scheduled time.Time, steps []wire.ClosedStep) (wire.CloseStepsResult, error) {
 	operation := fmt.Sprintf("close %d steps of run %q", len(steps), run)
 	closing := make([]closingStep, len(steps))
 	for i, step := range steps {
@@ -47,8 +47,8 @@ func (s *Store) CloseSteps(ctx context.Context, run string, scheduled time.Time,
 		}
 	}
 	answer, err := call[struct {
-		Found bool            `json:"found"`
-		Done  []wire.DoneStep `json:"done"`
+		wire.CloseStepsResult
+		Found bool `json:"found"`
 	}](ctx, s, operation, "close_steps_v1", struct {
 		Run       string        `json:"run"`
 		Scheduled int64         `json:"scheduled"`
@@ -57,7 +57,7 @@ func (s *Store) CloseSteps(ctx context.Context, run string, scheduled time.Time,
 	if err == nil && !answer.Found {
 		err = fmt.Errorf("%s: there is no such run: %w", operation, ErrNotFound)
 	}
-	return answer.Done, err
+	return answer.CloseStepsResult, err
 }
 
 // RunEnd is how a run ended.

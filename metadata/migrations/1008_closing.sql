@@ -61,8 +61,9 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- {run, scheduled, steps: [{step, status, error}]} -> {"found", "done": [{step, result}]}. Closed rows
--- refuse commits. Steps that turn out to be done stay done and are returned.
+-- {run, scheduled, steps: [{step, status, error}]} -> {"found", "done": [{step, result}], "failed": [{step, status, error}]}.
+-- Closed rows refuse commits. Steps that turn out to be done stay done and are returned, and so are those that have
+-- failed, each with the text of its recorded error.
 -- +goose StatementBegin
 create function close_steps_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
@@ -80,6 +81,11 @@ begin
         select coalesce(jsonb_agg(jsonb_build_object('step', s.step, 'result', s.result) order by s.step), '[]')
         from steps s
         where s.run_id = v_run and s.state = 'done'
+          and s.step in (select c->>'step' from jsonb_array_elements(p->'steps') c)),
+        'failed', (
+        select coalesce(jsonb_agg(jsonb_build_object('step', s.step, 'status', 'FAILED', 'error', coalesce(s.error->>'message', '')) order by s.step), '[]')
+        from steps s
+        where s.run_id = v_run and s.state = 'failed'
           and s.step in (select c->>'step' from jsonb_array_elements(p->'steps') c)));
 end $$;
 -- +goose StatementEnd

@@ -32,8 +32,8 @@ begin
           from jsonb_array_elements(p->'lines') l order by 1) locks;
     insert into log_lines (run_id, step, token, attempt, seq, at, level, message, attributes)
     select l.run, l.step, l.token, l.attempt, l.seq, l.at, l.level, l.message, coalesce(nullif(l.attributes, 'null'), '{}')
-    from jsonb_to_recordset(p->'lines') with ordinality
-        l(run text, step text, token bigint, attempt int, seq bigint, at timestamptz, level int, message text, attributes jsonb, place bigint)
+    from rows from (jsonb_to_recordset(p->'lines') as (run text, step text, token bigint, attempt int, seq bigint, at timestamptz,
+        level int, message text, attributes jsonb)) with ordinality l(run, step, token, attempt, seq, at, level, message, attributes, place)
     order by l.place
     on conflict (run_id, step, token, seq) do nothing;
     get diagnostics v_added = row_count;

@@ -102,21 +102,22 @@ $$;
 -- +goose StatementBegin
 create function take_superseded_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
-    v_at timestamptz := clock_v1();
+    v_at     timestamptz := clock_v1();
+    v_values jsonb;
 begin
-    return jsonb_build_object('values', (
-        with due as (
-            select v.* from superseded_values v
-            where v.code_location = p->>'code_location'
-              and v.superseded_at <= v_at - (p->>'grace')::bigint / 1000 * interval '1 microsecond'
-              and (v.taken_until is null or v.taken_until <= v_at) and not value_in_use_v1(v)
-            order by v.superseded_at, v.id limit (p->>'limit')::int for update skip locked
-        ), taken as (
-            update superseded_values v
-            set taken_until = v_at + (p->>'lease')::bigint / 1000 * interval '1 microsecond', attempts = v.attempts + 1
-            from due where v.id = due.id returning v.*
-        )
-        select coalesce(jsonb_agg(to_jsonb(t) order by t.superseded_at, t.id), '[]') from taken t));
+    with due as (
+        select v.id from superseded_values v
+        where v.code_location = p->>'code_location'
+          and v.superseded_at <= v_at - (p->>'grace')::bigint / 1000 * interval '1 microsecond'
+          and (v.taken_until is null or v.taken_until <= v_at) and not value_in_use_v1(v)
+        order by v.superseded_at, v.id limit (p->>'limit')::int for update skip locked
+    ), taken as (
+        update superseded_values v
+        set taken_until = v_at + (p->>'lease')::bigint / 1000 * interval '1 microsecond', attempts = v.attempts + 1
+        from due where v.id = due.id returning v.*
+    )
+    select coalesce(jsonb_agg(to_jsonb(t) order by t.superseded_at, t.id), '[]') into v_values from taken t;
+    return jsonb_build_object('values', v_values);
 end $$;
 -- +goose StatementEnd
 
