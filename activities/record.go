@@ -18,7 +18,7 @@ func (a *Activities) CloseSteps(ctx context.Context, input wire.CloseStepsInput)
 	if err != nil {
 		return wire.CloseStepsResult{}, planFailure(fmt.Errorf("close %d steps of run %q: %w", len(input.Steps), input.RunID, err))
 	}
-	return wire.CloseStepsResult{Done: done}, nil
+	return done, nil
 }
 
 // EndRun records a run's end, closes whatever of it is still open, and returns its result.

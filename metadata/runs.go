@@ -35,8 +35,9 @@ type closingStep struct {
 // cancelled. scheduled is Temporal's ScheduledTime of the activity that closes them: attempts that
 // were scheduled before it can neither claim nor commit any more, and a step that was scheduled later,
 // by a reset, stays open; the zero time closes whatever is open. Steps that turn out to be committed stay so and are
-// returned, and so are those that have failed, with the error that is recorded. Closed steps keep their first end; but one that is now skipped or left behind was never scheduled since, and
-// loses the end that it had before a reset; so does one that is cancelled and marked as never scheduled. [ErrNotFound] says that there is no such run.
+// returned, and so are those that have failed, with the error that is recorded. Closed steps keep their first end; but one
+// that is now skipped or left behind was never scheduled since, and loses the end that it had before a reset; so does one
+// that is cancelled and marked as never scheduled. [ErrNotFound] says that there is no such run.
 func (s *Store) CloseSteps(ctx context.Context, run string, scheduled time.Time, steps []wire.ClosedStep) (wire.CloseStepsResult, error) {
 	operation := fmt.Sprintf("close %d steps of run %q", len(steps), run)
 	closing := make([]closingStep, len(steps))

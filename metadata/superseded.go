@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/lib/pq"
 )
 
 // SupersededValue is a stored value that nothing needs any more: a later materialization of the same asset and partition
@@ -60,4 +62,13 @@ func (s *Store) RemovedValues(ctx context.Context, ids []int64) error {
 		IDs []int64 `json:"ids"`
 	}{orEmpty(ids)})
 	return err
+}
+
+// KeptValues records that values are not removed after all, because no store removes them: they stay, and are not due
+// again.
+func (s *Store) KeptValues(ctx context.Context, ids []int64) error {
+	return s.try(ctx, fmt.Sprintf("record that %d values stay", len(ids)), func(ctx context.Context) error {
+		_, err := s.db.ExecContext(ctx, "delete from superseded_values where id = any ($1)", pq.Array(ids))
+		return err
+	})
 }
