@@ -24,6 +24,7 @@ func (p *Planner) Plan(request wire.RunRequest, facts Facts) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	repeatable := again.parent != nil && len(problems) == 0
 	problems = append(problems, RunTagProblems("tags", request.Tags)...)
 	problems = append(problems, textProblems(request)...)
 	if request.Priority < 0 || request.Priority > wire.PriorityBackfill {
@@ -47,7 +48,7 @@ func (p *Planner) Plan(request wire.RunRequest, facts Facts) (*Plan, error) {
 	}
 	b.configs = configs
 	problems = append(problems, configProblems...)
-	if again.parent != nil && wanted.known {
+	if repeatable && wanted.known {
 		problems = append(problems, b.takeOver(again)...)
 	}
 	problems = append(problems, b.describe()...)
@@ -123,8 +124,9 @@ func (b *builder) choose(wanted target) {
 func (b *builder) number(in func(c int) bool) {
 	b.computes = nil
 	for _, c := range b.planner.order {
+		isIn := in(c)
 		b.stepOf[c] = -1
-		if in(c) {
+		if isIn {
 			b.stepOf[c] = len(b.computes)
 			b.computes = append(b.computes, c)
 		}
