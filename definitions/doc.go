@@ -26,6 +26,10 @@
 // reads, one that external assets name with [LoadedBy]. [Config] makes a struct the config schema of what binds it, and
 // [Secret] keeps a password out of it. [AssetJob] names a selection. [Options] bundles what several assets share.
 //
+// [Op] declares one step of a graph, whose values belong to a run: [OpJob] runs one. [Maybe] is a branch, [FanOut] has as
+// many outputs as it finds, [Map] runs ops for each of them, and [Collect] makes one value of all. [Graph] names a part,
+// with config of its own by [MapConfig]. [GraphAsset] and [GraphMultiAsset] make assets of a graph's values.
+//
 // # Declarations and problems
 //
 // There is no registry and no init: handles are variables, and [New] lists them. A bad declaration does not panic; it
@@ -33,7 +37,7 @@
 //
 // # Testing
 //
-// The package knows neither Temporal nor a database. [Materialize] computes a graph in the test's own process, and
-// [Given] puts a value in the place of any source, [LoadExternal] has external assets read as in a real run; see the
-// examples.
+// The package knows neither Temporal nor a database. [Materialize] computes a graph of assets in the test's own process,
+// [RunJob] runs a job. [Given] puts a value in the place of any source, [LoadExternal] has external assets read as in a
+// real run; see the examples.
 package definitions

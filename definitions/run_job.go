@@ -53,8 +53,9 @@ func (m *materialization) request(snapshot *plan.Snapshot) (request wire.RunRequ
 		job.Selection = wire.AssetSelection{Keys: m.wanted(snapshot, m.asked(), true)}
 		ok = len(job.Selection.Keys) > 0
 	case m.job.isOps:
+		inJob := setOf(job.Ops)
 		for i := range snapshot.Computes {
-			if c := &snapshot.Computes[i]; slices.Contains(job.Ops, c.Name) {
+			if c := &snapshot.Computes[i]; inJob[c.Name] {
 				m.loads(c, func(needed *asset) { m.notMade(c, needed) })
 			}
 		}

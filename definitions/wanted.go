@@ -131,13 +131,15 @@ func (m *materialization) needs(c *plan.Compute, visit func(*asset)) {
 }
 
 func (m *materialization) each(c *plan.Compute, visit func(plan.InputKind, *asset)) {
+	if m.byKey == nil {
+		m.byKey = make(map[string]*asset, len(m.definitions.assets))
+		for _, a := range m.definitions.assets {
+			m.byKey[a.name] = a
+		}
+	}
 	for _, input := range c.Inputs {
 		for _, key := range input.Assets {
-			for _, a := range m.definitions.assets {
-				if a.name == key {
-					visit(input.Kind, a)
-				}
-			}
+			visit(input.Kind, m.byKey[key])
 		}
 	}
 }
