@@ -86,6 +86,9 @@ type Storage struct {
 	// URL is a bucket in the notation of gocloud.dev/blob: file:///folder, s3://bucket?region=eu-central-1, gs://bucket,
 	// azblob://container. A scheme other than file needs the import of its storage package in the code location.
 	URL string `mapstructure:"url" computed:".perdure/storage beside perdure.yaml, as a file:// URL" usage:"bucket URL for data, as file:///folder or s3://bucket"`
+	// StablePath also keeps the current value of each asset under a fixed name, such as route_delays/current.csv, for
+	// readers outside of Perdure. Other names carry the number of the attempt that stored the value.
+	StablePath bool `mapstructure:"stable_path" default:"false" usage:"also keep current values under a fixed name"`
 }
 
 // Run limits each run.

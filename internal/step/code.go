@@ -28,6 +28,8 @@ type Code struct {
 	Stage func(a *Attempt, slot Slot, value any) (Staged, error)
 	// Resume finds what an earlier attempt staged in the slot, or answers ErrNotResumable.
 	Resume func(a *Attempt, slot Slot, location string) (Staged, error)
+	// Settle tells an asset's store that the slot's value is recorded; nil when no store wants to hear it.
+	Settle func(a *Attempt, slot Slot) error
 }
 
 // Slot is where one value goes: an asset's, or the output of an op's step, whose Asset is "".

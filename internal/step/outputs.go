@@ -224,7 +224,26 @@ func (e *execution) commit(ctx context.Context, staged *stagedStep) (wire.StepRe
 		}
 		return wire.StepResult{}, &SupersededError{Step: e.id.Step, When: "at the commit"}
 	}
+	e.settle(ctx, staged)
 	return committed.Result, nil
+}
+
+// settle tells the stores which values are recorded now. The step is done: what fails is mended later, so it is logged.
+func (e *execution) settle(ctx context.Context, staged *stagedStep) {
+	if e.code.Settle == nil {
+		return
+	}
+	for _, output := range staged.record.Outputs {
+		if output.Asset == "" {
+			continue
+		}
+		err := e.code.Settle(e.attempt, Slot{
+			Asset: output.Asset, Partition: output.Partition, Token: output.SlotToken, Location: output.Location,
+		})
+		if err != nil && ctx.Err() == nil {
+			e.attempt.Log.Warn("the store did not settle the recorded value", "asset", output.Asset, "location", output.Location, "error", err)
+		}
+	}
 }
 
 // abandon discards what was staged for nothing, unless another attempt may have found it by the heartbeat: that one

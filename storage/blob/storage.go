@@ -25,6 +25,8 @@ type Storage struct {
 	// folder is the absolute path of a bucket of files; "" for others.
 	folder string
 	prefix string
+	// stable keeps a copy of current values under a fixed name.
+	stable bool
 }
 
 // Option changes a [Storage].

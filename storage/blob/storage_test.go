@@ -232,3 +232,36 @@ func TestOutputsOfOpsLieBelowTheirRun(t *testing.T) {
 	require.Equal(t, url+"/~runs/backfill%253Ar%25201/etl.clean%255Bp_1%255D/k/7.txt", staged.Location())
 	require.Equal(t, "x", fileOf(t, staged.Location()))
 }
+
+// Readers outside find the current value under one name, whatever was told late.
+func TestStablePathsKeepTheCurrentValue(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	storage, err := blob.Open(t.Context(), "file://"+filepath.ToSlash(folder), blob.StablePaths(), blob.Tables(blob.CSV()))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, storage.Close()) })
+	ctx := definitions.NewContext(t.Context())
+	type row struct{ Value int }
+	put := func(token int64, value int) definitions.Slot {
+		at := definitions.Slot{Asset: "raw/flights", Token: token}
+		staged, err := storage.Stage(ctx, at, []row{{value}})
+		require.NoError(t, err)
+		require.NoError(t, staged.Publish(ctx))
+		at.Location = staged.Location()
+		return at
+	}
+	current := func() string {
+		text, err := os.ReadFile(filepath.Join(folder, "raw", "flights", "current.csv"))
+		require.NoError(t, err)
+		return string(text)
+	}
+	first, second := put(1, 10), put(2, 20)
+	require.NoFileExists(t, filepath.Join(folder, "raw", "flights", "current.csv"), "published is not recorded")
+	require.NoError(t, storage.Settle(ctx, second))
+	require.Contains(t, current(), "20")
+	require.NoError(t, storage.Settle(ctx, first))
+	require.Contains(t, current(), "20", "told late")
+	require.NoError(t, storage.Remove(ctx, first))
+	require.NoError(t, storage.Settle(ctx, put(3, 30)))
+	require.Contains(t, current(), "30")
+}

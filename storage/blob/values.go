@@ -147,12 +147,11 @@ func (s *Storage) read(ctx context.Context, name string, format Format, into any
 
 // Resume finds the object that Stage wrote. An object is whole, or it is not there.
 func (s *Storage) Resume(ctx definitions.Context, at definitions.Slot, location string) (definitions.Staged, error) {
-	start := s.locate(stem(at) + ".")
-	extension, ok := strings.CutPrefix(location, start)
-	if !ok || checkExtension(extension) != nil {
-		return nil, fmt.Errorf("resume %s: it was staged at %s, and here it would be %s…: the workers' buckets differ", at, location, start)
+	at.Location = location
+	v, err := s.storedAt(at)
+	if err != nil {
+		return nil, fmt.Errorf("resume %s: %w", at, err)
 	}
-	v := &stored{storage: s, slot: at.String(), name: stem(at) + "." + extension}
 	if err := v.check(ctx); err != nil {
 		return nil, fmt.Errorf("resume %s: %w", at, err)
 	}

@@ -125,4 +125,10 @@ func (v *staged) Discard(definitions.Context) error {
 	return nil
 }
 
+// Remove forgets the value of a slot. What is already gone is no error.
+func (s *Storage) Remove(ctx definitions.Context, at definitions.Slot) error {
+	at.Location = ""
+	return (&staged{storage: s, at: at}).Discard(ctx)
+}
+
 func locate(at definitions.Slot) string { return fmt.Sprintf("memory:%s#%d", at, at.Token) }

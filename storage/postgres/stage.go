@@ -129,3 +129,9 @@ func (v *table) Discard(ctx definitions.Context) error {
 	}
 	return nil
 }
+
+// Remove drops the table of a value that was staged and never published. A published one is gone by itself: the next
+// takes its place.
+func (s *Storage) Remove(ctx definitions.Context, at definitions.Slot) error {
+	return s.stagedAt(at).Discard(ctx)
+}

@@ -83,6 +83,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		{"slots do not disturb each other", concurrently},
 		{"outputs of ops are kept by run, step and key", ops},
 		{"a recorded location changes nothing", locations},
+		{"a superseded value is removed, and no other", removing},
 		{"external values cannot be written", tokenZero},
 		{"a store that is away is reported as such", unreachable},
 	}
