@@ -28,7 +28,11 @@ func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire
 	if err != nil {
 		return wire.PlanRunResult{}, planFailure(err)
 	}
-	planned, err := planner.Plan(input.Request, plan.Facts{RunID: input.RunID, Limits: a.Limits})
+	facts, err := a.facts(ctx, input)
+	if err != nil {
+		return wire.PlanRunResult{}, planFailure(err)
+	}
+	planned, err := planner.Plan(input.Request, facts)
 	if problems := wire.ProblemsOf(err); problems != nil {
 		return a.replanOrRefuse(ctx, input, problems)
 	}
@@ -48,7 +52,7 @@ func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire
 	}
 	outcome, err := a.Store.PlanRun(ctx, metadata.NewRun{
 		ID: input.RunID, FirstRunID: input.FirstRunID, Scheduled: activity.GetInfo(ctx).ScheduledTime, Location: a.Location, Build: build, SnapshotHash: hash,
-		Queue: input.Queue, Request: input.Request, Plan: planned, Walk: walk,
+		Queue: input.Queue, Request: planned.Request, Plan: planned, Walk: walk,
 	})
 	if err != nil {
 		return wire.PlanRunResult{}, planFailure(fmt.Errorf("record the plan of run %q: %w", input.RunID, err))
@@ -57,6 +61,21 @@ func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire
 		return wire.PlanRunResult{}, a.refuse(ctx, input, problems)
 	}
 	return encoded(outcome.Walk), nil
+}
+
+// facts are what planning needs to know of the instance, and of the run that is executed again. One that is not there is
+// a problem of the request.
+func (a *Activities) facts(ctx context.Context, input wire.PlanRunInput) (plan.Facts, error) {
+	facts := plan.Facts{RunID: input.RunID, Limits: a.Starter.Limits, Executor: a.Starter.Executor, MaxRuntime: a.Starter.MaxRuntime}
+	if input.Request.RetryOf == nil {
+		return facts, nil
+	}
+	var err error
+	facts.Parent, err = a.Store.ParentRun(ctx, input.Request.RetryOf.RunID)
+	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
+		return plan.Facts{}, fmt.Errorf("read run %q, which %q executes again: %w", input.Request.RetryOf.RunID, input.RunID, err)
+	}
+	return facts, nil
 }
 
 // replanOrRefuse is for a request that cannot be planned. A run that was planned before goes on with the plan that it has:

@@ -36,15 +36,12 @@ func (a *Activities) Step(ctx context.Context, arguments converter.EncodedValues
 	scheduled := info.ScheduledTime
 	code, ok := a.Runtime.Code(info.ActivityType.Name)
 	if !ok {
-		return a.handBack(ctx, input, scheduled, fmt.Sprintf("build %s of location %q has no %q", a.Build, a.Location, info.ActivityType.Name))
+		return a.handBack(ctx, input, scheduled, a.unknownHere(info.ActivityType.Name))
 	}
 	record := &ledger{store: a.Store}
 	stepCtx, beat := newHeartbeat(ctx, a.Client, a.Log, record.concede)
 	defer beat.cancel(nil)
-	runner := &step.Runner{
-		Ledger: record, Log: a.Log, Worker: a.Worker, Build: a.Build, Patience: a.CommitPatience, Random: a.Random,
-	}
-	result, err := runner.Run(stepCtx, code, step.Identity{
+	result, err := a.run(stepCtx, code, record, step.Identity{
 		Run: input.Run, Step: input.Step, Scheduled: scheduled, Started: info.StartedTime,
 	}, beat)
 	var (
@@ -62,6 +59,20 @@ func (a *Activities) Step(ctx context.Context, arguments converter.EncodedValues
 	default:
 		return wire.StepResult{}, stepFailure(err)
 	}
+}
+
+func (a *Activities) unknownHere(activityType string) string {
+	return fmt.Sprintf("build %s of location %q has no %q", a.Build, a.Location, activityType)
+}
+
+// run makes one attempt at a step, wherever it runs, and keeps what it logged before it ends.
+func (a *Activities) run(ctx context.Context, code *step.Code, record step.Ledger, id step.Identity, beat step.Heartbeat) (wire.StepResult, error) {
+	runner := &step.Runner{
+		Ledger: record, Log: a.Log, Worker: a.Worker, Build: a.Build, Patience: a.CommitPatience, Random: a.Random,
+		Lines: a.Lines, Level: a.LogLevel, Printer: a.Printer,
+	}
+	defer a.Lines.flushOf(ctx, id.Run, id.Step)
+	return runner.Run(ctx, code, id, beat)
 }
 
 // handBack gives the step to another worker of the queue, and ends it when for DeployGrace none had

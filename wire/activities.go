@@ -112,6 +112,8 @@ type LocalStepInput struct {
 	Step string `json:"step"`
 	// Type is the compute's name.
 	Type string `json:"type"`
+	// At is the workflow's time, in nanoseconds since 1970.
+	At int64 `json:"at"`
 }
 
 // BeginRemoteInput is the input of perdure.BeginRemote.

@@ -10,7 +10,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/perdure-io/perdure/activities"
 	"github.com/perdure-io/perdure/definitions"
+	"github.com/perdure-io/perdure/internal/computelog"
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/storage/blob"
 )
@@ -32,6 +34,11 @@ func (w *Worker) openDefinitions(ctx context.Context) error {
 	return nil
 }
 
+func (w *Worker) openPrints(ctx context.Context) (err error) {
+	w.prints, err = computelog.Open(ctx, w.options.Config.Storage.URL, computelog.Options{Limit: int64(w.options.Config.Logs.MaxOutputBytes)})
+	return err
+}
+
 func (w *Worker) dialTemporal(ctx context.Context) (err error) {
 	w.temporal, err = Dial(ctx, w.options.Config.Temporal, w.log)
 	return err
@@ -49,6 +56,7 @@ func (w *Worker) openStore(ctx context.Context) error {
 		return fmt.Errorf("postgres (postgres.dsn) cannot be reached: %w", err)
 	}
 	w.store = store
+	w.lines = activities.NewLines(store, w.log)
 	return store.CheckSchema(ctx)
 }
 

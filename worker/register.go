@@ -15,9 +15,14 @@ func registerWorkflows(w sdkworker.Worker) {
 	w.RegisterWorkflowWithOptions(workflows.Run, workflow.RegisterOptions{Name: wire.RunWorkflow})
 }
 
-// registerSteps serves every asset by one dynamic activity, which looks the asset up itself.
+// registerSteps serves every asset and op by one dynamic activity, which looks it up itself.
 func registerSteps(w sdkworker.Worker, a *activities.Activities) {
 	w.RegisterDynamicActivity(a.Step, activity.DynamicRegisterOptions{})
+}
+
+// registerOwn is what the location's own queue runs besides: what needs its code, and is no step's activity of its own.
+func registerOwn(w sdkworker.Worker, a *activities.Activities) {
+	w.RegisterActivityWithOptions(a.LocalStep, activity.RegisterOptions{Name: wire.LocalStepActivity})
 }
 
 // registerControl is what the control queue runs: milliseconds each, never behind a long step.
@@ -25,5 +30,8 @@ func registerControl(w sdkworker.Worker, a *activities.Activities) {
 	w.RegisterActivityWithOptions(a.PlanRun, activity.RegisterOptions{Name: wire.PlanRunActivity})
 	w.RegisterActivityWithOptions(a.Refuse, activity.RegisterOptions{Name: wire.RefuseActivity})
 	w.RegisterActivityWithOptions(a.CloseSteps, activity.RegisterOptions{Name: wire.CloseStepsActivity})
+	w.RegisterActivityWithOptions(a.Canceling, activity.RegisterOptions{Name: wire.CancelingActivity})
+	w.RegisterActivityWithOptions(a.Checkpoint, activity.RegisterOptions{Name: wire.CheckpointActivity})
+	w.RegisterActivityWithOptions(a.Pollers, activity.RegisterOptions{Name: wire.PollersActivity})
 	w.RegisterActivityWithOptions(a.EndRun, activity.RegisterOptions{Name: wire.EndRunActivity})
 }

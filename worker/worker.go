@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"sync"
@@ -17,8 +16,8 @@ import (
 	"github.com/perdure-io/perdure/activities"
 	"github.com/perdure-io/perdure/config"
 	"github.com/perdure-io/perdure/definitions"
+	"github.com/perdure-io/perdure/internal/computelog"
 	"github.com/perdure-io/perdure/metadata"
-	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -60,6 +59,8 @@ type Worker struct {
 	store    *metadata.Store
 	runtime  *definitions.Runtime
 	closeIO  func() error
+	lines    *activities.Lines
+	prints   *computelog.Store
 }
 
 // New checks everything that could keep the worker from serving, and reports all of it at once:
@@ -70,7 +71,7 @@ func New(ctx context.Context, d *definitions.Definitions, options Options) (*Wor
 		options.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	w := &Worker{options: options, definitions: d, log: options.Log}
-	err := errors.Join(w.openDefinitions(ctx), w.dialTemporal(ctx), w.openStore(ctx))
+	err := errors.Join(w.openDefinitions(ctx), w.openPrints(ctx), w.dialTemporal(ctx), w.openStore(ctx))
 	if err == nil {
 		w.build, err = buildID(options.Config.Worker.Build)
 	}
@@ -88,6 +89,12 @@ func (w *Worker) Close() error {
 	}
 	if w.closeIO != nil {
 		problems = append(problems, w.closeIO())
+	}
+	if w.prints != nil {
+		problems = append(problems, w.prints.Close())
+	}
+	if w.lines != nil {
+		w.lines.Close()
 	}
 	if w.store != nil {
 		problems = append(problems, w.store.Close())
@@ -147,13 +154,17 @@ func (w *Worker) queue() string { return wire.Queue(w.options.Config.Deployment,
 
 // start polls the configured queues. When one of them cannot be polled any more, fail hears why.
 func (w *Worker) start(ctx context.Context, fail context.CancelCauseFunc) ([]sdkworker.Worker, error) {
-	served := w.activities()
+	served, err := w.activities()
+	if err != nil {
+		return nil, err
+	}
 	queues := w.options.Config.Worker.Queues
 	var workers []sdkworker.Worker
 	if slices.Contains(queues, defaultQueue) {
 		own := w.newWorker(ctx, fail, w.queue(), w.options.Config.Worker.MaxConcurrentSteps)
 		registerWorkflows(own)
 		registerSteps(own, served)
+		registerOwn(own, served)
 		control := w.newWorker(ctx, fail, wire.ControlQueue(w.queue()), controlSlots)
 		registerControl(control, served)
 		workers = append(workers, own, control)
@@ -203,19 +214,6 @@ func (w *Worker) identity() string {
 		host = "unknown-host"
 	}
 	return fmt.Sprintf("%d@%s", os.Getpid(), host)
-}
-
-func (w *Worker) activities() *activities.Activities {
-	c := w.options.Config
-	return &activities.Activities{
-		Client: w.temporal, Store: w.store, Runtime: w.runtime, Log: w.log,
-		Namespace: c.Temporal.Namespace, Location: w.location, Worker: w.identity(), Build: w.build,
-		Limits: plan.Limits{
-			MaxConcurrentSteps: c.Run.MaxConcurrentSteps, ContinueAfter: c.Run.ContinueAfterEvents,
-			ForceAfter: c.Run.ForceContinueEvents, MaxLostWorkers: c.Run.MaxLostWorkers,
-		},
-		DeployGrace: c.Run.DeployGrace, CommitPatience: c.Run.CommitPatience, Random: rand.Float64,
-	}
 }
 
 // touchUntil says that the build is alive, and once a day has the event log's coming months made, until ctx ends.

@@ -41,10 +41,10 @@ func (r *run) startLocal(p *pendingStep, free *places) {
 		return
 	}
 	free.local--
-	p.local = true
+	p.local, p.scheduledAt = true, workflow.Now(p.ctx)
 	key := r.key(p.step)
 	r.started(p, workflow.ExecuteLocalActivity(localOptions(p.ctx, key), wire.LocalStepActivity,
-		wire.LocalStepInput{Run: r.id, Step: key, Type: r.progress.Step(p.step).ActivityType()}))
+		wire.LocalStepInput{Run: r.id, Step: key, Type: r.progress.Step(p.step).ActivityType(), At: p.scheduledAt.UnixNano()}))
 }
 
 // settleLocal decides how a local activity ended. What this worker cannot do now, but another one or a later attempt could,
