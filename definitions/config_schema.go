@@ -25,9 +25,9 @@ func (n *configNode) schema() map[string]any {
 	case configString:
 		return n.limited(map[string]any{"type": "string"})
 	case configDuration:
-		return map[string]any{"type": "string", "pattern": durationPattern}
+		return map[string]any{"type": "string", "pattern": durationPattern, "examples": []any{"1m30s"}}
 	case configTime:
-		return map[string]any{"type": "string", "format": "date-time"}
+		return map[string]any{"type": "string", "format": "date-time", "examples": []any{"2001-01-31T06:00:00Z"}}
 	case configSecret:
 		return map[string]any{
 			"type":                 "object",

@@ -70,8 +70,16 @@ const (
 	LowPriority    = Priority(wire.PriorityLow)
 )
 
-// RunConfig is a run's config as JSON, {"assets":{KEY:{…}},"ops":{PATH:{…}},"resources":{NAME:{…}}}: of a job's runs, or of
-// [Materialize]. What it leaves out has its default. See [Configure] for the typed form.
+// RunConfig is a run's config as JSON: of a job's runs, or of [Materialize].
+//
+//	{"assets": {KEY: {…}}, "ops": {PATH: {…}}, "resources": {NAME: {…}},
+//	 "execution": {"executor": {"kind": "subprocess", "memory_limit": "2GiB"}, "max_concurrent_steps": 10,
+//	               "tag_limits": [{"key": "database", "limit": 2}]},
+//	 "loggers": {"level": "WARN", NAME: {…}}}
+//
+// The path of an op is its name with those of the graphs it lies in, "etl.clean", and of one in a graph asset the key of
+// that before it; a graph with [MapConfig] takes config under its own path, and its ops take none. What it leaves out has
+// its default: a field at a time, while a list or a map is taken whole. See [Configure] for the typed form.
 type RunConfig string
 
 // ConfigOption is what [Configure] returns.
@@ -80,7 +88,8 @@ type ConfigOption interface {
 	MaterializeOption
 }
 
-// Configure sets a whole config, required fields too, for everything selected that binds it.
+// Configure sets a whole config, required fields too, for everything selected that binds it: assets, ops, resources,
+// loggers, and graphs by their [MapConfig]. No field keeps its default, and no map an entry.
 func Configure[C any](config *ConfigOf[C], value C) ConfigOption {
 	var c configured
 	if config != nil && config.def != nil {

@@ -10,16 +10,16 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-const runConfigFix = `write {"assets":{KEY:{…}},"ops":{PATH:{…}},"resources":{NAME:{…}}}`
+const runConfigFix = `write {"assets":{KEY:{…}},"ops":{PATH:{…}},"resources":{NAME:{…}},"execution":{…},"loggers":{NAME:{…}}}`
 
 // runConfigSections are a run config as JSON.
 type runConfigSections struct {
 	Assets    map[string]json.RawMessage `json:"assets,omitempty"`
 	Ops       map[string]json.RawMessage `json:"ops,omitempty"`
 	Resources map[string]json.RawMessage `json:"resources,omitempty"`
-	// Execution and Loggers are the planner's affair.
+	Loggers   map[string]json.RawMessage `json:"loggers,omitempty"`
+	// Execution is the planner's affair.
 	Execution json.RawMessage `json:"execution,omitempty"`
-	Loggers   json.RawMessage `json:"loggers,omitempty"`
 }
 
 // runConfig writes each typed config under everything that binds it, beside what is given as JSON. It is nil when
@@ -50,7 +50,7 @@ func (d *Definitions) runConfig(given RunConfig, typed []configured) (json.RawMe
 	switch {
 	case len(problems) > 0:
 		return nil, problems
-	case given == "" && sections.Assets == nil && sections.Ops == nil && sections.Resources == nil:
+	case given == "" && sections.Assets == nil && sections.Ops == nil && sections.Resources == nil && sections.Loggers == nil:
 		return nil, nil
 	}
 	return json.Marshal(sections)
@@ -97,6 +97,11 @@ func (d *Definitions) configure(sections *runConfigSections, c configured) wire.
 			enter(&sections.Resources, "resources", r.name)
 		}
 	}
+	for _, l := range d.loggers {
+		if slices.Contains(configsOf(l.needs), c.config) {
+			enter(&sections.Loggers, "loggers", l.name)
+		}
+	}
 	if !found {
 		problems = append(problems, wire.Problem{Code: wire.CodeUnknown, Message: fmt.Sprintf("nothing here binds the config %s (%s)", c.config.name, c.config.at), Fix: "bind it, or leave Configure out"})
 	}
@@ -124,6 +129,7 @@ func (d *Definitions) overConfig(job json.RawMessage, given RunConfig, typed []c
 	merged.Assets = laidOver(merged.Assets, added.Assets)
 	merged.Ops = laidOver(merged.Ops, added.Ops)
 	merged.Resources = laidOver(merged.Resources, added.Resources)
+	merged.Loggers = laidOver(merged.Loggers, added.Loggers)
 	return json.Marshal(merged)
 }
 

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,7 +59,7 @@ func (p *Planner) again(request wire.RunRequest, facts Facts) (*again, wire.Prob
 		return nil, nil, fmt.Errorf("run %q is to be executed again, and the facts are of run %q", request.RetryOf.RunID, a.parent.RunID)
 	}
 	problems = append(problems, a.statusProblems()...)
-	a.merge(request)
+	a.merge(p, request)
 	return a, problems, nil
 }
 
@@ -80,7 +79,7 @@ func (a *again) statusProblems() wire.Problems {
 }
 
 // merge lays the request's config, tags, priority and texts over the parent's request.
-func (a *again) merge(request wire.RunRequest) {
+func (a *again) merge(p *Planner, request wire.RunRequest) {
 	of := a.parent.Request
 	a.target = wire.RunRequest{Assets: of.Assets, Job: of.Job, Ops: of.Ops}
 	if of.RetryOf != nil && of.RetryOf.From == wire.RetrySelection {
@@ -97,7 +96,7 @@ func (a *again) merge(request wire.RunRequest) {
 	default:
 		a.merged.Ops = a.target.Ops
 	}
-	a.merged.Config = mergedConfig(of.Config, request.Config)
+	a.merged.Config = p.layRunConfig(of.Config, request.Config)
 	a.merged.Tags = withoutRunTags(of.Tags)
 	maps.Copy(a.merged.Tags, request.Tags)
 	if a.merged.Priority == 0 {
@@ -106,26 +105,6 @@ func (a *again) merge(request wire.RunRequest) {
 	if a.merged.Title == "" {
 		a.merged.Title = of.Title
 	}
-}
-
-// mergedConfig lays one run config over another. One that is not an object is given back as it is, to be refused.
-func mergedConfig(under, over json.RawMessage) json.RawMessage {
-	if len(over) == 0 {
-		return under
-	}
-	if len(under) == 0 {
-		return over
-	}
-	lower, lowerProblems := wire.DecodeObject(under)
-	upper, upperProblems := wire.DecodeObject(over)
-	if len(upperProblems) > 0 || len(lowerProblems) > 0 {
-		return over
-	}
-	data, err := json.Marshal(merge(lower, upper))
-	if err != nil {
-		return over
-	}
-	return data
 }
 
 // below says of problems with what the run is made of whose request they are in.

@@ -108,13 +108,11 @@ type builder struct {
 
 // choose finds what runs: what makes the assets, the ops, and the ops upstream of them.
 func (b *builder) choose(wanted target) {
-	computes := slices.Clone(wanted.ops)
 	for _, a := range wanted.assets {
 		b.wanted[a] = true
-		computes = append(computes, b.planner.computeOf[a])
 	}
 	in := make([]bool, len(b.stepOf))
-	for _, c := range b.planner.withOps(computes) {
+	for _, c := range b.planner.computesOf(wanted) {
 		in[c] = true
 	}
 	b.number(func(c int) bool { return in[c] })
@@ -160,8 +158,8 @@ func (b *builder) describe() wire.Problems {
 	timeout, timeoutProblems := b.maxRuntime()
 	problems = append(problems, timeoutProblems...)
 	plan.Walk = Walk{
-		V: WalkVersion, Kinds: []Kind{}, Limits: limitsOf(b.limits, b.target.job), Job: plan.Job, Cause: cause,
-		Timeout: timeout, TagLimits: tagLimitsOf(b.target.job),
+		V: WalkVersion, Kinds: []Kind{}, Limits: limitsOf(b.limits, b.configs.execution), Job: plan.Job, Cause: cause,
+		Timeout: timeout, TagLimits: b.configs.execution.tagLimits,
 	}
 	for _, c := range b.computes {
 		compute := &b.planner.snapshot.Computes[c]

@@ -9,11 +9,88 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-// The two sections of a run config.
+// The sections of a run config.
 const (
 	sectionAssets    = "assets"
+	sectionOps       = "ops"
 	sectionResources = "resources"
+	sectionExecution = "execution"
+	sectionLoggers   = "loggers"
 )
+
+var (
+	sections = []string{sectionAssets, sectionOps, sectionResources, sectionExecution, sectionLoggers}
+	// namedSections hold config objects by name.
+	namedSections = []string{sectionAssets, sectionOps, sectionResources, sectionLoggers}
+)
+
+// schemas are what takes config, by section and name.
+type schemas map[string]map[string]*configSchema
+
+// schemas finds what of a snapshot takes config: a compute under its own name or that of the graph that maps config to it.
+func (s *Snapshot) schemas() schemas {
+	found := schemas{sectionAssets: {}, sectionOps: {}, sectionResources: {}, sectionLoggers: {}}
+	enter := func(section, name string, source *ConfigSchema) {
+		if source != nil {
+			found[section][name] = newConfigSchema(source)
+		}
+	}
+	for i := range s.Computes {
+		if compute := &s.Computes[i]; compute.ConfigUnder == "" {
+			enter(compute.section(), compute.Name, compute.Config)
+		}
+	}
+	for _, graph := range s.Graphs {
+		enter(sectionOps, graph.Name, graph.Config)
+	}
+	for _, resource := range s.Resources {
+		enter(sectionResources, resource.Name, resource.Config)
+	}
+	for _, logger := range s.Loggers {
+		enter(sectionLoggers, logger.Name, logger.Config)
+	}
+	return found
+}
+
+// section is where a compute's config stands.
+func (c *Compute) section() string {
+	if c.Op {
+		return sectionOps
+	}
+	return sectionAssets
+}
+
+// configName is the name under which a compute's config stands in its section.
+func (c *Compute) configName() string {
+	if c.ConfigUnder != "" {
+		return c.ConfigUnder
+	}
+	return c.Name
+}
+
+// configUse is, by section, what of a run takes config.
+type configUse map[string]map[string]bool
+
+// configUse of these computes, in a run of this job; nil is none.
+func (p *Planner) configUse(computes []int, job *Job) configUse {
+	use := configUse{sectionAssets: {}, sectionOps: {}, sectionResources: {}, sectionLoggers: {}}
+	for _, c := range computes {
+		compute := &p.snapshot.Computes[c]
+		use[compute.section()][compute.configName()] = true
+		for _, name := range compute.Resources {
+			use[sectionResources][name] = true
+		}
+	}
+	if job != nil {
+		for _, name := range job.Resources {
+			use[sectionResources][name] = true
+		}
+		for _, name := range job.Loggers {
+			use[sectionLoggers][name] = true
+		}
+	}
+	return use
+}
 
 // configLayer is a run config: the job's, or the request's over it.
 type configLayer struct {
@@ -21,27 +98,67 @@ type configLayer struct {
 	job string
 	// given are the config objects of each section by name.
 	given map[string]map[string]map[string]any
+	// execution and level are nil and "" when they are not given.
+	execution *executionConfig
+	level     string
 }
 
 // resolvedConfig is what the steps of one plan are configured with.
 type resolvedConfig struct {
-	// computes are whole configs by the compute's position.
-	computes map[int]json.RawMessage
-	// resources are the whole configs of those that the job or the request configures.
-	resources map[string]json.RawMessage
-	// executor is what the run config says of how steps run; nil when it says nothing.
-	executor *Executor
+	// whole are all configs, by section and name.
+	whole map[string]map[string]json.RawMessage
+	// given are those that a layer gives any of.
+	given map[string]map[string]bool
+	// execution is how steps run, job and run config laid over each other.
+	execution execution
+	// level is that of the steps' log, as JSON; nil leaves it to the worker.
+	level json.RawMessage
 }
 
-func (r *resolvedConfig) resourcesOf(compute *Compute) map[string]json.RawMessage {
+// of is a compute's whole config; nil when it takes none.
+func (r *resolvedConfig) of(compute *Compute) json.RawMessage {
+	return r.whole[compute.section()][compute.configName()]
+}
+
+// givenOf are the configs that a layer gives any of; others have their defaults.
+func (r *resolvedConfig) givenOf(section string, names ...string) map[string]json.RawMessage {
 	var configs map[string]json.RawMessage
-	for _, name := range compute.Resources {
-		if config, configured := r.resources[name]; configured {
+	for _, name := range names {
+		if r.given[section][name] {
 			if configs == nil {
 				configs = map[string]json.RawMessage{}
 			}
-			configs[name] = config
+			configs[name] = r.whole[section][name]
 		}
+	}
+	return configs
+}
+
+// resources are the configs of those that a step may open.
+func (r *resolvedConfig) resources(compute *Compute, job *Job) map[string]json.RawMessage {
+	configs := r.givenOf(sectionResources, compute.Resources...)
+	if job == nil {
+		return configs
+	}
+	more := r.givenOf(sectionResources, job.Resources...)
+	if configs == nil {
+		return more
+	}
+	maps.Copy(configs, more)
+	return configs
+}
+
+// loggers are the configs of the log handlers of a job, and under LevelKey the level.
+func (r *resolvedConfig) loggers(job *Job) map[string]json.RawMessage {
+	var configs map[string]json.RawMessage
+	if job != nil {
+		configs = r.givenOf(sectionLoggers, job.Loggers...)
+	}
+	if r.level != nil {
+		if configs == nil {
+			configs = map[string]json.RawMessage{}
+		}
+		configs[LevelKey] = r.level
 	}
 	return configs
 }
@@ -51,6 +168,7 @@ type configResolver struct {
 	planner  *Planner
 	problems wire.Problems
 	layers   []configLayer // the job's first
+	use      configUse     // nil when it is not known
 }
 
 // resolveConfig lays the request's config over the job's over the defaults and checks the result. computes are those
@@ -61,36 +179,27 @@ func (p *Planner) resolveConfig(given json.RawMessage, wanted target, computes [
 		r.read(wanted.job.Name, wanted.job.Config)
 	}
 	r.read("", given)
-	used := map[string]map[string]bool{sectionAssets: {}, sectionResources: {}}
-	for _, c := range computes {
-		compute := &p.snapshot.Computes[c]
-		used[sectionAssets][compute.Name] = true
-		for _, name := range compute.Resources {
-			used[sectionResources][name] = true
-		}
-	}
-	if !wanted.known {
-		used = nil
+	if wanted.known {
+		r.use = p.configUse(computes, wanted.job)
 	}
 	for i := range r.layers {
-		r.checkNames(&r.layers[i], used)
+		r.checkNames(&r.layers[i])
 	}
-	resolved := &resolvedConfig{computes: map[int]json.RawMessage{}, resources: map[string]json.RawMessage{}}
-	for _, c := range r.concerned(sectionAssets, used, p.computes) {
-		config, _, err := r.resolve(sectionAssets, p.snapshot.Computes[c].Name, p.configs[c])
-		if err != nil {
-			return nil, nil, fmt.Errorf("config of %q: %w", p.snapshot.Computes[c].Name, err)
+	resolved := &resolvedConfig{whole: map[string]map[string]json.RawMessage{}, given: map[string]map[string]bool{}}
+	for _, section := range namedSections {
+		resolved.whole[section], resolved.given[section] = map[string]json.RawMessage{}, map[string]bool{}
+		for _, name := range r.concerned(section) {
+			config, given, err := r.resolve(section, name)
+			if err != nil {
+				return nil, nil, fmt.Errorf("config of %q: %w", name, err)
+			}
+			resolved.whole[section][name], resolved.given[section][name] = config, given
 		}
-		resolved.computes[c] = config
 	}
-	for _, i := range r.concerned(sectionResources, used, p.resources) {
-		name := p.snapshot.Resources[i].Name
-		config, overridden, err := r.resolve(sectionResources, name, p.configs[len(p.snapshot.Computes)+i])
-		if err != nil {
-			return nil, nil, fmt.Errorf("config of resource %q: %w", name, err)
-		}
-		if overridden {
-			resolved.resources[name] = config
+	resolved.execution = r.execution(wanted.job)
+	for _, layer := range r.layers {
+		if layer.level != "" {
+			resolved.level = json.RawMessage(compactJSON(layer.level))
 		}
 	}
 	return resolved, r.problems, nil
@@ -98,12 +207,15 @@ func (p *Planner) resolveConfig(given json.RawMessage, wanted target, computes [
 
 // read adds a layer; what of it cannot be read is left out, as a problem.
 func (r *configResolver) read(job string, data json.RawMessage) {
-	layer := configLayer{job: job, given: map[string]map[string]map[string]any{sectionAssets: {}, sectionResources: {}}}
+	layer := configLayer{job: job, given: map[string]map[string]map[string]any{}}
+	for _, section := range namedSections {
+		layer.given[section] = map[string]map[string]any{}
+	}
 	if data != nil {
-		sections, problems := wire.DecodeObject(data)
+		given, problems := wire.DecodeObject(data)
 		r.addAll(&layer, problems.Below("config"))
-		for _, section := range slices.Sorted(maps.Keys(sections)) {
-			r.readSection(&layer, section, sections[section])
+		for _, section := range slices.Sorted(maps.Keys(given)) {
+			r.readSection(&layer, section, given[section])
 		}
 	}
 	r.layers = append(r.layers, layer)
@@ -111,10 +223,13 @@ func (r *configResolver) read(job string, data json.RawMessage) {
 
 func (r *configResolver) readSection(layer *configLayer, section string, value any) {
 	path := wire.FieldPath("config", section)
+	if section == sectionExecution {
+		r.readExecution(layer, value)
+		return
+	}
 	if layer.given[section] == nil {
 		r.addAll(layer, wire.Problems{{
-			Path: path, Code: wire.CodeUnknownField, Message: fmt.Sprintf("unknown field %q", section),
-			Fix: wire.FixUnknown(section, []string{sectionAssets, sectionResources}),
+			Path: path, Code: wire.CodeUnknownField, Message: fmt.Sprintf("unknown field %q", section), Fix: wire.FixUnknown(section, sections),
 		}})
 		return
 	}
@@ -123,6 +238,10 @@ func (r *configResolver) readSection(layer *configLayer, section string, value a
 		r.addAll(layer, wire.Problems{{Path: path, Code: wire.CodeWrongType, Message: "must be an object, not " + describeValue(value)}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(entries)) {
+		if section == sectionLoggers && name == LevelKey {
+			r.readLevel(layer, entries[name])
+			continue
+		}
 		config, isObject := entries[name].(map[string]any)
 		if !isObject {
 			r.addAll(layer, wire.Problems{{Path: configPath(section, name), Code: wire.CodeWrongType, Message: "must be an object, not " + describeValue(entries[name])}})
@@ -132,97 +251,33 @@ func (r *configResolver) readSection(layer *configLayer, section string, value a
 	}
 }
 
-// checkNames drops from a layer, as a problem, what names nothing that takes config. used are the names that the run
-// uses; nil when that is not known. A job's config for what was not selected is dropped in silence.
-func (r *configResolver) checkNames(layer *configLayer, used map[string]map[string]bool) {
-	for _, section := range []string{sectionAssets, sectionResources} {
-		for _, name := range slices.Sorted(maps.Keys(layer.given[section])) {
-			problem := r.nameProblem(section, name)
-			unused := used != nil && !used[section][name]
-			if problem.Code == "" && unused && layer.job == "" {
-				problem = wire.Problem{Code: wire.CodeInvalid, Message: fmt.Sprintf("config is given for %q, which is not in the selection", name), Fix: "select it or leave its config out"}
-				if section == sectionResources {
-					problem.Message = fmt.Sprintf("config is given for resource %q, which no selected asset uses", name)
-					problem.Fix = "leave its config out"
-				}
-			}
-			if problem.Code != "" {
-				problem.Path = configPath(section, name)
-				r.addAll(layer, wire.Problems{problem})
-			}
-			if problem.Code != "" || unused {
-				delete(layer.given[section], name)
-			}
-		}
-	}
-}
-
-// nameProblem says why a name takes no config; its code is "" when it does.
-func (r *configResolver) nameProblem(section, name string) wire.Problem {
-	s := r.planner.snapshot
-	var schema *ConfigSchema
-	what := "asset"
-	if section == sectionResources {
-		what = "resource"
-		position, known := r.planner.resources[name]
-		if !known {
-			return wire.Problem{Code: wire.CodeUnknown, Message: fmt.Sprintf("there is no resource %q", name), Fix: wire.FixUnknown(name, slices.Sorted(maps.Keys(r.planner.resources)))}
-		}
-		schema = s.Resources[position].Config
-	} else if position, known := r.planner.computes[name]; known {
-		schema = s.Computes[position].Config
-	} else if position, known := r.planner.assets[name]; !known {
-		var takers []string
-		for _, compute := range s.Computes {
-			if compute.Config != nil {
-				takers = append(takers, compute.Name)
-			}
-		}
-		slices.Sort(takers)
-		return wire.Problem{Code: wire.CodeUnknown, Message: fmt.Sprintf("there is no asset or multi-asset %q", name), Fix: wire.FixUnknown(name, takers)}
-	} else if c := r.planner.computeOf[position]; c >= 0 {
-		return wire.Problem{
-			Code: wire.CodeInvalid, Message: fmt.Sprintf("asset %q has no config of its own: multi-asset %q makes it", name, s.Computes[c].Name),
-			Fix: fmt.Sprintf("write it under %q", s.Computes[c].Name),
-		}
-	}
-	if schema == nil {
-		return wire.Problem{Code: wire.CodeInvalid, Message: fmt.Sprintf("%s %q takes no config", what, name), Fix: "leave it out"}
-	}
-	return wire.Problem{}
-}
-
-// concerned are the positions of what takes config and is used or configured, ascending by name.
-func (r *configResolver) concerned(section string, used map[string]map[string]bool, positions map[string]int) []int {
-	names := maps.Clone(used[section])
-	if names == nil {
-		names = map[string]bool{}
-	}
-	for _, layer := range r.layers {
-		for name := range layer.given[section] {
+// concerned are the names of what takes config and is used or configured, sorted.
+func (r *configResolver) concerned(section string) []string {
+	names := map[string]bool{}
+	enter := func(name string) {
+		if r.planner.schemas[section][name] != nil {
 			names[name] = true
 		}
 	}
-	offset := 0
-	if section == sectionResources {
-		offset = len(r.planner.snapshot.Computes)
+	for name := range r.use[section] {
+		enter(name)
 	}
-	var found []int
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if position := positions[name]; r.planner.configs[offset+position] != nil {
-			found = append(found, position)
+	for _, layer := range r.layers {
+		for name := range layer.given[section] {
+			enter(name)
 		}
 	}
-	return found
+	return slices.Sorted(maps.Keys(names))
 }
 
 // resolve is the whole config under a name, and whether a layer gives any of it.
-func (r *configResolver) resolve(section, name string, schema *configSchema) (config json.RawMessage, overridden bool, err error) {
+func (r *configResolver) resolve(section, name string) (config json.RawMessage, given bool, err error) {
+	schema := r.planner.schemas[section][name]
 	for _, layer := range r.layers {
-		_, given := layer.given[section][name]
-		overridden = overridden || given
+		_, inLayer := layer.given[section][name]
+		given = given || inLayer
 	}
-	if !overridden && !schema.mayRequire {
+	if !given && !schema.mayRequire {
 		return schema.source.Defaults, false, nil
 	}
 	if err := schema.compile(); err != nil {
@@ -230,12 +285,12 @@ func (r *configResolver) resolve(section, name string, schema *configSchema) (co
 	}
 	merged := schema.defaults
 	for _, layer := range r.layers {
-		merged = merge(merged, layer.given[section][name])
+		merged = schema.lay(merged, layer.given[section][name])
 	}
 	for _, found := range schema.validate(merged) {
 		r.addFound(section, name, merged, found)
 	}
-	if !overridden {
+	if !given {
 		return schema.source.Defaults, false, nil
 	}
 	data, err := json.Marshal(merged)
@@ -271,24 +326,4 @@ func (r *configResolver) addAll(layer *configLayer, problems wire.Problems) {
 
 func configPath(section, name string) string {
 	return wire.FieldPath(wire.FieldPath("config", section), name)
-}
-
-// merge lays over upon under: objects are merged, everything else is replaced. Neither is changed.
-func merge(under, over map[string]any) map[string]any {
-	if len(over) == 0 {
-		return under
-	}
-	merged := maps.Clone(under)
-	if merged == nil {
-		merged = map[string]any{}
-	}
-	for name, value := range over {
-		lower, lowerIsObject := merged[name].(map[string]any)
-		upper, upperIsObject := value.(map[string]any)
-		if lowerIsObject && upperIsObject {
-			value = merge(lower, upper)
-		}
-		merged[name] = value
-	}
-	return merged
 }

@@ -98,8 +98,8 @@ func TestConfigRefuses(t *testing.T) {
 		want         []string
 	}{
 		{"no object", `["a"]`, []string{`config: must be a JSON object, not a list`}},
-		{"unknown section", `{"ops":{}, "asset":{}}`, []string{
-			`config.asset: unknown field "asset" (did you mean "assets"? known: assets, resources)`, `config.ops: unknown field "ops" (known: assets, resources)`,
+		{"unknown section", `{"op":{}, "asset":{}}`, []string{
+			`config.asset: unknown field "asset" (did you mean "assets"? known: assets, ops, resources, execution, loggers)`, `config.op: unknown field "op" (did you mean "ops"?`,
 		}},
 		{"section of another type", `{"assets":[],"resources":null}`, []string{`config.assets: must be an object, not a list`, `config.resources: must be an object, not null`}},
 		{"config of another type", `{"assets":{"easy":3}}`, []string{`config.assets.easy: must be an object, not the number 3`}},
@@ -157,7 +157,7 @@ func TestConfigForWhatIsNotInTheRun(t *testing.T) {
 	request.Config = json.RawMessage(`{"assets":{"easy":{"n":1},"pair":{"n":2}},"resources":{"db":{"max":1}}}`)
 	_, err := p.Plan(request, plan.Facts{})
 	require.EqualError(t, err, `config.assets.easy: config is given for "easy", which is not in the selection (select it or leave its config out); `+
-		`config.resources.db: config is given for resource "db", which no selected asset uses (leave its config out)`)
+		`config.resources.db: config is given for resource "db", which nothing selected uses (leave its config out)`)
 }
 
 func TestConfigThatIsGivenNowhere(t *testing.T) {

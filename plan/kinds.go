@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -13,15 +12,13 @@ import (
 // task runs again when its worker dies.
 const maxLocal = time.Second
 
-// executorOf is how the steps of a compute run: as it says itself, else its job, the run config, the instance.
+// executorOf is how the steps of a compute run: as it says itself, else the run config, its job, the instance.
 func (b *builder) executorOf(compute *Compute) Executor {
 	switch {
 	case compute.Executor != nil:
 		return *compute.Executor
-	case b.target.job != nil && b.target.job.Executor != nil:
-		return *b.target.job.Executor
-	case b.configs.executor != nil:
-		return *b.configs.executor
+	case b.configs.execution.executor != nil:
+		return *b.configs.execution.executor
 	case b.facts.Executor.Kind != "":
 		return b.facts.Executor
 	default:
@@ -45,10 +42,14 @@ func (b *builder) localProblems(compute *Compute) wire.Problems {
 	if compute.Timeout > maxLocal {
 		reasons = append(reasons, fmt.Sprintf("it may take %s, which is more than %s", compute.Timeout, maxLocal))
 	}
+	path := b.path()
+	if chosen := b.configs.execution.executorPath; chosen != "" && compute.Executor == nil {
+		path = chosen
+	}
 	var problems wire.Problems
 	for _, reason := range reasons {
 		problems = append(problems, wire.Problem{
-			Path: b.path(), Code: wire.CodeInvalid, Message: fmt.Sprintf("step %q cannot run as a local activity: %s", compute.Name, reason),
+			Path: path, Code: wire.CodeInvalid, Message: fmt.Sprintf("step %q cannot run as a local activity: %s", compute.Name, reason),
 			Fix: "give it the executor activity",
 		})
 	}
@@ -124,18 +125,8 @@ func limitProblems(job *Job) wire.Problems {
 	if job.Timeout < 0 {
 		add("its timeout is %s and must not be negative", job.Timeout)
 	}
-	for i, limit := range job.TagLimits {
-		switch {
-		case !tagKey.MatchString(limit.Key):
-			add("the key %q of its tag limit %d is not allowed", limit.Key, i)
-		case !tagValue.MatchString(limit.Value):
-			add("the value %q of its limit of the tag %q is not allowed", limit.Value, limit.Key)
-		case limit.Value != "" && limit.PerValue:
-			add("its limit of the tag %q is for the value %q and for each value: it can be one of the two", limit.Key, limit.Value)
-		}
-		if limit.Limit < 1 {
-			add("its limit of the tag %q is %d and must be at least 1", limit.Key, limit.Limit)
-		}
+	for _, problem := range tagLimitProblems("tag_limits", job.TagLimits) {
+		add("%s: %s", problem.Path, problem.Message)
 	}
 	return problems
 }
@@ -167,18 +158,10 @@ func (b *builder) maxRuntime() (time.Duration, wire.Problems) {
 	return 0, wire.Problems{problem}
 }
 
-// limitsOf is the run's limits: the job's number of concurrent steps in place of the instance's.
-func limitsOf(limits Limits, job *Job) Limits {
-	if job != nil && job.MaxConcurrentSteps > 0 {
-		limits.MaxConcurrentSteps = job.MaxConcurrentSteps
+// limitsOf is the run's limits: the number of concurrent steps of job or run config in place of the instance's.
+func limitsOf(limits Limits, execution execution) Limits {
+	if execution.maxConcurrentSteps > 0 {
+		limits.MaxConcurrentSteps = execution.maxConcurrentSteps
 	}
 	return limits
-}
-
-// tagLimitsOf are the job's.
-func tagLimitsOf(job *Job) []TagLimit {
-	if job == nil {
-		return nil
-	}
-	return slices.Clone(job.TagLimits)
 }

@@ -119,10 +119,10 @@ func TestLimitsOfAJobAreChecked(t *testing.T) {
 	require.Equal(t, []string{
 		`job "etl": its max_concurrent_steps is 501 and must be 1 to 500`,
 		`job "etl": its timeout is -1ns and must not be negative`,
-		`job "etl": the key "" of its tag limit 0 is not allowed`,
-		`job "etl": its limit of the tag "db" is 0 and must be at least 1`,
-		`job "etl": the value "a b" of its limit of the tag "db" is not allowed`,
-		`job "etl": its limit of the tag "db" is for the value "a" and for each value: it can be one of the two`,
+		`job "etl": tag_limits[0].key: it is not said which tag is limited`,
+		`job "etl": tag_limits[1].limit: the limit is 0`,
+		`job "etl": tag_limits[2].value: the tag value "a b" is not allowed`,
+		`job "etl": tag_limits[3].per_value: it is for the value "a" and for each value`,
 	}, told)
 }
 

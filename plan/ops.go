@@ -102,6 +102,15 @@ func (p *Planner) connectJobs() []error {
 	return problems
 }
 
+// computesOf are what makes the assets of a target, its ops, and the ops upstream of both.
+func (p *Planner) computesOf(wanted target) []int {
+	computes := slices.Clone(wanted.ops)
+	for _, a := range wanted.assets {
+		computes = append(computes, p.computeOf[a])
+	}
+	return p.withOps(computes)
+}
+
 // withOps adds to computes every op upstream of them by way of op outputs.
 func (p *Planner) withOps(computes []int) []int {
 	if !p.hasOps(computes) {

@@ -34,8 +34,8 @@ type Planner struct {
 	parents [][]string
 	// jobOps are the positions of the ops of each job; nil for an asset job.
 	jobOps [][]int
-	// configs are the config schemas, those of the computes first, then those of the resources.
-	configs []*configSchema
+	// schemas are those of all that takes config.
+	schemas schemas
 }
 
 // planInput is an [Input] whose assets and ops are positions.
@@ -69,12 +69,7 @@ func NewPlanner(snapshot *Snapshot) (*Planner, error) {
 		return nil, fmt.Errorf("location %q cannot be planned: %w", snapshot.Location, err)
 	}
 	p.index = index
-	for _, compute := range snapshot.Computes {
-		p.configs = append(p.configs, newConfigSchema(compute.Config))
-	}
-	for _, resource := range snapshot.Resources {
-		p.configs = append(p.configs, newConfigSchema(resource.Config))
-	}
+	p.schemas = snapshot.schemas()
 	return p, nil
 }
 

@@ -14,7 +14,7 @@ func (b *builder) step(c int, outside map[int]bool) Step {
 		Key: compute.Name, Type: compute.Name, Shape: compute.Shape,
 		Outputs: b.outputsOf(c), Inputs: b.inputsOf(c, outside), Values: b.valuesOf(c),
 		Op: compute.Op, FanOut: compute.FanOut, NoValue: compute.NoValue, Optional: compute.Optional, Over: compute.Over,
-		Config: b.configs.computes[c], Resources: b.configs.resourcesOf(compute),
+		Config: b.configs.of(compute), Resources: b.configs.resources(compute, b.target.job), Loggers: b.configs.loggers(b.target.job),
 		Retries: compute.Retries, Timeout: compute.Timeout, StallTimeout: compute.StallTimeout,
 		MaxLostWorkers: b.limits.MaxLostWorkers,
 	}
