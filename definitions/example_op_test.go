@@ -179,3 +179,32 @@ func ExampleAfter_ops() {
 	// the table is filled
 	// <nil>
 }
+
+// A graph takes config of its own, in place of that of its ops.
+func ExampleMapConfig() {
+	type shopConfig struct{ Least float64 }
+	type filterConfig struct{ Above float64 }
+	filter := func(_ definitions.Context, orders []Order, c filterConfig) ([]Order, error) {
+		var kept []Order
+		for _, o := range orders {
+			if o.Amount > c.Above {
+				kept = append(kept, o)
+			}
+		}
+		return kept, nil
+	}
+	outer, inner := definitions.Config(shopConfig{Least: 0}), definitions.Config(filterConfig{})
+
+	read := definitions.Op("read", definitions.Bind0(readOrders))
+	sums := definitions.Graph("report", read, func(orders *definitions.Value[[]Order]) *definitions.Value[map[string]float64] {
+		large := definitions.Op("filter", definitions.Bind2(filter, orders, inner))
+		return definitions.Op("sums", definitions.Bind1(totals, large))
+	}, definitions.MapConfig(outer, inner, func(c shopConfig) filterConfig { return filterConfig{Above: c.Least} }))
+	job := definitions.OpJob("billing", []definitions.AnyValue{sums})
+
+	run := definitions.RunJob(context.Background(), definitions.New("shop", job), job,
+		definitions.RunConfig(`{"ops":{"report":{"least":7}}}`))
+	value, err := sums.In(run)
+	fmt.Println(value, err)
+	// Output: map[ann:10 bob:25] <nil>
+}
