@@ -39,7 +39,7 @@ type materialized struct {
 func newMemoryLedger(p *plan.Plan) *memoryLedger {
 	l := &memoryLedger{
 		steps: map[string]plan.Step{}, attempts: map[string]int{}, materialized: map[string]materialized{},
-		values: map[string][]wire.StepValue{}, keys: map[string][]string{},
+		values: map[string][]wire.StepValue{}, keys: map[string][]string{}, committed: map[string][]wire.CommittedOutput{},
 	}
 	if p.Job != jobName {
 		l.job, l.tags = p.Job, p.Tags
