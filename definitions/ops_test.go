@@ -448,3 +448,44 @@ func TestSnapshotOfOpsDoesNotDependOnTheOrderOfDeclarations(t *testing.T) {
 	require.Equal(t, []string{"count", "pages", "sum"}, snapshot.Jobs[1].Ops)
 	require.Equal(t, "pages", snapshot.Computes[3].Over)
 }
+
+func TestMappedOpsThatOnlyActAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	var acted atomic.Int64
+	pages := fanOf("pages", "a", "b", "c")
+	sent := d.Map(pages, func(n *d.Value[int]) *d.Value[d.Nothing] {
+		first := d.Op("first", d.Do1(func(d.Context, int) error { acted.Add(1); return nil }, n))
+		return d.Op("second", d.Do2(func(d.Context, int, d.Nothing) error { acted.Add(10); return nil }, n, first))
+	})
+	bound := d.Op("bound", d.Bind1(func(_ d.Context, all []d.Nothing) (int64, error) { return acted.Load() + int64(len(all)), nil }, d.Collect(sent)))
+	ordered := d.Op("ordered", d.Bind0(func(d.Context) (int64, error) { return acted.Load(), nil }), d.After(sent))
+	run := runOf(t, bound, ordered)
+	require.NoError(t, run.Err())
+	require.EqualValues(t, 33, valueOf(t, run, bound))
+	require.EqualValues(t, 33, valueOf(t, run, ordered))
+	require.Empty(t, valueOf(t, run, sent), "they gave nothing")
+}
+
+func TestFanInOfAMappedOp(t *testing.T) {
+	t.Parallel()
+	whole, pages := d.Op("whole", d.Bind0(one)), fanOf("pages", "a", "b")
+	even := func(_ d.Context, n int) (*int, error) {
+		if n%2 != 0 {
+			return nil, nil
+		}
+		return &n, nil
+	}
+	texts := d.Map(pages, func(n *d.Value[int]) *d.Value[string] {
+		kept := d.Maybe("even", d.Bind1(even, n))
+		return d.Op("show", d.Bind1(show, d.All(whole, n, kept)), d.After(d.Op("before", d.Do1(act, n))))
+	})
+	only := d.Map(pages, func(n *d.Value[int]) *d.Value[string] {
+		return d.Op("only", d.Bind1(show, d.All(d.Maybe("keep", d.Bind1(even, n)))))
+	})
+	run := runOf(t, texts, only)
+	require.NoError(t, run.Err())
+	require.Equal(t, map[string]string{"a": "[1 1]", "b": "[1 2 2]"}, valueOf(t, run, texts))
+	require.Equal(t, map[string]string{"b": "[2]"}, valueOf(t, run, only))
+	require.Equal(t, wire.StepSkipped, run.StepStatus("only[a]"))
+	require.Equal(t, wire.StepSuccess, run.StepStatus("before[a]"))
+}
