@@ -23,6 +23,9 @@ func registerSteps(w sdkworker.Worker, a *activities.Activities) {
 // registerOwn is what the location's own queue runs besides: what needs its code, and is no step's activity of its own.
 func registerOwn(w sdkworker.Worker, a *activities.Activities) {
 	w.RegisterActivityWithOptions(a.LocalStep, activity.RegisterOptions{Name: wire.LocalStepActivity})
+	w.RegisterActivityWithOptions(a.RunHooks, activity.RegisterOptions{Name: wire.RunHooksActivity})
+	w.RegisterActivityWithOptions(a.BeginRemote, activity.RegisterOptions{Name: wire.BeginRemoteActivity})
+	w.RegisterActivityWithOptions(a.EndRemote, activity.RegisterOptions{Name: wire.EndRemoteActivity})
 }
 
 // registerControl is what the control queue runs: milliseconds each, never behind a long step.

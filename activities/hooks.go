@@ -1,0 +1,82 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/perdure-io/perdure/definitions"
+	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/wire"
+)
+
+// RunHooks calls the hooks of a step that has ended, and records what became of each. One that fails is recorded, and
+// changes nothing. Those that are recorded for this scheduling are not called again; one under which the worker died is.
+func (a *Activities) RunHooks(ctx context.Context, input wire.RunHooksInput) error {
+	defer keepAlive(ctx)()
+	scheduled := activity.GetInfo(ctx).ScheduledTime
+	ended, err := a.Store.EndedStep(ctx, input.Run, input.Step)
+	if errors.Is(err, metadata.ErrNotFound) {
+		return temporal.NewNonRetryableApplicationError(err.Error(), wire.FailureInvalidRequest, err)
+	}
+	if err != nil {
+		return planFailure(err)
+	}
+	done, err := a.Store.HooksDone(ctx, input.Run, input.Step, scheduled)
+	if err != nil {
+		return planFailure(err)
+	}
+	told := endedStep(input, ended)
+	told.Done = done
+	told.Log = a.Log.With("run", input.Run, "step", input.Step)
+	var failures []error
+	for _, result := range a.Runtime.RunHooks(ctx, ended.Plan.Type, ended.Job, told) {
+		run := metadata.HookRun{
+			Run: input.Run, Step: input.Step, Scheduled: scheduled, Hook: result.Hook, Outcome: metadata.HookOutcome(result.Outcome),
+		}
+		if result.Err != nil {
+			a.Log.Warn("a hook failed, which changes nothing", "run", input.Run, "step", input.Step, "hook", result.Hook, "error", result.Err)
+			run.Error = &wire.ErrorInfo{Message: storable(result.Err.Error())}
+		}
+		// What ran is recorded, also when the run is cancelled meanwhile.
+		if _, err := a.Store.RecordHook(context.WithoutCancel(ctx), run); err != nil {
+			failures = append(failures, planFailure(err))
+		}
+	}
+	if ctx.Err() != nil && len(failures) == 0 {
+		return temporal.NewCanceledError()
+	}
+	return errors.Join(failures...)
+}
+
+// endedStep is what hooks are told of a step.
+func endedStep(input wire.RunHooksInput, ended metadata.EndedStep) definitions.Ended {
+	told := definitions.Ended{
+		Run: definitions.RunInfo{
+			ID: input.Run, Cause: ended.Cause, Attempt: ended.Attempt, Tags: ended.Tags, Job: ended.Job,
+		},
+		Step: input.Step, Status: input.Status, Config: ended.Plan.Config, Resources: ended.Plan.Resources,
+	}
+	if input.Status == wire.StepFailed {
+		told.Err = errors.New(input.Error)
+		if ended.Error != nil {
+			told.Err, told.Stack, told.Metadata = errors.New(ended.Error.Message), ended.Error.Stack, ended.Error.Metadata
+		}
+		return told
+	}
+	if ended.Result != nil {
+		told.Assets = ended.Result.Materialized
+	}
+	for _, output := range ended.Metadata {
+		for _, one := range output {
+			same := func(other wire.Metadatum) bool { return other.Label == one.Label }
+			if !slices.ContainsFunc(told.Metadata, same) {
+				told.Metadata = append(told.Metadata, one)
+			}
+		}
+	}
+	return told
+}
