@@ -97,7 +97,7 @@ func (r *configResolver) execution(job *Job) execution {
 			laid.maxConcurrentSteps = *given.MaxConcurrentSteps
 		}
 		if given.TagLimits != nil {
-			laid.tagLimits = *given.TagLimits
+			laid.tagLimits = append([]TagLimit(nil), *given.TagLimits...)
 		}
 	}
 	return laid

@@ -81,14 +81,14 @@ func (p *Planner) noConfig(what, name string, known bool, takers []string) wire.
 func (p *Planner) assetNameProblem(name string) wire.Problem {
 	if c, known := p.computes[name]; known {
 		if p.snapshot.Computes[c].Op {
-			return misplaced("op", name, sectionOps)
+			return misplaced("an op", name, sectionOps)
 		}
 		return p.noConfig("asset", name, true, nil)
 	}
 	a, known := p.assets[name]
 	if !known {
 		if p.schemas[sectionOps][name] != nil {
-			return misplaced("graph", name, sectionOps)
+			return misplaced("a graph", name, sectionOps)
 		}
 		return p.noConfig("asset or multi-asset", name, false, slices.Sorted(maps.Keys(p.schemas[sectionAssets])))
 	}
@@ -123,7 +123,7 @@ func (p *Planner) opNameProblem(name string) wire.Problem {
 		compute := &p.snapshot.Computes[c]
 		switch {
 		case !compute.Op:
-			return misplaced("asset", name, sectionAssets)
+			return misplaced("an asset", name, sectionAssets)
 		case compute.ConfigUnder != "":
 			return graphTakes("op", name, compute.ConfigUnder)
 		}
@@ -165,7 +165,7 @@ func (p *Planner) opNameProblem(name string) wire.Problem {
 }
 
 func misplaced(what, name, section string) wire.Problem {
-	return wire.Problem{Code: wire.CodeInvalid, Message: fmt.Sprintf("%q is an %s", name, what), Fix: fmt.Sprintf("write its config in %q", section)}
+	return wire.Problem{Code: wire.CodeInvalid, Message: fmt.Sprintf("%q is %s", name, what), Fix: fmt.Sprintf("write its config in %q", section)}
 }
 
 func graphTakes(what, name, graph string) wire.Problem {

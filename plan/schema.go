@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -186,10 +187,14 @@ func (s *configSchema) example(node map[string]any, depth int) any {
 			return values[0]
 		}
 	}
-	for _, keyword := range []string{"const", "default", "minimum"} {
+	for _, keyword := range []string{"const", "default"} {
 		if value, ok := node[keyword]; ok {
 			return value
 		}
+	}
+	if forms, _ := node["anyOf"].([]any); len(forms) > 0 && depth < maxExampleDepth {
+		first, _ := forms[0].(map[string]any)
+		return s.example(first, depth+1)
 	}
 	kinds, _ := node["type"].([]any)
 	name, _ := node["type"].(string)
@@ -198,9 +203,9 @@ func (s *configSchema) example(node map[string]any, depth int) any {
 	}
 	switch name {
 	case "integer":
-		return 1
+		return within(node, 1)
 	case "number":
-		return 0.5
+		return within(node, 0.5)
 	case "boolean":
 		return true
 	case "array":
@@ -219,4 +224,19 @@ func (s *configSchema) example(node map[string]any, depth int) any {
 	default:
 		return "…"
 	}
+}
+
+// within is a number if the bounds of a schema allow it, else one of these.
+func within(node map[string]any, number float64) any {
+	for _, keyword := range []string{"minimum", "maximum"} {
+		bound, isNumber := node[keyword].(json.Number)
+		if !isNumber {
+			continue
+		}
+		limit, err := bound.Float64()
+		if err == nil && (keyword == "minimum" && number < limit || keyword == "maximum" && number > limit) {
+			return bound
+		}
+	}
+	return number
 }
