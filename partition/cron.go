@@ -93,7 +93,7 @@ func (f cronField) parse(text string) (uint64, error) {
 			if err != nil || parsed < 1 || strings.HasPrefix(stepText, "+") {
 				return 0, fmt.Errorf("the step of %s %q must be a number from 1", f.name, part)
 			}
-			step = parsed
+			step = min(parsed, f.high+1) // any longer step does the same
 		}
 		low, high := f.low, f.high
 		if span != "*" {

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -143,10 +144,10 @@ func TestCronWhereClocksChange(t *testing.T) {
 				at = next
 			}
 			at = at.Add(time.Nanosecond)
-			for i := len(c.ticks) - 1; i >= 0; i-- {
+			for _, want := range slices.Backward(c.ticks) {
 				previous, ok := cron.Previous(at, zone)
 				require.True(t, ok)
-				require.Equal(t, c.ticks[i], previous.Format("2006-01-02T15:04:05Z07:00"))
+				require.Equal(t, want, previous.Format("2006-01-02T15:04:05Z07:00"))
 				at = previous
 			}
 		})

@@ -198,7 +198,7 @@ func TestDefinitionsAreJSON(t *testing.T) {
 	require.Empty(t, d.Validate())
 	again, err := json.Marshal(d)
 	require.NoError(t, err)
-	require.Equal(t, text, string(again))
+	require.JSONEq(t, text, string(again))
 	empty, err := json.Marshal(Definition{})
 	require.NoError(t, err)
 	require.Equal(t, "{}", string(empty))

@@ -24,37 +24,44 @@ func TestKeysWhereClocksChange(t *testing.T) {
 		starts  []string
 	}{
 		"the second of two hours has its offset": {
-			TimeWindows{Every: Hourly, Start: "2021-11-07", Zone: "America/Chicago"}, "2021-11-07T09:00:00Z",
+			TimeWindows{Every: Hourly, Start: "2021-11-07", Zone: "America/Chicago"},
+			"2021-11-07T09:00:00Z",
 			[]string{"2021-11-07-00:00", "2021-11-07-01:00", "2021-11-07-01:00-0600", "2021-11-07-02:00"},
 			[]string{"2021-11-07T05:00:00Z", "2021-11-07T06:00:00Z", "2021-11-07T07:00:00Z", "2021-11-07T08:00:00Z"},
 		},
 		"a format with the offset needs no more": {
-			TimeWindows{Every: Hourly, Start: "2021-11-07T01:00", Zone: "America/Chicago", Format: "2006-01-02T15:04-0700"}, "2021-11-07T08:00:00Z",
+			TimeWindows{Every: Hourly, Start: "2021-11-07T01:00", Zone: "America/Chicago", Format: "2006-01-02T15:04-0700"},
+			"2021-11-07T08:00:00Z",
 			[]string{"2021-11-07T01:00-0500", "2021-11-07T01:00-0600"},
 			[]string{"2021-11-07T06:00:00Z", "2021-11-07T07:00:00Z"},
 		},
 		"the hour that is left out has no key": {
-			TimeWindows{Every: Hourly, Start: "2023-03-26T01:00", Zone: "Europe/Berlin"}, "2023-03-26T02:00:00Z",
+			TimeWindows{Every: Hourly, Start: "2023-03-26T01:00", Zone: "Europe/Berlin"},
+			"2023-03-26T02:00:00Z",
 			[]string{"2023-03-26-01:00", "2023-03-26-03:00"},
 			[]string{"2023-03-26T00:00:00Z", "2023-03-26T01:00:00Z"},
 		},
 		"half an hour comes twice": {
-			TimeWindows{Cron: "*/30 * * * *", Start: "2023-04-02T01:00", Zone: "Australia/Lord_Howe"}, "2023-04-01T15:30:00Z",
+			TimeWindows{Cron: "*/30 * * * *", Start: "2023-04-02T01:00", Zone: "Australia/Lord_Howe"},
+			"2023-04-01T15:30:00Z",
 			[]string{"2023-04-02-01:00", "2023-04-02-01:30", "2023-04-02-01:30+1030"},
 			[]string{"2023-04-01T14:00:00Z", "2023-04-01T14:30:00Z", "2023-04-01T15:00:00Z"},
 		},
 		"a daily key never has an offset": {
-			TimeWindows{Every: Daily, Hour: 1, Minute: 30, Start: "2021-11-06", Zone: "America/New_York", Format: "2006-01-02-15:04"}, "2021-11-08T12:00:00Z",
+			TimeWindows{Every: Daily, Hour: 1, Minute: 30, Start: "2021-11-06", Zone: "America/New_York", Format: "2006-01-02-15:04"},
+			"2021-11-08T12:00:00Z",
 			[]string{"2021-11-06-01:30", "2021-11-07-01:30"},
 			[]string{"2021-11-06T05:30:00Z", "2021-11-07T06:30:00Z"},
 		},
 		"the key of a date is found where its midnight is not there": {
-			TimeWindows{Every: Daily, Start: "2023-03-25", Zone: "Atlantic/Azores"}, "2023-03-28T00:00:00Z",
+			TimeWindows{Every: Daily, Start: "2023-03-25", Zone: "Atlantic/Azores"},
+			"2023-03-28T00:00:00Z",
 			[]string{"2023-03-25", "2023-03-26", "2023-03-27"},
 			[]string{"2023-03-25T01:00:00Z", "2023-03-26T01:00:00Z", "2023-03-27T00:00:00Z"},
 		},
 		"a window behind a gap over midnight keeps its date": {
-			TimeWindows{Cron: "30 23 * * *", Start: "2025-03-28", Zone: "America/Scoresbysund"}, "2025-04-01T02:00:00Z",
+			TimeWindows{Cron: "30 23 * * *", Start: "2025-03-28", Zone: "America/Scoresbysund"},
+			"2025-04-01T02:00:00Z",
 			[]string{"2025-03-28", "2025-03-29", "2025-03-30"},
 			[]string{"2025-03-29T01:30:00Z", "2025-03-30T01:00:00Z", "2025-03-31T00:30:00Z"},
 		},
@@ -140,71 +147,88 @@ func TestKeyErrorsNameKeySetAndReason(t *testing.T) {
 		message    string
 	}{
 		"not a date": {
-			Definition{Time: days}, "2001-01-10T00:00:00Z", "today", Malformed, "",
+			Definition{Time: days},
+			"2001-01-10T00:00:00Z", "today", Malformed, "",
 			`partition "today" is not one of ` + daysText + `: it is not of the form 2006-01-02`,
 		},
 		"another spelling of a date": {
-			Definition{Time: &TimeWindows{Every: Daily, Start: "2001-01-01", Format: "2006-1-2"}}, "2001-01-10T00:00:00Z", "2001-01-05", Unaligned, "2001-1-5",
+			Definition{Time: &TimeWindows{Every: Daily, Start: "2001-01-01", Format: "2006-1-2"}},
+			"2001-01-10T00:00:00Z", "2001-01-05", Unaligned, "2001-1-5",
 			`partition "2001-01-05" is not one of daily partitions from 2001-01-01T00:00:00 (UTC): no window begins there (nearest: "2001-1-5")`,
 		},
 		"excluded": {
-			Definition{Time: days}, "2001-01-10T00:00:00Z", "2001-01-05", Excluded, "2001-01-06",
+			Definition{Time: days},
+			"2001-01-10T00:00:00Z", "2001-01-05", Excluded, "2001-01-06",
 			`partition "2001-01-05" is not one of ` + daysText + `: it is excluded (nearest: "2001-01-06")`,
 		},
 		"before the first": {
-			Definition{Time: days}, "2001-01-10T00:00:00Z", "2000-12-31", NonExistent, "2001-01-01",
+			Definition{Time: days},
+			"2001-01-10T00:00:00Z", "2000-12-31", NonExistent, "2001-01-01",
 			`partition "2000-12-31" is not one of ` + daysText + `: it is before the first (nearest: "2001-01-01")`,
 		},
 		"after the last": {
-			Definition{Time: days}, "2002-01-10T00:00:00Z", "2001-02-01", NonExistent, "2001-01-31",
+			Definition{Time: days},
+			"2002-01-10T00:00:00Z", "2001-02-01", NonExistent, "2001-01-31",
 			`partition "2001-02-01" is not one of ` + daysText + `: it is after the last (nearest: "2001-01-31")`,
 		},
 		"not yet": {
-			Definition{Time: days}, "2001-01-10T23:00:00Z", "2001-01-10", NonExistent, "2001-01-09",
+			Definition{Time: days},
+			"2001-01-10T23:00:00Z", "2001-01-10", NonExistent, "2001-01-09",
 			`partition "2001-01-10" is not one of ` + daysText + `: it does not exist yet, the last is "2001-01-09" (nearest: "2001-01-09")`,
 		},
 		"none yet": {
-			Definition{Time: days}, "2001-01-01T23:00:00Z", "2001-01-01", NonExistent, "",
+			Definition{Time: days},
+			"2001-01-01T23:00:00Z", "2001-01-01", NonExistent, "",
 			`partition "2001-01-01" is not one of ` + daysText + `: none exists yet`,
 		},
 		"a time in the gap": {
-			Definition{Time: &TimeWindows{Every: Hourly, Start: "2023-03-26", Zone: "Europe/Berlin"}}, "2023-03-27T00:00:00Z", "2023-03-26-02:00", Unaligned, "2023-03-26-03:00",
+			Definition{Time: &TimeWindows{Every: Hourly, Start: "2023-03-26", Zone: "Europe/Berlin"}},
+			"2023-03-27T00:00:00Z", "2023-03-26-02:00", Unaligned, "2023-03-26-03:00",
 			`partition "2023-03-26-02:00" is not one of hourly partitions from 2023-03-26T00:00:00 (Europe/Berlin): no window begins there (nearest: "2023-03-26-03:00")`,
 		},
 		"an offset that is not needed": {
-			Definition{Time: hours}, "2021-11-08T00:00:00Z", "2021-11-07-01:00-0500", Unaligned, "2021-11-07-01:00",
+			Definition{Time: hours},
+			"2021-11-08T00:00:00Z", "2021-11-07-01:00-0500", Unaligned, "2021-11-07-01:00",
 			`partition "2021-11-07-01:00-0500" is not one of hourly partitions from 2021-11-07T00:00:00 (America/Chicago): no window begins there (nearest: "2021-11-07-01:00")`,
 		},
 		"between two windows": {
-			Definition{Time: hours}, "2021-11-08T00:00:00Z", "2021-11-07-04:30", Unaligned, "2021-11-07-05:00",
+			Definition{Time: hours},
+			"2021-11-08T00:00:00Z", "2021-11-07-04:30", Unaligned, "2021-11-07-05:00",
 			`partition "2021-11-07-04:30" is not one of hourly partitions from 2021-11-07T00:00:00 (America/Chicago): no window begins there (nearest: "2021-11-07-05:00")`,
 		},
 		"a typing error": {
-			Definition{Static: []string{"near", "mid", "far"}}, "2001-01-01T00:00:00Z", "fra", NonExistent, "",
+			Definition{Static: []string{"near", "mid", "far"}},
+			"2001-01-01T00:00:00Z", "fra", NonExistent, "",
 			`partition "fra" is not one of the static partitions near, mid, far: there is no such key`,
 		},
 		"another letter case": {
-			Definition{Static: []string{"a", "b", "c", "d", "e", "Far", "g"}}, "2001-01-01T00:00:00Z", "far", NonExistent, "Far",
+			Definition{Static: []string{"a", "b", "c", "d", "e", "Far", "g"}},
+			"2001-01-01T00:00:00Z", "far", NonExistent, "Far",
 			`partition "far" is not one of the static partitions a, b, c, d, e and 2 more: there is no such key (nearest: "Far")`,
 		},
 		"a dynamic key that is not there": {
-			Definition{Dynamic: "regions"}, "2001-01-01T00:00:00Z", "wst", NonExistent, "west",
+			Definition{Dynamic: "regions"},
+			"2001-01-01T00:00:00Z", "wst", NonExistent, "west",
 			`partition "wst" is not one of the dynamic partitions "regions": there is no such key (nearest: "west")`,
 		},
 		"no dynamic key at all": {
-			Definition{Dynamic: "others"}, "2001-01-01T00:00:00Z", "west", NonExistent, "",
+			Definition{Dynamic: "others"},
+			"2001-01-01T00:00:00Z", "west", NonExistent, "",
 			`partition "west" is not one of the dynamic partitions "others": it has no keys`,
 		},
 		"a partition of what has none": {
-			Definition{}, "2001-01-01T00:00:00Z", "2001-01-01", NonExistent, "",
+			Definition{},
+			"2001-01-01T00:00:00Z", "2001-01-01", NonExistent, "",
 			`partition "2001-01-01" is not one of an asset without partitions: there is no such key`,
 		},
 		"one part of a grid's key": {
-			Definition{Grid: []Dimension{{Name: "region", Dynamic: "regions"}, {Name: "day", Time: days}}}, "2001-01-10T00:00:00Z", "west", Malformed, "",
+			Definition{Grid: []Dimension{{Name: "region", Dynamic: "regions"}, {Name: "day", Time: days}}},
+			"2001-01-10T00:00:00Z", "west", Malformed, "",
 			`partition "west" is not one of the grid day|region: a key of the grid is day|region`,
 		},
 		"both parts of a grid's key": {
-			Definition{Grid: []Dimension{{Name: "region", Dynamic: "regions"}, {Name: "day", Time: days}}}, "2001-01-10T00:00:00Z", "2001-01-05|wst", Excluded, "2001-01-06|west",
+			Definition{Grid: []Dimension{{Name: "region", Dynamic: "regions"}, {Name: "day", Time: days}}},
+			"2001-01-10T00:00:00Z", "2001-01-05|wst", Excluded, "2001-01-06|west",
 			`partition "2001-01-05|wst" is not one of the grid day|region: day "2001-01-05": it is excluded; region "wst": there is no such key (nearest: "2001-01-06|west")`,
 		},
 	} {
