@@ -2,6 +2,7 @@ package definitions
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -88,10 +89,7 @@ func sharedTags(outs []*asset) map[string]string {
 	var shared map[string]string
 	for i, out := range outs {
 		if i == 0 {
-			shared = make(map[string]string, len(out.tags))
-			for key, value := range out.tags {
-				shared[key] = value
-			}
+			shared = maps.Clone(out.tags)
 			continue
 		}
 		for key, value := range shared {
@@ -104,6 +102,18 @@ func sharedTags(outs []*asset) map[string]string {
 		return nil
 	}
 	return shared
+}
+
+// opStores checks that what stores the outputs of ops takes them. The last op of a graph asset stores the asset.
+func (v *validation) opStores() {
+	for _, c := range v.definitions.computes {
+		if c.node == nil || len(c.outs) > 0 || c.store == nil {
+			continue
+		}
+		if refusal := c.store.refusesOps(); refusal != nil {
+			v.add(c.problem(c.store.field, "its IO manager keeps no outputs of ops: "+refusal.Error(), "store it with one that does, or leave "+c.store.option+" out"))
+		}
+	}
 }
 
 // control checks how a step runs.

@@ -38,6 +38,7 @@ func (InWorker) executor() *plan.Executor { return &plan.Executor{Kind: plan.Exe
 func (LocalActivity) executor() *plan.Executor {
 	return &plan.Executor{Kind: plan.ExecutorLocalActivity}
 }
+
 func (s Subprocess) executor() *plan.Executor {
 	return &plan.Executor{Kind: plan.ExecutorSubprocess, MemoryLimit: int64(s.MemoryLimit)}
 }
@@ -48,8 +49,8 @@ type ExecutorOption interface {
 	JobOption
 }
 
-// ExecuteAs chooses how a step runs; on a job, how those of its steps run that do not choose themselves. The run config's
-// section "execution" goes before the job.
+// ExecuteAs chooses how a step runs; on a job, how those of its steps run that do not choose themselves. Without it, the
+// instance's configuration says.
 func ExecuteAs(e Executor) ExecutorOption {
 	if e == nil {
 		return executeAs{}
@@ -71,9 +72,12 @@ func (e executeAs) apply(d *declared, options *optionNames, into **plan.Executor
 func (e executeAs) applyAsset(a *asset) {
 	e.apply(&a.declared, &a.maker.options, &a.maker.control.executor)
 }
+
 func (e executeAs) applyMultiAsset(c *compute) { e.apply(&c.declared, &c.options, &c.control.executor) }
-func (e executeAs) applyOp(c *compute)         { e.apply(&c.declared, &c.options, &c.control.executor) }
-func (e executeAs) applyJob(j *Job)            { e.apply(&j.declared, &j.options, &j.control.executor) }
+
+func (e executeAs) applyOp(c *compute) { e.apply(&c.declared, &c.options, &c.control.executor) }
+
+func (e executeAs) applyJob(j *Job) { e.apply(&j.declared, &j.options, &j.control.executor) }
 
 func (v *validation) executor(d *declared, e *plan.Executor) {
 	if e != nil && e.MemoryLimit < 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 
@@ -104,11 +105,9 @@ func (r *Runtime) withLoggers(a *step.Attempt) *slog.Logger {
 		configs := a.Plan.Resources
 		if config, configured := a.Plan.Loggers[l.name]; configured {
 			configs = map[string]json.RawMessage{l.name: config}
-			for name, config := range a.Plan.Resources {
-				configs[name] = config
-			}
+			maps.Copy(configs, a.Plan.Resources)
 		}
-		opened, err := r.pool.get(a, l, configs)
+		opened, err := r.pool.get(a.Context, l, configs)
 		if err != nil {
 			a.Log.Warn("a log handler does not open, and gets nothing of this attempt", "logger", l.name, "error", err)
 			continue

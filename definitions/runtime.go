@@ -61,13 +61,17 @@ func newRuntime(d *Definitions, snapshot *plan.Snapshot, environment Environment
 // checkDefaultStorage reports the assets and ops whose values the default storage cannot keep.
 func (d *Definitions) checkDefaultStorage(storage IOManager) error {
 	var problems ProblemList
-	check := func(d *declared, own, nothing bool, typ reflect.Type) {
+	check := func(d *declared, own, nothing, ofOp bool, typ reflect.Type) {
 		switch {
 		case own || nothing:
 		case storage == nil:
 			problems = append(problems, d.problem("stored_by", "no IO manager keeps its value, for this process has no default storage",
 				"give it StoredBy, or configure a default storage"))
 		default:
+			if refusal := askForOps(storage); ofOp && refusal != nil {
+				problems = append(problems, d.problem("stored_by", "the default storage keeps no outputs of ops: "+refusal.Error(),
+					"give it StoredBy with an IO manager that does"))
+			}
 			if refusal := ask(storage.Accepts, typ); refusal != nil {
 				problems = append(problems, d.problem("stored_by", fmt.Sprintf("the default storage does not keep a %v: %v", typ, refusal),
 					"change its type, or give it StoredBy with an IO manager that keeps it"))
@@ -75,11 +79,11 @@ func (d *Definitions) checkDefaultStorage(storage IOManager) error {
 		}
 	}
 	for _, a := range d.assets {
-		check(&a.declared, a.store != nil, a.isNothing(), a.typ)
+		check(&a.declared, a.store != nil, a.isNothing(), false, a.typ)
 	}
 	for _, c := range d.computes {
 		if c.node != nil && len(c.outs) == 0 {
-			check(&c.declared, c.store != nil, c.node.noValue(), c.node.typ)
+			check(&c.declared, c.store != nil, c.node.noValue(), true, c.node.typ)
 		}
 	}
 	return problems.err()
@@ -128,6 +132,7 @@ func (r *Runtime) lower(c *compute, shape string) *step.Code {
 		Resume: func(a *step.Attempt, slot step.Slot, location string) (step.Staged, error) {
 			return r.resume(c, a, slot, location)
 		},
+		Settle: func(a *step.Attempt, slot step.Slot) error { return r.settle(c, a, slot) },
 	}
 }
 
@@ -152,14 +157,16 @@ type kept struct {
 	// nothing says that there is no value; inMemory, given the runtime, that the process's own storage takes it.
 	nothing  bool
 	inMemory func(*inProcess) bool
+	// ofOp says that it belongs to a run, not to an asset.
+	ofOp bool
 }
 
 func keptAsset(a *asset) kept {
-	return kept{strconv.Quote(a.name), a.object(), a.typ, a.store, a.isNothing(), func(p *inProcess) bool { return p.keeps(a) }}
+	return kept{strconv.Quote(a.name), a.object(), a.typ, a.store, a.isNothing(), func(p *inProcess) bool { return p.keeps(a) }, false}
 }
 
 func keptOutput(c *compute) kept {
-	return kept{"the value of " + c.object(), c.object(), c.node.typ, c.store, c.node.noValue(), func(p *inProcess) bool { return p != nil }}
+	return kept{"the value of " + c.object(), c.object(), c.node.typ, c.store, c.node.noValue(), func(p *inProcess) bool { return p != nil }, true}
 }
 
 // kept is what a step stores that is asked for some assets.
@@ -208,6 +215,11 @@ func (s *scope) prepare(k kept) error {
 	}
 	if k.store == nil || k.inMemory(s.runtime.inProcess) {
 		return nil // its type was checked with the definitions
+	}
+	if k.ofOp {
+		if refusal := askForOps(manager); refusal != nil {
+			return fmt.Errorf("store %s: its IO manager keeps no outputs of ops: %w", k.text, refusal)
+		}
 	}
 	if refusal := ask(manager.Accepts, k.typ); refusal != nil {
 		return fmt.Errorf("store %s: its IO manager does not keep a %v: %w", k.text, k.typ, refusal)

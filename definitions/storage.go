@@ -108,6 +108,23 @@ func (s *storage) refuses(typ reflect.Type) (known bool, refusal error) {
 	return false, nil
 }
 
+// refusesOps is like refuses, for the outputs of ops.
+func (s *storage) refusesOps() error {
+	if s.zero == nil {
+		return nil
+	}
+	return askForOps(s.zero())
+}
+
+// askForOps says why a manager keeps no outputs of ops.
+func askForOps(manager InputManager) error {
+	accepter, ok := manager.(OpAccepter)
+	if !ok {
+		return nil
+	}
+	return ask(func(reflect.Type) error { return accepter.AcceptsOps() }, nil)
+}
+
 func ask(accepts func(reflect.Type) error, typ reflect.Type) (refusal error) {
 	defer func() {
 		if value := recover(); value != nil {

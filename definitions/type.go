@@ -76,6 +76,7 @@ func (o ofType) applyOutput(a *asset) {
 	a.options.once(&a.declared, "type", optionType)
 	a.ofType = o.checkedType
 }
+
 func (o ofType) applyOp(c *compute) {
 	c.options.once(&c.declared, "type", optionType)
 	c.control.ofType = o.checkedType

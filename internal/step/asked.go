@@ -41,7 +41,7 @@ const defaultRetries = 1
 // something, then as the policy does.
 func (e *execution) decide(cause error) (final bool, delay time.Duration) {
 	policy := e.attempt.Plan.Retries
-	switch asked := askedFor(cause).(type) {
+	switch asked := askedFor(cause).(type) { //nolint:errorlint // askedFor gives one of the two itself
 	case *FinalError:
 		return true, 0
 	case *RetryError:

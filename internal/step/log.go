@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/perdure-io/perdure/plan"
 )
 
 // Execution names one attempt at a step, for what it logs and prints.
@@ -58,7 +60,7 @@ const (
 	maxMessage    = 32 << 10
 	maxAttributes = 64 << 10
 	// LevelKey is the key in a step's Loggers that holds the level of the run's lines, as a JSON string.
-	LevelKey = "level"
+	LevelKey = plan.LevelKey
 )
 
 // ParseLevel reads the level of a run's config: "debug", "info", "warn" or "error".

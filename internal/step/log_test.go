@@ -94,9 +94,10 @@ func TestLevelOfTheRunFiltersAllOutputs(t *testing.T) {
 				b.plan.Loggers = map[string]json.RawMessage{LevelKey: json.RawMessage(level)}
 			}
 			b.compute = func(a *Attempt) ([]Output, error) {
-				for i, message := range []string{"debug", "info", "warn", "error"} {
-					a.Log.Log(a, slog.LevelDebug+slog.Level(4*i), message)
-				}
+				a.Log.Debug("debug")
+				a.Log.Info("info")
+				a.Log.Warn("warn")
+				a.Log.Error("error")
 				return []Output{{Asset: "route_delays"}}, nil
 			}
 			_, err := b.run(t.Context())
@@ -126,7 +127,7 @@ func TestLongLinesAreCut(t *testing.T) {
 	b, book := one(), &logbook{}
 	b.lines = book
 	b.compute = func(a *Attempt) ([]Output, error) {
-		a.Log.Info(strings.Repeat("ä", maxMessage), "text", strings.Repeat("x", maxAttributes))
+		a.Log.Info(strings.Repeat("ä", maxMessage), "text", strings.Repeat("x", maxAttributes)) //nolint:sloglint // a long one is the point
 		return []Output{{Asset: "route_delays"}}, nil
 	}
 	_, err := b.run(t.Context())

@@ -257,7 +257,7 @@ func (e *execution) abandon(ctx context.Context, staged *stagedStep) {
 // discard removes staged values; what cannot be removed is only left behind, so it is logged.
 func (e *execution) discard(ctx context.Context, handles []Staged) {
 	ctx = context.WithoutCancel(ctx)
-	_ = inParallel(len(handles), func(i int) error { //nolint:errcheck // no call returns one: the others are still to be discarded
+	_ = inParallel(len(handles), func(i int) error { // none returns an error: the others are still to be discarded
 		if handles[i] == nil {
 			return nil
 		}

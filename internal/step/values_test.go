@@ -240,8 +240,9 @@ func TestGraphAssetsVersionCoversWhatItsOpsLoaded(t *testing.T) {
 		require.Equal(t, []string{"route_delays"}, result.Materialized)
 		return b.commits[0].Outputs[0].DataVersion
 	}
-	require.Equal(t, version("a"), version("a"))
-	require.NotEqual(t, version("a"), version("b"))
+	first := version("a")
+	require.Equal(t, first, version("a"))
+	require.NotEqual(t, first, version("b"))
 }
 
 func TestInParallelReportsTheFirstErrorAndBeginsNoMore(t *testing.T) {
