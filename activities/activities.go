@@ -36,6 +36,8 @@ type Activities struct {
 	LogLevel slog.Level
 	// Printer keeps what steps print; nil leaves it to the process's own output.
 	Printer step.Printer
+	// Isolate gives code that does the same in a process of its own, for one attempt; end ends the process.
+	Isolate func(code *step.Code) (isolated *step.Code, end func())
 
 	planners   plannerCache
 	attributes attributeCache

@@ -38,6 +38,11 @@ func (a *Activities) Step(ctx context.Context, arguments converter.EncodedValues
 	if !ok {
 		return a.handBack(ctx, input, scheduled, a.unknownHere(info.ActivityType.Name))
 	}
+	if input.Subprocess {
+		isolated, end := a.Isolate(code)
+		defer end()
+		code = isolated
+	}
 	record := &ledger{store: a.Store}
 	stepCtx, beat := newHeartbeat(ctx, a.Client, a.Log, record.concede)
 	defer beat.cancel(nil)

@@ -18,6 +18,10 @@ func (w *Worker) activities() (*activities.Activities, error) {
 	if err := level.UnmarshalText([]byte(c.Logs.Level)); err != nil {
 		return nil, fmt.Errorf("logs.level: %w", err)
 	}
+	executor, err := w.stepExecutor()
+	if err != nil {
+		return nil, err
+	}
 	return &activities.Activities{
 		Client: w.temporal, Store: w.store, Runtime: w.runtime, Log: w.log,
 		Namespace: c.Temporal.Namespace, Location: w.location, Worker: w.identity(), Build: w.build,
@@ -31,7 +35,7 @@ func (w *Worker) activities() (*activities.Activities, error) {
 			Retries: starter.RetrySettings{MaxRetries: c.Run.MaxRetries, OnStepFailure: c.Run.RetryOnStepFailure},
 		},
 		DeployGrace: c.Run.DeployGrace, CommitPatience: c.Run.CommitPatience, Random: rand.Float64,
-		Lines: w.lines, LogLevel: level, Printer: printer{w.prints},
+		Lines: w.lines, LogLevel: level, Printer: printer{w.prints}, Isolate: executor.Isolate,
 	}, nil
 }
 

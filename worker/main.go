@@ -17,11 +17,15 @@ import (
 	"github.com/perdure-io/perdure/definitions"
 )
 
+// stepVerb is what a worker starts its own program with, for one step.
+const stepVerb = "step"
+
 // Main is the whole main of a code location's program. Its verbs:
 //
 //	serve        polls Temporal and runs the location's work until SIGTERM or SIGINT, then drains (the default)
 //	check        validates the definitions and prints every problem
 //	definitions  prints the snapshot of the definitions as JSON
+//	step         runs one step for a worker, which starts it: see [Step]
 //
 // It ends the process: with 0, or with 1 after one message that lists everything that is wrong.
 func Main(d *definitions.Definitions) {
@@ -93,7 +97,11 @@ func command(d *definitions.Definitions, environment []string, stdout, stderr io
 			return encoder.Encode(snapshot)
 		},
 	}
-	root.AddCommand(serving, check, show)
+	one := &cobra.Command{
+		Use: stepVerb, Short: "Run one step for the worker that starts this process", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return Step(cmd.Context(), d) },
+	}
+	root.AddCommand(serving, check, show, one)
 	return root
 }
 

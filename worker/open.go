@@ -14,16 +14,15 @@ import (
 	"github.com/perdure-io/perdure/definitions"
 	"github.com/perdure-io/perdure/internal/computelog"
 	"github.com/perdure-io/perdure/metadata"
-	"github.com/perdure-io/perdure/storage/blob"
 )
 
 // dialTimeout bounds each look at whether a server is there.
 const dialTimeout = 10 * time.Second
 
 func (w *Worker) openDefinitions(ctx context.Context) error {
-	storage, err := blob.Open(ctx, w.options.Config.Storage.URL)
+	storage, err := openStorage(ctx, w.options.Config.Storage)
 	if err != nil {
-		return fmt.Errorf("open the storage at %s (storage.url): %w", w.options.Config.Storage.URL, err)
+		return err
 	}
 	w.closeIO = storage.Close
 	w.runtime, err = definitions.NewRuntime(w.definitions, definitions.Environment{Storage: storage, Log: w.log})

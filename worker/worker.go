@@ -45,6 +45,9 @@ type Options struct {
 	Log *slog.Logger
 	// Activate makes this build the active one even if it was superseded before: `perdure dev` does.
 	Activate bool
+	// StepCommand is the program, with its arguments, that runs a step in a process of its own, by [Step]; nil is this
+	// program with the argument "step", which [Main] serves.
+	StepCommand []string
 }
 
 // Worker serves one code location.

@@ -14,7 +14,7 @@ const (
 	// grace is how long a step that is told to stop may tear down. A step whose context has ended is left behind after 10 s.
 	grace = 5 * time.Second
 	// closeWithin is how long resources may take to close.
-	closeWithin = 30 * time.Second
+	closeWithin = 10 * time.Second
 )
 
 // Executor starts a process for each step.

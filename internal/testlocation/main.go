@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/perdure-io/perdure/worker"
@@ -26,7 +27,10 @@ func Main() {
 	if err == nil {
 		var controls Controls
 		if controls, err = NewControls(os.Getenv(folderVariable)); err == nil {
-			go endWithStarter()
+			if !slices.Contains(os.Args, "step") {
+				// The process of a step ends with its worker.
+				go endWithStarter()
+			}
 			worker.Main(spec.definitions(controls, os.Getenv("PERDURE_STORAGE_URL")))
 		}
 	}

@@ -27,6 +27,8 @@ type Asset struct {
 	Timeout time.Duration `json:"timeout,omitempty"`
 	// Queue names other workers than the location's own; "" is those.
 	Queue string `json:"queue,omitempty"`
+	// Subprocess computes it in a process of its own.
+	Subprocess bool `json:"subprocess,omitempty"`
 }
 
 // Keys are the keys of all assets.
@@ -99,6 +101,9 @@ func (s Spec) declare(asset Asset, handles map[string]*definitions.AssetOf[Value
 	}
 	if asset.Queue != "" {
 		options = append(options, definitions.Queue(asset.Queue))
+	}
+	if asset.Subprocess {
+		options = append(options, definitions.ExecuteAs(definitions.Subprocess{}))
 	}
 	f := &function{asset: asset.Key, controls: controls}
 	if len(asset.Inputs) == 0 {
