@@ -32,12 +32,13 @@ func (s *Store) ParentRun(ctx context.Context, id string) (*plan.ParentRun, erro
 			       ps.result, ps.assets
 			from plan_steps ps where ps.run_id = $1 and ps.over = ''
 		), gone as (
-			-- What the runs that hold the outputs made last of each asset, and is removed.
+			-- What the runs that hold the outputs made last of each asset, and is removed, or just being.
 			select m.run_id, m.asset from (
-				select distinct on (run_id, asset, partition) run_id, asset, removed_at from materializations
+				select distinct on (run_id, asset, partition) id, run_id, asset, removed_at from materializations
 				where run_id in (select run from held)
 				order by run_id, asset, partition, scheduled desc, token desc) m
-			where m.removed_at is not null
+			where m.removed_at is not null or exists (
+				select 1 from superseded_values v where v.materialization = m.id and v.taken_until is not null)
 		)
 		select jsonb_build_object('step', h.step, 'run', h.run, 'status', `+stepStatus+`,
 			'result', coalesce(s.result, h.result),
@@ -59,7 +60,7 @@ const stepStatus = `
 func (s *Store) RunGroup(ctx context.Context, root string) ([]Run, error) {
 	return rows[Run](ctx, s, fmt.Sprintf("list the retries of run %q", root), `
 		select to_jsonb(r) from (
-			select `+runColumns+` from runs r where r.run_id = $1 or r.root_run_id = $1
+			select `+runColumns+` from runs r where r.run_id = $1 or r.root_run_id = $1 and r.root_run_id <> ''
 			order by r.created_at, r.retry_number limit $2) r`, root, maxLimit)
 }
 
@@ -70,7 +71,7 @@ func (s *Store) NextRetryNumber(ctx context.Context, root string) (int, error) {
 	err := s.try(ctx, fmt.Sprintf("number the next retry of run %q", root), func(ctx context.Context) error {
 		return s.db.GetContext(ctx, &number, `
 			select 1 + greatest(coalesce(max(retry_number), 0), coalesce(max(next_retry), 0)) from runs
-			where run_id = $1 or root_run_id = $1`, root)
+			where run_id = $1 or root_run_id = $1 and root_run_id <> ''`, root)
 	})
 	return number, err
 }

@@ -56,7 +56,8 @@ begin
     where coalesce(s.over, '') = '' and coalesce(s.inherited_from, '') = '';
     if v_root <> '' then
         perform lock_chain_v1(v_root);
-        select 1 + coalesce(max(retry_number), 0) into v_retry from runs where run_id = v_root or root_run_id = v_root;
+        select 1 + coalesce(max(retry_number), 0) into v_retry from runs
+        where run_id = v_root or root_run_id = v_root and root_run_id <> '';
     end if;
 
     -- Twice at most: an insert that meets a concurrent one finds that one's row the second time.

@@ -24,7 +24,8 @@ begin
         insert into steps as s (run_id, step, scheduled, state, error, result, ended_at)
         select p_run, c.step, p_scheduled, c.state, c.error, case c.state when 'done' then '{"recorded":true}'::jsonb end, v_at
         from given c
-        join plan_steps ps on ps.run_id = p_run and ps.step = c.step and ps.over = '' and ps.inherited_from = ''
+        -- Looked up for each step: a join is planned by what the planner believes of these columns, and may be quadratic.
+        where (select ps.over = '' and ps.inherited_from = '' from plan_steps ps where ps.run_id = p_run and ps.step = c.step)
         order by c.step -- the order of locks
         on conflict (run_id, step) do update
         set state = excluded.state, scheduled = greatest(s.scheduled, excluded.scheduled), held = false,
@@ -135,10 +136,12 @@ begin
     if not run_ended_v1(v_row.status) or (v_scheduled > v_row.ended_scheduled and (coalesce(p->>'reason', '') = '' or (p->>'own')::boolean)) then
         v_events := '[]';
         loop
-            -- Again, when a fan whose commit it waited for has brought steps meanwhile.
+            -- Again, when a fan whose commit it waited for has brought steps meanwhile. Rows are looked up one by
+            -- one, as in close_rows_v1.
             select jsonb_agg(jsonb_build_object('step', ps.step, 'status', 'CANCELED')) into v_open
-            from plan_steps ps left join steps s using (run_id, step)
-            where ps.run_id = v_run and ps.over = '' and ps.inherited_from = '' and (s.state is null or s.state = 'open');
+            from plan_steps ps
+            where ps.run_id = v_run and ps.over = '' and ps.inherited_from = ''
+              and coalesce((select s.state from steps s where s.run_id = v_run and s.step = ps.step), 'open') = 'open';
             exit when v_open is null;
             v_closing := close_rows_v1(v_run, v_scheduled, v_open);
             exit when v_closing = '[]';

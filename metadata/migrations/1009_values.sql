@@ -1,5 +1,6 @@
 -- The outputs of ops, the steps that dynamic outputs bring, and stored values that nothing needs any more.
--- claim_step_v1 and commit_step_v1 call these functions for ops only.
+-- claim_step_v1 and commit_step_v1 call these functions for ops only. Conditions like over <> '' are for the planner: the
+-- indexes have them.
 
 -- +goose Up
 
@@ -101,13 +102,19 @@ begin
             continue when not found;
             v_take := '';
         end if;
-        if v_source.over = '' then
+        if v_source.over = '' and v_take <> 'all' then
+            v_values := v_values || array(
+                select json_build_object('run', o.run_id, 'step', o.step, 'key', o.key, 'token', o.slot_token,
+                                         'location', o.location, 'data_version', o.data_version)
+                from step_outputs o join steps s using (run_id, step)
+                where o.run_id = v_source.holder and o.step = v_step and o.key = case v_take when 'key' then p_key else '' end
+                  and s.state = 'done' and s.scheduled = o.scheduled);
+        elsif v_source.over = '' then
             v_values := v_values || array(
                 select json_build_object('run', o.run_id, 'step', o.step, 'key', o.key, 'token', o.slot_token,
                                          'location', o.location, 'data_version', o.data_version)
                 from step_outputs o join steps s using (run_id, step)
                 where o.run_id = v_source.holder and o.step = v_step and s.state = 'done' and s.scheduled = o.scheduled
-                  and (v_take = 'all' or o.key = case v_take when 'key' then p_key else '' end)
                 order by o.place);
         else
             v_values := v_values || array(
@@ -116,7 +123,7 @@ begin
                 from plan_steps m
                 join step_outputs o on o.run_id = coalesce(nullif(m.inherited_from, ''), p_run) and o.step = m.step
                 join steps s on s.run_id = o.run_id and s.step = o.step
-                where m.run_id = p_run and m.template = v_step and s.state = 'done' and s.scheduled = o.scheduled
+                where m.run_id = p_run and m.template = v_step and m.template <> '' and s.state = 'done' and s.scheduled = o.scheduled
                 order by m.place);
         end if;
     end loop;
@@ -132,7 +139,7 @@ begin
     select p_run, t.step || '[' || k.key || ']', t.idx, k.place, t.type, t.shape, t.assets, t.partitions, t.inputs, t.op_values,
            t.max_lost, t.step, k.key
     from plan_steps t cross join jsonb_array_elements_text(p_keys) with ordinality k(key, place)
-    where t.run_id = p_run and t.over = p_fan
+    where t.run_id = p_run and t.over = p_fan and t.over <> ''
     on conflict (run_id, step) do update set place = excluded.place; -- it was computed since a reset
     perform count_mapped_v1(p_run, p_fan);
 end $$;
@@ -143,8 +150,8 @@ create function count_mapped_v1(p_run text, p_fan text) returns void language pl
 begin
     update run_fans
     set mapped = (
-        select count(*) from plan_steps t join plan_steps m on m.run_id = t.run_id and m.template = t.step
-        where t.run_id = p_run and t.over = p_fan and m.inherited_from = '')
+        select count(*) from plan_steps t join plan_steps m on m.run_id = t.run_id and m.template = t.step and m.template <> ''
+        where t.run_id = p_run and t.over = p_fan and t.over <> '' and m.inherited_from = '')
     where run_id = p_run and fan = p_fan;
 end $$;
 -- +goose StatementEnd
@@ -158,7 +165,8 @@ declare
 begin
     with gone as (
         delete from plan_steps m using plan_steps t
-        where t.run_id = p_run and t.over = p_fan and m.run_id = p_run and m.template = t.step and m.inherited_from = ''
+        where t.run_id = p_run and t.over = p_fan and t.over <> '' and m.run_id = p_run and m.template = t.step and m.template <> ''
+          and m.inherited_from = ''
           and not exists (select 1 from steps s where s.run_id = p_run and s.step = m.step and s.scheduled >= p_scheduled)
         returning m.step)
     select array_agg(step order by step collate "C") into v_gone from gone;

@@ -116,11 +116,11 @@ begin
     perform lock_chain_v1(v_root);
     select * into v_row from runs where run_id = v_run for no key update;
     select count(*), 1 + greatest(coalesce(max(retry_number), 0), coalesce(max(next_retry), 0)) into v_size, v_next
-    from runs where run_id = v_root or root_run_id = v_root;
+    from runs where run_id = v_root or root_run_id = v_root and root_run_id <> '';
     if v_row.will_retry is null and run_ended_v1(v_row.status) then
         update runs
         set will_retry = status = 'FAILURE' and v_size <= (p->>'max_retries')::int
-                and not exists (select 1 from runs child where child.parent_run_id = v_run),
+                and not exists (select 1 from runs child where child.parent_run_id = v_run and child.parent_run_id <> ''),
             next_retry = coalesce(next_retry, v_next)
         where run_id = v_run returning * into v_row;
     end if;
