@@ -46,7 +46,7 @@ type StepEnd struct {
 	Run RunInfo
 	// Step is the step's key: "route_delays", "etl.clean[page_3]".
 	Step string
-	// Metadata is what was reported for all that the step made; of a failure, what its error carries.
+	// Metadata is what was reported for what the step made, each label once; of a failure, what its error carries.
 	Metadata []Metadatum
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"slices"
 
 	"github.com/perdure-io/perdure/wire"
@@ -123,14 +122,14 @@ func (r *Runtime) runHook(ctx context.Context, computeName string, h namedHook, 
 	})
 }
 
-// outputsMetadata is all that was recorded of a step's outputs; of one output, as it is.
+// outputsMetadata is what was recorded of a step's outputs: of several under one label, the first.
 func outputsMetadata(outputs []wire.CommittedOutput) (assets []string, metadata []wire.Metadatum) {
 	for _, output := range outputs {
 		if output.Asset != "" {
 			assets = append(assets, output.Asset)
 		}
 		for _, m := range output.Metadata {
-			same := func(other wire.Metadatum) bool { return reflect.DeepEqual(m, other) }
+			same := func(other wire.Metadatum) bool { return other.Label == m.Label }
 			if !slices.ContainsFunc(metadata, same) {
 				metadata = append(metadata, m)
 			}
