@@ -14,6 +14,8 @@ import (
 	"slices"
 	"text/tabwriter"
 	"time"
+
+	"github.com/perdure-io/perdure/definitions"
 )
 
 // result is one line of the report.
@@ -42,6 +44,12 @@ var benchmarks = []benchmark{
 	{"chain_50", 50, layered(slices.Repeat([]int{1}, 50)...)},
 	{"run_start", runStartSamples, runStart},
 	{"plan_10000", 10000, planning},
+	{"walk_activity", 100, walked(100)},
+	{"walk_activity", 1000, walked(1000)},
+	{"walk_activity", 10000, walked(10000)},
+	{"walk_local", 100, walked(100, definitions.ExecuteAs(definitions.LocalActivity{}))},
+	{"walk_local", 1000, walked(1000, definitions.ExecuteAs(definitions.LocalActivity{}))},
+	{"walk_local", 10000, walked(10000, definitions.ExecuteAs(definitions.LocalActivity{}))},
 }
 
 func main() {

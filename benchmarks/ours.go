@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -18,7 +19,7 @@ var values = definitions.Resource("values", definitions.Bind0(func(definitions.C
 }), definitions.NoClose)
 
 // graph is a location of no-op assets in layers: each asset needs three of the layer before.
-func graph(name string, layers []int) *definitions.Definitions {
+func graph(name string, layers []int, options ...definitions.AssetOption) *definitions.Definitions {
 	const needs = 3
 	all := []definitions.Definition{values}
 	var before []definitions.Source[int]
@@ -33,7 +34,7 @@ func graph(name string, layers []int) *definitions.Definitions {
 				}
 				compute = definitions.Bind1(func(definitions.Context, []int) (int, error) { return 1, nil }, definitions.All(sources...))
 			}
-			asset := definitions.Asset(stepName(number, i), compute, definitions.StoredBy(values))
+			asset := definitions.Asset(stepName(number, i), compute, append(slices.Clone(options), definitions.StoredBy(values))...)
 			all, layer = append(all, asset), append(layer, asset)
 		}
 		before = layer
@@ -43,9 +44,19 @@ func graph(name string, layers []int) *definitions.Definitions {
 
 // layered compares a run over layers of assets with the hand-written workflow.
 func layered(layers ...int) func(context.Context, *bench) (ours, plain time.Duration, err error) {
-	name := fmt.Sprintf("layers-%d-of-%d", len(layers), layers[0])
+	return compared(fmt.Sprintf("layers-%d-of-%d", len(layers), layers[0]), layers)
+}
+
+// walked compares a run of that many steps, in ten layers, with the hand-written workflow of activities, whatever the
+// executor of ours.
+func walked(steps int, options ...definitions.AssetOption) func(context.Context, *bench) (ours, plain time.Duration, err error) {
+	const layers = 10
+	return compared(fmt.Sprintf("walk-%d-%d", steps, len(options)), slices.Repeat([]int{steps / layers}, layers), options...)
+}
+
+func compared(name string, layers []int, options ...definitions.AssetOption) func(context.Context, *bench) (ours, plain time.Duration, err error) {
 	return func(ctx context.Context, b *bench) (ours, plain time.Duration, err error) {
-		if err := b.serve(ctx, name, func() *definitions.Definitions { return graph(name, layers) }); err != nil {
+		if err := b.serve(ctx, name, func() *definitions.Definitions { return graph(name, layers, options...) }); err != nil {
 			return 0, 0, err
 		}
 		if ours, err = b.runOurs(ctx, name, "*"); err != nil {
