@@ -14,6 +14,8 @@ import (
 type Spec struct {
 	Location string  `json:"location"`
 	Assets   []Asset `json:"assets"`
+	// Fan is a job of ops beside them; nil is none.
+	Fan *Fan `json:"fan,omitempty"`
 }
 
 // Asset is one asset of a Spec.
@@ -87,6 +89,9 @@ func (s Spec) definitions(controls Controls, storageURL string) *definitions.Def
 		handle := s.declare(asset, handles, controls, store)
 		handles[asset.Key] = handle
 		all = append(all, handle)
+	}
+	if s.Fan != nil {
+		all = append(all, s.Fan.job(controls))
 	}
 	return definitions.New(s.Location, all...)
 }
