@@ -2,7 +2,7 @@
 
 # One image with the CLI and one code location: the package named by LOCATION, which is the example unless told otherwise.
 #
-#   docker build --build-arg LOCATION=./cmd/warehouse -t warehouse .
+#   docker build --build-arg LOCATION=./cmd/warehouse --build-arg PACKAGES="python3 r-base-core" -t warehouse .
 
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
@@ -17,9 +17,10 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
     go build -ldflags="-s -w" -o /out/location "${LOCATION}"
 
 FROM debian:bookworm-slim
-# Certificates for buckets and Temporal Cloud; time zones for schedules.
+# Certificates for buckets and Temporal Cloud; time zones for schedules; and Debian's packages of the programs that steps run.
+ARG PACKAGES=python3
 RUN apt-get update && \
-    apt-get install -y --no-install-recommends ca-certificates tzdata && \
+    apt-get install -y --no-install-recommends ca-certificates tzdata ${PACKAGES} && \
     rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin perdure && \
     install -d -o perdure -g perdure /var/lib/perdure

@@ -27,15 +27,18 @@ help: ## List the targets
 	@awk -f tools/help.awk $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: deps build ## Materialize the example on a local stack and show what came of it
+demo: deps build ## Materialize the example on a local stack, run its job of ops, show what came of it
+	@tools/deps.sh example
 	bin/perdure demo
 
 .PHONY: demo-kill
 demo-kill: deps build ## The same, with the worker killed in mid-run
+	@tools/deps.sh example
 	bin/perdure demo --kill
 
 .PHONY: dev
 dev: deps build ## Run the example beside a local stack, with the Web UI, until Ctrl-C
+	@tools/deps.sh example
 	bin/perdure dev examples/flights
 
 ##@ Change it

@@ -4,6 +4,7 @@
 #   deps.sh         PostgreSQL's server programs and the temporal CLI
 #   deps.sh make    make
 #   deps.sh curl    curl, with which a test runs the documentation's commands
+#   deps.sh example Python, in which a script of the example is written
 #   deps.sh python  Python with its virtual environments, for tests of steps that are Python programs
 #   deps.sh race    a C compiler, for the race detector
 #
@@ -124,6 +125,18 @@ need_curl() {
 	return 1
 }
 
+need_example() {
+	if command -v python3 >/dev/null 2>&1; then
+		return 0
+	fi
+	if can_install; then
+		apt_install python3
+		return 0
+	fi
+	say "the example computes one asset by a Python script, and python3 is missing: $(advise python3 python3 python3)" >&2
+	return 1
+}
+
 need_python() {
 	if command -v python3 >/dev/null 2>&1 && python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
 		return 0
@@ -161,10 +174,11 @@ case ${1:-} in
 	;;
 make) need_make ;;
 curl) need_curl ;;
+example) need_example ;;
 python) need_python ;;
 race) need_compiler ;;
 *)
-	say "unknown argument $1; known: make, curl, python, race, or none" >&2
+	say "unknown argument $1; known: make, curl, example, python, race, or none" >&2
 	exit 2
 	;;
 esac

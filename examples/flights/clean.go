@@ -32,9 +32,14 @@ type cleanConfig struct {
 }
 
 func splitFlights(_ definitions.Context, flights []Flight, airports []Airport, c cleanConfig) (definitions.Outputs, error) {
+	clean, rejected := c.split(flights, airports)
+	return definitions.Outputs{CleanFlights.Of(clean), RejectedFlights.Of(rejected)}, nil
+}
+
+func (c cleanConfig) split(flights []Flight, airports []Airport) (clean []Flight, rejected []RejectedFlight) {
 	known := byCode(airports)
 	seen := map[departure]bool{}
-	clean, rejected := []Flight{}, []RejectedFlight{}
+	clean, rejected = []Flight{}, []RejectedFlight{}
 	for _, flight := range flights {
 		key := departure{flight.DepartedAt, flight.Origin, flight.Destination}
 		switch reason := c.wrongWith(flight, known); {
@@ -47,7 +52,7 @@ func splitFlights(_ definitions.Context, flights []Flight, airports []Airport, c
 			clean = append(clean, flight)
 		}
 	}
-	return definitions.Outputs{CleanFlights.Of(clean), RejectedFlights.Of(rejected)}, nil
+	return clean, rejected
 }
 
 // departure is what no two flights have in common.

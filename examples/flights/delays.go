@@ -14,7 +14,7 @@ func delaysOf(flights []JoinedFlight) Delays {
 	total := 0
 	for _, flight := range flights {
 		total += flight.DelayMinutes
-		if flight.DelayMinutes >= 15 {
+		if flight.late() {
 			d.Late++
 		}
 	}

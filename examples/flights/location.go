@@ -2,7 +2,7 @@ package main
 
 import "github.com/perdure-io/perdure/definitions"
 
-// Two jobs: everything, and a report that shows the days of the week.
+// Two jobs of assets: everything, and a report that shows the days of the week. DepartureReport is one of ops.
 var (
 	Refresh = definitions.AssetJob("refresh", definitions.Select("*"), definitions.Tags{"team": "network"},
 		definitions.Description("Materializes everything."))
@@ -16,5 +16,5 @@ var Location = definitions.New("flights",
 	Files, Tables, HolidayService,
 	Airports, Flights, Holidays,
 	SplitFlights, JoinedFlights,
-	RouteDelays, BusiestRoutes, AirportDelays, WorstAirports, HourlyDelays, WeekdayDelays, Report,
-	Refresh, WeekdayReport)
+	RouteDelays, BusiestRoutes, AirportDelays, AirportPunctuality, WorstAirports, HourlyDelays, WeekdayDelays, Report,
+	Refresh, WeekdayReport, DepartureReport)

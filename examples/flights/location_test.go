@@ -33,7 +33,7 @@ func TestTheWholeLocation(t *testing.T) {
 	clean := referenceClean(t)
 
 	require.Equal(t, []string{
-		"airport_delays", "busiest_routes", "clean_flights", "holidays", "hourly_delays", "joined_flights", "rejected_flights",
+		"airport_delays", "airport_punctuality", "busiest_routes", "clean_flights", "holidays", "hourly_delays", "joined_flights", "rejected_flights",
 		"report", "route_delays", "weekday_delays", "worst_airports",
 	}, result.Materialized())
 
@@ -173,7 +173,7 @@ func TestTheStoresTakeEveryAsset(t *testing.T) {
 	runtime, err := definitions.NewRuntime(Location, definitions.Environment{Storage: storage})
 
 	require.NoError(t, err)
-	require.Len(t, runtime.Snapshot().Assets, 13)
+	require.Len(t, runtime.Snapshot().Assets, 14)
 	require.NoError(t, runtime.Close(t.Context()))
 }
 

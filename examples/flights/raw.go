@@ -43,6 +43,9 @@ type Flight struct {
 	DelayMinutes  int
 }
 
+// late is so from 15 minutes on.
+func (f Flight) late() bool { return f.DelayMinutes >= 15 }
+
 // Flights are as they were delivered, mistakes and all.
 var Flights = definitions.External[[]Flight]("flights", definitions.LoadedBy(Files), definitions.Group("raw"),
 	definitions.Description("20,000 domestic flights of January to March 2001."), definitions.Kinds{"csv"})

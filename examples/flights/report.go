@@ -12,7 +12,7 @@ var (
 	Report = definitions.Asset("report",
 		definitions.Bind5(report, HourlyDelays, WeekdayDelays, WorstAirports, RejectedFlights, ReportConfig),
 		definitions.Group("insights"), definitions.Owners{"team:network", "ops@flights.example"}, definitions.Kinds{"svg"},
-		definitions.Tags{"audience": "everyone"}, definitions.CodeVersion("1"),
+		definitions.Tags{"audience": "everyone"}, definitions.CodeVersion("1"), announce,
 		definitions.Description("When flights are late, as a chart; and the airports where they are."))
 	ReportConfig = definitions.Config(reportConfig{Chart: "hours", MinFlights: 30})
 )

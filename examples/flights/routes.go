@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/perdure-io/perdure/definitions"
@@ -12,7 +13,7 @@ var (
 	RouteDelays = definitions.Asset("route_delays", definitions.Bind1(routeDelays, JoinedFlights),
 		insight, definitions.Description("Delays from each airport to each other."))
 	BusiestRoutes = definitions.Asset("busiest_routes", definitions.Bind2(busiestRoutes, RouteDelays, BusiestConfig),
-		insight, definitions.Description("The routes with the most flights."))
+		insight, definitions.Description("The routes with the most flights."), definitions.OfType(Ranking))
 	BusiestConfig = definitions.Config(busiestConfig{Top: 10})
 )
 
@@ -42,6 +43,19 @@ type BusiestRoute struct {
 }
 
 type busiestConfig struct{ Top int }
+
+// Ranking is checked whenever the busiest routes are computed, before they are stored: Go's types do not know an order.
+var Ranking = definitions.Type[[]BusiestRoute]{
+	Name: "ranking", Description: "ranks 1, 2, 3 …, the most flights first",
+	Check: func(routes []BusiestRoute) error {
+		for i, route := range routes {
+			if route.Rank != i+1 || i > 0 && route.Flights > routes[i-1].Flights {
+				return fmt.Errorf("%s-%s should not have rank %d", route.Origin, route.Destination, route.Rank)
+			}
+		}
+		return nil
+	},
+}
 
 func busiestRoutes(_ definitions.Context, routes []RouteDelay, c busiestConfig) ([]BusiestRoute, error) {
 	routes = slices.SortedStableFunc(slices.Values(routes), func(a, b RouteDelay) int { return cmp.Compare(b.Flights, a.Flights) })

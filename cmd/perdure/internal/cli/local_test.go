@@ -76,7 +76,7 @@ func TestDemoGoesOnWhenTheLocationIsKilled(t *testing.T) {
 	require.Zero(t, out.code, "%s%s", out.stdout, out.stderr)
 	require.Contains(t, out.stdout, "with SIGKILL in mid-run: ")
 	require.Contains(t, out.stdout, "after 1 lost worker")
-	require.Contains(t, out.stdout, "✓ each of the 11 assets has exactly one materialization of this run\n")
+	require.Contains(t, out.stdout, "✓ each of the 12 assets has exactly one materialization of this run\n")
 	require.Contains(t, out.stdout, "RANK  AIRPORT  CITY ")
 	require.Contains(t, out.stdout, "perdure dev --state .perdure/demo "+example(t)+"\n")
 }
