@@ -25,10 +25,18 @@ func ops(f *fixture) {
 		require.NoError(f, accepter.AcceptsOps())
 	}
 	slots := []definitions.Slot{
-		at, {Run: "r2", Step: "etl.clean", Token: 1}, {Run: "r1", Step: "etl", Token: 1}, {Run: "r1", Step: "etl", Key: "clean", Token: 1},
-		{Run: "r1", Step: "etl[clean]", Token: 1}, {Run: "r1", Step: "etl/clean", Token: 1}, {Run: "r1/etl", Step: "clean", Token: 1},
-		{Run: "r1", Step: "etl.clean", Token: 2}, {Asset: "runs/r1/etl.clean", Token: 1}, {Asset: "~runs/r1/etl.clean", Token: 1},
-		{Run: "backfill:routes:2001-01-01", Step: "etl.clean", Key: "1", Token: 1}, {Run: "backfill:routes:2001-01-01", Step: "etl.clean", Token: 1},
+		at,
+		{Run: "r2", Step: "etl.clean", Token: 1},
+		{Run: "r1", Step: "etl", Token: 1},
+		{Run: "r1", Step: "etl", Key: "clean", Token: 1},
+		{Run: "r1", Step: "etl[clean]", Token: 1},
+		{Run: "r1", Step: "etl/clean", Token: 1},
+		{Run: "r1/etl", Step: "clean", Token: 1},
+		{Run: "r1", Step: "etl.clean", Token: 2},
+		{Asset: "runs/r1/etl.clean", Token: 1},
+		{Asset: "~runs/r1/etl.clean", Token: 1},
+		{Run: "backfill:routes:2001-01-01", Step: "etl.clean", Key: "1", Token: 1},
+		{Run: "backfill:routes:2001-01-01", Step: "etl.clean", Token: 1},
 	}
 	for i := range 40 {
 		slots = append(slots, definitions.Slot{Run: "r1", Step: "list_pages", Key: fmt.Sprintf("page_%d", i), Token: 3})
