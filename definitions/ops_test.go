@@ -53,10 +53,13 @@ func runOf(t *testing.T, results ...d.AnyValue) *d.Result {
 	return d.RunJob(t.Context(), d.New("x", job), job)
 }
 
+// readable is a handle of an asset, a value or a fan.
+type readable[T any] interface {
+	In(r *d.Result) (T, error)
+}
+
 // valueOf reads a value that is there.
-func valueOf[T any](t *testing.T, r *d.Result, of interface {
-	In(*d.Result) (T, error)
-}) T {
+func valueOf[T any](t *testing.T, r *d.Result, of readable[T]) T {
 	t.Helper()
 	value, err := of.In(r)
 	require.NoError(t, err)
