@@ -2,6 +2,7 @@ package partition
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -194,4 +195,27 @@ func TestTicksAreNumberedWithoutGaps(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestPartitionsAreUsedByMany(t *testing.T) {
+	t.Parallel()
+	d := Definition{Time: &TimeWindows{Every: Daily, Start: "1950-01-01", Zone: "Europe/Berlin", Exclude: Exclusions{Crons: []string{"0 0 * * 0"}}}}
+	p := newPartitions(t, d)
+	var group sync.WaitGroup
+	for worker := range 8 {
+		group.Go(func() {
+			for year := 1900 + worker; year < 2200; year += 13 {
+				now := time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC)
+				alone, err := New(d)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if got, want := p.windows.kept.index(now.Unix()), alone.windows.kept.index(now.Unix()); got != want {
+					t.Errorf("the first window from %d on has number %d, not %d", year, got, want)
+				}
+			}
+		})
+	}
+	group.Wait()
 }

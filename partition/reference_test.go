@@ -15,23 +15,23 @@ import (
 type around struct {
 	zone     *time.Location
 	from, to int64
-	// instants are those at which a clock in the zone shows a local time, ascending.
-	instants map[string][]int64
-	locals   []string // in the order of the instants, each once
+	// instants are those at which a clock in the zone shows a local time, ascending. Local times are
+	// seconds, as if the clock showed UTC.
+	instants map[int64][]int64
 }
 
-const localMinute = "2006-01-02 15:04"
+func (a *around) local(instant int64) int64 {
+	_, offset := time.Unix(instant, 0).In(a.zone).Zone()
+	return instant + int64(offset)
+}
 
 func newAround(zone *time.Location, middle time.Time, days int) *around {
-	a := &around{zone: zone, instants: map[string][]int64{}}
+	a := &around{zone: zone, instants: map[int64][]int64{}}
 	a.from = middle.Unix() - int64(days)*secondsPerDay
 	a.from -= a.from % 60
 	a.to = middle.Unix() + int64(days)*secondsPerDay
 	for instant := a.from; instant < a.to; instant += 60 {
-		local := time.Unix(instant, 0).In(zone).Format(localMinute)
-		if len(a.instants[local]) == 0 {
-			a.locals = append(a.locals, local)
-		}
+		local := a.local(instant)
 		a.instants[local] = append(a.instants[local], instant)
 	}
 	return a
@@ -52,23 +52,21 @@ func (a *around) ticks(cron Cron) []int64 {
 	var ticks []int64
 	if cron.hours == allHours {
 		for instant := a.from; instant < a.to; instant += 60 {
-			if fits(cron, time.Unix(instant, 0).In(a.zone)) {
+			if fits(cron, unix(a.local(instant))) {
 				ticks = append(ticks, instant)
 			}
 		}
 	} else {
-		first, _ := time.Parse(localMinute, a.locals[0])
-		last, _ := time.Parse(localMinute, a.locals[len(a.locals)-1])
-		for local := first; !local.After(last); local = local.Add(time.Minute) {
-			if !fits(cron, local) {
+		for local := a.local(a.from); local <= a.local(a.to-60); local += 60 {
+			if !fits(cron, unix(local)) {
 				continue
 			}
-			if shown := a.instants[local.Format(localMinute)]; len(shown) > 0 {
+			if shown := a.instants[local]; len(shown) > 0 {
 				ticks = append(ticks, shown[len(shown)-1])
 				continue
 			}
-			for later := local; ; later = later.Add(time.Minute) {
-				if shown := a.instants[later.Format(localMinute)]; len(shown) > 0 {
+			for later := local; ; later += 60 {
+				if shown := a.instants[later]; len(shown) > 0 {
 					ticks = append(ticks, shown[0])
 					break
 				}
@@ -169,10 +167,6 @@ func drawCron(t *rapid.T, label string) Cron {
 	return cron
 }
 
-func local(instant int64, zone *time.Location) string {
-	return time.Unix(instant, 0).In(zone).Format("2006-01-02T15:04:05")
-}
-
 // drawWindows is a definition, and the same as a list.
 func drawWindows(t *rapid.T, a *around, label string) (TimeWindows, *windows, plain, time.Time) {
 	cron := drawCron(t, label+"Cron")
@@ -183,19 +177,19 @@ func drawWindows(t *rapid.T, a *around, label string) (TimeWindows, *windows, pl
 		return a.from + rapid.Int64Range(14*1440, (days-4)*1440).Draw(t, label)*60
 	}
 	start := instant(label + "Start")
-	d.Start = local(start, a.zone)
+	d.Start = unix(a.local(start)).Format(localLayouts[0])
 	end := int64(maxInstant)
 	if rapid.Bool().Draw(t, label+"HasEnd") {
 		end = instant(label + "End")
-		d.End = local(end, a.zone)
+		d.End = unix(a.local(end)).Format(localLayouts[0])
 	}
 	if d.End != "" && d.End <= d.Start {
 		d.End, end = "", maxInstant
 	}
 	// A repeated local time means the first.
-	start = a.instants[time.Unix(start, 0).In(a.zone).Format(localMinute)][0]
+	start = a.instants[a.local(start)][0]
 	if d.End != "" {
-		end = a.instants[time.Unix(end, 0).In(a.zone).Format(localMinute)][0]
+		end = a.instants[a.local(end)][0]
 	}
 	var excluded []Cron
 	if rapid.IntRange(0, 3).Draw(t, label+"Excludes") == 0 {
