@@ -128,7 +128,7 @@ func (r *run) cancelStep(ctx workflow.Context, argument converter.RawValue) (wir
 	p.canceled = true
 	p.cancel()
 	if !p.begun() && !p.isComputed() {
-		r.close(ctx, p, wire.StepCanceled, "")
+		r.close(ctx, p, wire.ClosedStep{Status: wire.StepCanceled, Unscheduled: p.remote == nil || p.remote.scheduled == 0})
 	}
 	if err := workflow.Await(ctx, func() bool { return r.progress.Status(p.step).Ended() }); err != nil {
 		return wire.StepState{}, err

@@ -91,17 +91,18 @@ func (r *run) settleFailed(ctx workflow.Context, p *pendingStep, err error) bool
 		// The whole run is being cancelled: its end closes the step, and what needs it.
 		return true
 	case wasCanceled(err):
-		r.close(ctx, p, wire.StepCanceled, "")
+		r.close(ctx, p, wire.ClosedStep{Status: wire.StepCanceled})
 	default:
-		r.close(ctx, p, wire.StepFailed, cut(cause(err), maxText))
+		r.close(ctx, p, wire.ClosedStep{Status: wire.StepFailed, Error: cut(cause(err), maxText)})
 	}
 	return false
 }
 
 // close has a step's end recorded that no attempt recorded. An attempt may still be alive somewhere, so that the step
 // counts as ended only when it is closed.
-func (r *run) close(ctx workflow.Context, p *pendingStep, status wire.StepStatus, message string) {
-	p.closed = wire.ClosedStep{Step: r.key(p.step), Status: status, Error: message}
+func (r *run) close(ctx workflow.Context, p *pendingStep, how wire.ClosedStep) {
+	how.Step = r.key(p.step)
+	p.closed = how
 	p.closing = r.closeSteps(ctx, []wire.ClosedStep{p.closed})
 }
 
@@ -162,10 +163,13 @@ func (r *run) succeed(ctx workflow.Context, p *pendingStep, raw []byte) (settled
 	}
 	if r.progress.Step(p.step).Fan {
 		// Which steps are mapped over it nobody has said.
-		r.close(ctx, p, wire.StepFailed, fmt.Sprintf("%s was completed by hand, which does not say under which keys its dynamic output lies: run it again", r.key(p.step)))
+		r.close(ctx, p, wire.ClosedStep{
+			Status: wire.StepFailed,
+			Error:  fmt.Sprintf("%s was completed by hand, which does not say under which keys its dynamic output lies: run it again", r.key(p.step)),
+		})
 		return false
 	}
-	r.close(ctx, p, wire.StepSuccess, "")
+	r.close(ctx, p, wire.ClosedStep{Status: wire.StepSuccess})
 	return false
 }
 

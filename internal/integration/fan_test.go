@@ -4,14 +4,18 @@ package integration
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/perdure-io/perdure/internal/computelog"
 	"github.com/perdure-io/perdure/internal/testlocation"
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/starter"
@@ -101,6 +105,18 @@ func TestADynamicOutputIsMappedAndCollected(t *testing.T) {
 	require.Len(t, f.notes(t, testlocation.Hooked, ""), len(f.spec.Fan.Steps()))
 	require.Len(t, f.events(t, run, metadata.EventHookCompleted), len(f.spec.Fan.Steps()))
 	require.Equal(t, "b", f.steps(t, run)["clean[b]"].MappingKey)
+
+	// What a step logged and printed was kept before it ended.
+	logged, err := f.Store.LogLines(t.Context(), metadata.LogFilter{Run: run}, "", 10)
+	require.NoError(t, err)
+	require.Len(t, logged.Rows, 1)
+	require.Equal(t, "total: summing up {\"parts\": 3}", fmt.Sprintf("%s: %s %s", logged.Rows[0].Step, logged.Rows[0].Message, logged.Rows[0].Attributes))
+	prints, err := computelog.Open(t.Context(), "file://"+filepath.Join(f.Folder(), "storage"), computelog.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, prints.Close()) }()
+	printed, err := prints.Steps(t.Context(), run)
+	require.NoError(t, err)
+	require.Equal(t, []string{"total"}, printed)
 }
 
 func TestAWorkerDiesInTheMiddleOfAFan(t *testing.T) {
@@ -220,4 +236,27 @@ func TestAFanIsCancelled(t *testing.T) {
 	require.True(t, slices.Equal(types, []metadata.EventType{metadata.EventRunCanceling, metadata.EventRunCanceled}), types)
 	require.Less(t, events[0].At.Sub(canceled), heardWithin)
 	f.requireFanCalls(t, map[string]int{"clean[a]": 0, "clean[b]": 0, "clean[c]": 0, "total": 0})
+}
+
+func TestAThousandKeysAreMappedAndCollected(t *testing.T) {
+	t.Parallel()
+	for name, isLocal := range map[string]bool{"activities": false, "local activities": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keys := make([]string, 1000)
+			for i := range keys {
+				keys[i] = "k" + strconv.Itoa(i)
+			}
+			f := newFan(t, testlocation.Fan{Keys: keys, Local: isLocal})
+			f.worker(t, "b1")
+			run := f.startJob(t, "1")
+			result, err := f.await(t, run)
+			require.NoError(t, err)
+			require.Equal(t, 2002, result.Steps.Succeeded)
+			require.Equal(t, f.spec.Fan.Sum(), f.output(t, run, "total").Sum)
+			f.requireFanCalls(t, nil)
+			row := f.run(t, run)
+			t.Log(row.EndedAt.Sub(row.StartedAt))
+		})
+	}
 }

@@ -1,6 +1,8 @@
 package testlocation
 
 import (
+	"fmt"
+
 	"github.com/perdure-io/perdure/definitions"
 )
 
@@ -64,6 +66,11 @@ func (f Fan) job(controls Controls) *definitions.Job {
 	}
 	cleaned := definitions.Map(definitions.Map(list, mapped("load")), mapped("clean"))
 	total := definitions.Op("total", definitions.Bind1(func(ctx definitions.Context, parts []Value) (Value, error) {
+		ctx.Log().Debug("not kept")
+		ctx.Log().Warn("summing up", "parts", len(parts))
+		if _, err := fmt.Fprintf(ctx.Stdout(), "%d parts\n", len(parts)); err != nil {
+			return Value{}, err
+		}
 		return call(ctx, "total", parts)
 	}, definitions.Collect(cleaned)))
 	return definitions.OpJob(f.Job, []definitions.AnyValue{total}, f.options(controls)...)

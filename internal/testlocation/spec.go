@@ -14,6 +14,8 @@ import (
 type Spec struct {
 	Location string  `json:"location"`
 	Assets   []Asset `json:"assets"`
+	// Remote are the keys of assets that another program computes, on the queue "ml": numbers.
+	Remote []string `json:"remote,omitempty"`
 	// Fan is a job of ops beside them; nil is none.
 	Fan *Fan `json:"fan,omitempty"`
 }
@@ -89,6 +91,9 @@ func (s Spec) definitions(controls Controls, storageURL string) *definitions.Def
 		handle := s.declare(asset, handles, controls, store)
 		handles[asset.Key] = handle
 		all = append(all, handle)
+	}
+	for _, key := range s.Remote {
+		all = append(all, definitions.Asset(key, definitions.Remote[int](), definitions.Queue("ml"), definitions.Retries{Max: 1, Delay: time.Second}))
 	}
 	if s.Fan != nil {
 		all = append(all, s.Fan.job(controls))
