@@ -269,3 +269,15 @@ func TestEventsOfAttempts(t *testing.T) {
 		metadata.EventStepRestarted, metadata.EventMaterialization, metadata.EventStepSuccess, metadata.EventRunSuccess,
 	}, b.types("r1"))
 }
+
+func TestAnInputThatAResetLeftOutIsNotLoaded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	joined := step("joined")
+	joined.Inputs = []plan.StepInput{{Asset: "flights", InRun: true}}
+	b.begin("r1", step("flights"), joined)
+	b.committed("r1", "flights", 1, "flights")
+	require.Len(t, b.claim("r1", "joined", 2, 2).Inputs, 1)
+	b.committed("r1", "flights", 10)
+	require.Empty(t, b.claim("r1", "joined", 11, 11).Inputs)
+}

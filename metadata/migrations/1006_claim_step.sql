@@ -48,19 +48,27 @@ end $$;
 -- +goose StatementBegin
 create function step_inputs_v1(p_run text, p_inputs jsonb) returns json language plpgsql stable as $$
 declare
-    v_asset    text;
-    v_token    bigint;
-    v_version  text;
-    v_position bigint;
-    v_location text;
-    v_inputs   json[] := '{}';
+    v_asset     text;
+    v_token     bigint;
+    v_version   text;
+    v_position  bigint;
+    v_location  text;
+    v_run       text;
+    v_step      text;
+    v_scheduled bigint;
+    v_inputs    json[] := '{}';
 begin
     for i in 0 .. coalesce(jsonb_array_length(p_inputs), 0) - 1 loop
         v_asset := p_inputs->i->>'asset';
         if (p_inputs->i->'in_run')::boolean then
-            select slot_token, data_version, position, location into v_token, v_version, v_position, v_location from materializations
+            select slot_token, data_version, position, location, run_id, step, scheduled
+            into v_token, v_version, v_position, v_location, v_run, v_step, v_scheduled from materializations
             where run_id = coalesce(p_inputs->i->>'from', p_run) and asset = v_asset and partition = ''
             order by scheduled desc, token desc limit 1;
+            if found then
+                -- After a reset its step may have left it out.
+                perform 1 from steps where run_id = v_run and step = v_step and state = 'done' and scheduled = v_scheduled;
+            end if;
         else
             select slot_token, data_version, position, location into v_token, v_version, v_position, v_location from asset_partitions
             where asset = v_asset and partition = '';
