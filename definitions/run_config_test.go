@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"testing"
 
@@ -20,9 +21,7 @@ type weights struct {
 
 func weigh(_ d.Context, w weights) (map[string]int, error) {
 	weighed := map[string]int{"size": w.Size, "steps": len(w.Steps)}
-	for name, weight := range w.ByName {
-		weighed[name] = weight
-	}
+	maps.Copy(weighed, w.ByName)
 	return weighed, nil
 }
 

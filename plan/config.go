@@ -52,6 +52,27 @@ func (s *Snapshot) schemas() schemas {
 	return found
 }
 
+// ConfigNames are, by section of a run config, the names that something has there, whether or not it takes config.
+func (s *Snapshot) ConfigNames() map[string][]string {
+	names := map[string][]string{sectionAssets: {}, sectionOps: {}, sectionResources: {}, sectionLoggers: {LevelKey}}
+	for i := range s.Computes {
+		names[s.Computes[i].section()] = append(names[s.Computes[i].section()], s.Computes[i].Name)
+	}
+	for _, asset := range s.Assets {
+		names[sectionAssets] = append(names[sectionAssets], asset.Key)
+	}
+	for _, graph := range s.Graphs {
+		names[sectionOps] = append(names[sectionOps], graph.Name)
+	}
+	for _, resource := range s.Resources {
+		names[sectionResources] = append(names[sectionResources], resource.Name)
+	}
+	for _, logger := range s.Loggers {
+		names[sectionLoggers] = append(names[sectionLoggers], logger.Name)
+	}
+	return names
+}
+
 // section is where a compute's config stands.
 func (c *Compute) section() string {
 	if c.Op {

@@ -76,6 +76,28 @@ func (m *memorySize) UnmarshalJSON(data []byte) error {
 	return fmt.Errorf(`must be a number of bytes, or text such as "512MiB" or "2GiB", not %s`, bytes.TrimSpace(data))
 }
 
+// MarshalJSON writes a text with a unit where that is exact.
+func (m memorySize) MarshalJSON() ([]byte, error) {
+	for _, unit := range slices.Backward(memoryUnits[:3]) {
+		if size := memorySize(unit.bytes); m > 0 && m%size == 0 {
+			return json.Marshal(fmt.Sprintf("%d%s", m/size, unit.name))
+		}
+	}
+	return json.Marshal(int64(m))
+}
+
+// String is the executor for people.
+func (e Executor) String() string {
+	if e.MemoryLimit == 0 {
+		return string(e.Kind)
+	}
+	limit := strings.Trim(compactJSON(memorySize(e.MemoryLimit)), `"`)
+	if !strings.HasSuffix(limit, "B") {
+		limit += " bytes"
+	}
+	return fmt.Sprintf("%s, at most %s of memory", e.Kind, limit)
+}
+
 // execution lays the request's section over the job's over the job's options, member by member.
 func (r *configResolver) execution(job *Job) execution {
 	var laid execution

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -185,16 +184,6 @@ func (s *scaffold) execution(laid execution, instance Executor, limits Limits) [
 	lines = append(lines, comments(1, `How many steps with a tag run at once: list of {key: TAG, limit: NUMBER}, with "value" for only
 that value of the tag, or "per_value: true" for each value by itself.`)...)
 	return append(lines, value(1, "tag_limits", tagLimits))
-}
-
-// MarshalJSON writes a text with a unit where that is exact.
-func (m memorySize) MarshalJSON() ([]byte, error) {
-	for _, unit := range slices.Backward(memoryUnits[:3]) {
-		if size := memorySize(unit.bytes); m > 0 && m%size == 0 {
-			return json.Marshal(fmt.Sprintf("%d%s", m/size, unit.name))
-		}
-	}
-	return json.Marshal(int64(m))
 }
 
 func (s *scaffold) level() []scaffoldLine {

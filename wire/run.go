@@ -20,7 +20,11 @@ type RunRequest struct {
 	Ops string `json:"ops,omitempty"`
 	// RetryOf runs an earlier run again, or a part of it. Assets and Job are then the earlier run's and are left out.
 	RetryOf *RetryOf `json:"retry_of,omitempty"`
-	// Config is the run config: {"assets":{KEY:{…}},"resources":{NAME:{…}}}. What it leaves out has its default.
+	// Config is the run config, laid over that of the job, field by field; a list or a map is taken whole. Its sections are
+	// {"assets":{KEY:{…}},"ops":{PATH:{…}},"resources":{NAME:{…}},"loggers":{"level":"WARN",NAME:{…}},
+	// "execution":{"executor":{"kind":"subprocess","memory_limit":"2GiB"},"max_concurrent_steps":10,"tag_limits":[{"key":"db","limit":2}]}}.
+	// The path of an op is as its step's, "etl.clean"; a graph that maps config to its ops takes it under its own path. What
+	// is left out has its default. `perdure job scaffold-config JOB` prints all that a job can be configured with.
 	Config json.RawMessage `json:"config,omitempty"`
 	// Tags are added to the job's tags; keys and values of at most 63 letters, digits, ".", "_", "-".
 	Tags map[string]string `json:"tags,omitempty"`

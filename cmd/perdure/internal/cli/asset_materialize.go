@@ -16,11 +16,9 @@ import (
 )
 
 type materialize struct {
-	selections                               []string
-	job, location, id, priority, title, note string
-	configFile                               string
-	settings, tags                           []string
-	dryRun, noWait                           bool
+	selections    []string
+	job, location string
+	run           runOptions
 }
 
 func (a *app) assetMaterializeCommand() *cobra.Command {
@@ -28,7 +26,7 @@ func (a *app) assetMaterializeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "materialize SELECTION...", Short: "Start a run that makes assets, and watch it",
 		Long: "Start a run that makes the selected assets, or those of a job, and watch it to its end. Several selections are\n" +
-			"taken together. The exit code is 0 only when the run ends SUCCESS. Ctrl-C ends the watching, not the run.",
+			"taken together. The exit code is 0 only when the run ends SUCCESS. Ctrl-C ends the watching, not the run." + settingHelp,
 		Example: "  perdure asset materialize '*'\n" +
 			"  perdure asset materialize route_delays+ --set assets.route_delays.min_flights=5\n" +
 			"  perdure asset materialize --job nightly --run-config run.yaml --tag team=ops",
@@ -40,49 +38,8 @@ func (a *app) assetMaterializeCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&options.job, "job", "", "materialize the assets of this job, with its config and tags")
 	flags.StringVar(&options.location, "location", "", "the code location; needed when there are several")
-	flags.StringVar(&options.id, "id", "", "the run's id, also Temporal's workflow id (default: one is made)")
-	flags.StringVar(&options.configFile, "run-config", "", "run config, a YAML or JSON file; - is standard input")
-	flags.StringArrayVar(&options.settings, "set", nil, "one value of the run config, as assets.route_delays.min_flights=5; repeatable")
-	flags.StringArrayVar(&options.tags, "tag", nil, "a tag KEY=VALUE of the run; repeatable")
-	flags.StringVar(&options.priority, "priority", "", "1 (first) to 5, or high, normal, low, backfill")
-	flags.StringVar(&options.title, "title", "", "a title for people")
-	flags.StringVar(&options.note, "note", "", "a note for people")
-	flags.BoolVar(&options.dryRun, "dry-run", false, "show what would run, in order and why, and start nothing")
-	flags.BoolVar(&options.noWait, "no-wait", false, "return as soon as the run is started")
+	options.run.addTo(flags, newRunID)
 	return cmd
-}
-
-// request turns the command line into a request; every problem at once.
-func (a *app) request(options materialize) (wire.RunRequest, error) {
-	request := wire.RunRequest{Job: options.job, Title: options.title, Note: options.note}
-	var problems []error
-	add := func(err error) {
-		if err != nil {
-			problems = append(problems, err)
-		}
-	}
-	switch {
-	case len(options.selections) == 0 && options.job == "":
-		add(usagef(`name what to materialize: a selection such as "*" or "route_delays+", or --job`))
-	case len(options.selections) > 0 && options.job != "":
-		add(usagef("name a selection or --job, not both"))
-	}
-	if options.dryRun && options.noWait {
-		add(usagef("--no-wait makes no sense with --dry-run, which starts nothing"))
-	}
-	request.Assets = union(options.selections)
-	var err error
-	request.Config, err = a.runConfig(options.configFile, options.settings)
-	add(err)
-	request.Tags, err = pairs("tag", options.tags)
-	add(err)
-	if options.priority != "" {
-		request.Priority, err = wire.ParsePriority(options.priority)
-		if err != nil {
-			add(usagef("--priority %w", err))
-		}
-	}
-	return request, errors.Join(problems...)
 }
 
 // plainKey is an expression that is just an asset's key.
@@ -109,10 +66,18 @@ func union(expressions []string) wire.AssetSelection {
 }
 
 func (a *app) materialize(ctx context.Context, options materialize) error {
-	request, err := a.request(options)
-	if err != nil {
+	var problem error
+	switch {
+	case len(options.selections) == 0 && options.job == "":
+		problem = usagef(`name what to materialize: a selection such as "*" or "route_delays+", or --job`)
+	case len(options.selections) > 0 && options.job != "":
+		problem = usagef("name a selection or --job, not both")
+	}
+	request, given, err := a.request(options.run)
+	if err := errors.Join(problem, err); err != nil {
 		return err
 	}
+	request.Job, request.Assets = options.job, union(options.selections)
 	s, err := a.connect(ctx)
 	if err != nil {
 		return err
@@ -122,9 +87,21 @@ func (a *app) materialize(ctx context.Context, options materialize) error {
 	if err != nil {
 		return err
 	}
-	run := starter.NewRun{Location: location, ID: options.id, Request: request}
+	return a.startRun(ctx, s, starter.NewRun{Location: location, ID: options.run.id, Request: request}, given, options.run)
+}
+
+// startRun starts a run with the config that is given, or shows what it would do.
+func (a *app) startRun(ctx context.Context, s *session, run starter.NewRun, given givenConfig, options runOptions) error {
+	var err error
+	if run.Request.Config, err = given.encode(configNames(ctx, s.Store, run.Location)); err != nil {
+		return err
+	}
 	if options.dryRun {
-		return a.dryRun(ctx, s, run)
+		planned, err := s.Plan(ctx, run)
+		if err != nil {
+			return err
+		}
+		return a.printPlan(planned)
 	}
 	started, err := s.StartRun(ctx, run)
 	if err != nil {
@@ -148,14 +125,6 @@ func (a *app) watchStarted(ctx context.Context, s *session, started starter.Star
 		}
 	}
 	return follower.conclude(follower.follow(ctx))
-}
-
-func (a *app) dryRun(ctx context.Context, s *session, run starter.NewRun) error {
-	planned, err := s.Plan(ctx, run)
-	if err != nil {
-		return err
-	}
-	return a.printPlan(planned)
 }
 
 func (a *app) printPlan(planned *plan.Plan) error {

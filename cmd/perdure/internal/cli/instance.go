@@ -95,15 +95,23 @@ func connect(ctx context.Context, settings config.Config) (*session, error) {
 		closeAll(store, temporal)
 		return nil, err
 	}
+	facts := instanceFacts(settings)
 	return &session{settings: settings, Starter: &starter.Starter{
 		Temporal: temporal, Store: store, Deployment: settings.Deployment,
+		Limits: facts.Limits, Executor: facts.Executor, MaxRuntime: facts.MaxRuntime,
+		Retries: starter.RetrySettings{MaxRetries: settings.Run.MaxRetries, OnStepFailure: settings.Run.RetryOnStepFailure},
+	}}, nil
+}
+
+// instanceFacts are what the instance says of all runs.
+func instanceFacts(settings config.Config) plan.Facts {
+	return plan.Facts{
 		Limits: plan.Limits{
 			MaxConcurrentSteps: settings.Run.MaxConcurrentSteps, ContinueAfter: settings.Run.ContinueAfterEvents,
 			ForceAfter: settings.Run.ForceContinueEvents, MaxLostWorkers: settings.Run.MaxLostWorkers,
 		},
 		Executor: plan.Executor{Kind: plan.ExecutorKind(settings.Run.Executor)}, MaxRuntime: settings.Run.MaxRuntime,
-		Retries: starter.RetrySettings{MaxRetries: settings.Run.MaxRetries, OnStepFailure: settings.Run.RetryOnStepFailure},
-	}}, nil
+	}
 }
 
 func (a *app) connect(ctx context.Context) (*session, error) {

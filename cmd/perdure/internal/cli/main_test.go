@@ -122,12 +122,18 @@ func numbers(name string) *definitions.Definitions {
 	return definitions.New(name, all, sum, fails)
 }
 
-// serve runs a worker of the location until the test ends. The name must be the test's own: it is the task queue.
+// serve runs a worker of the location numbers until the test ends. The name must be the test's own: it is the task queue.
 func (s *shell) serve(t *testing.T, name string) {
+	t.Helper()
+	s.serveLocation(t, name, numbers(name))
+}
+
+// serveLocation is like serve, for any location.
+func (s *shell) serveLocation(t *testing.T, name string, location *definitions.Definitions) {
 	t.Helper()
 	settings, err := config.Load(config.LoadOptions{Folder: s.folder, Environ: append(s.environ, "PERDURE_WORKER_DRAIN_TIMEOUT=1s")})
 	require.NoError(t, err)
-	w, err := worker.New(t.Context(), numbers(name), worker.Options{Config: settings, Log: slog.New(slog.DiscardHandler)})
+	w, err := worker.New(t.Context(), location, worker.Options{Config: settings, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -147,3 +153,15 @@ const (
 	settle = time.Minute
 	look   = 20 * time.Millisecond
 )
+
+// register makes a location known without a worker.
+func (s *shell) register(t *testing.T, location *definitions.Definitions) {
+	t.Helper()
+	store, err := metadata.Open(t.Context(), s.environ[0][len("PERDURE_POSTGRES_DSN="):], metadata.Options{})
+	require.NoError(t, err)
+	snapshot, err := location.Snapshot()
+	require.NoError(t, err)
+	_, err = store.RegisterBuild(t.Context(), "b1", snapshot, true)
+	require.NoError(t, err)
+	require.NoError(t, store.Close())
+}

@@ -13,25 +13,52 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// runConfig makes the run config of a request from a YAML or JSON file ("-" is standard input) and settings
-// PATH=VALUE, which are laid over it. It is nil when neither is given.
-func (a *app) runConfig(file string, settings []string) (json.RawMessage, error) {
-	if file == "" && len(settings) == 0 {
-		return nil, nil
-	}
-	root := map[string]any{}
+// givenConfig is the run config of a command line: a file, and settings that are laid over it.
+type givenConfig struct {
+	root     map[string]any // nil without a file
+	settings []setting
+}
+
+// runConfig reads a YAML or JSON file ("-" is standard input) and settings PATH=VALUE.
+func (a *app) runConfig(file string, settings []string) (givenConfig, error) {
+	var given givenConfig
 	if file != "" {
 		read, err := a.readConfig(file)
 		if err != nil {
-			return nil, err
+			return given, err
 		}
-		root = read
+		given.root = read
 	}
 	var problems []error
-	for _, setting := range settings {
-		if err := set(root, setting); err != nil {
-			problems = append(problems, err)
+	for _, text := range settings {
+		parsed, err := parseSetting(text)
+		problems = append(problems, err)
+		given.settings = append(given.settings, parsed)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return given, usageError{err}
+	}
+	return given, nil
+}
+
+// encode is the run config of a request; nil when nothing is given. names gives the location's names by section; it is
+// asked only when a setting cannot be read without.
+func (g givenConfig) encode(names func() (map[string][]string, error)) (json.RawMessage, error) {
+	if g.root == nil && len(g.settings) == 0 {
+		return nil, nil
+	}
+	known := map[string][]string{}
+	if slices.ContainsFunc(g.settings, setting.ambiguous) {
+		var err error
+		if known, err = names(); err != nil {
+			return nil, err
 		}
+	}
+	root := map[string]any{}
+	maps.Copy(root, g.root)
+	var problems []error
+	for _, one := range g.settings {
+		problems = append(problems, one.layOver(root, known[one.parts[0].text]))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, usageError{err}
@@ -57,72 +84,14 @@ func (a *app) readConfig(file string) (map[string]any, error) {
 	if err := yaml.Unmarshal(content, &value); err != nil {
 		return nil, fmt.Errorf("the run config in %s is neither YAML nor JSON: %w", name, err)
 	}
+	if value == nil {
+		return map[string]any{}, nil // all of it is commented out
+	}
 	root, isObject := value.(map[string]any)
 	if !isObject {
-		return nil, fmt.Errorf("the run config in %s must be an object with the sections assets and resources", name)
+		return nil, fmt.Errorf("the run config in %s must be an object with sections such as assets, ops and resources", name)
 	}
 	return root, nil
-}
-
-// set lays one setting over the config: assets.route_delays.min_flights=5. The value is JSON, or else text.
-func set(root map[string]any, setting string) error {
-	path, text, found := strings.Cut(setting, "=")
-	parts, err := splitPath(path)
-	if !found || err != nil || len(parts) < 3 {
-		return fmt.Errorf(`--set %s: write it as assets.KEY.FIELD=VALUE or resources.NAME.FIELD=VALUE; a name with dots in it as assets["a.b"].FIELD=VALUE`, setting)
-	}
-	var value any
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.UseNumber()
-	if err := decoder.Decode(&value); err != nil || decoder.More() {
-		value = text
-	}
-	section := root
-	for i, part := range parts[:len(parts)-1] {
-		switch below := section[part].(type) {
-		case nil:
-			made := map[string]any{}
-			section[part], section = made, made
-		case map[string]any:
-			section = below
-		default:
-			return fmt.Errorf("--set %s: %s is a value already, not an object", setting, strings.Join(parts[:i+1], "."))
-		}
-	}
-	section[parts[len(parts)-1]] = value
-	return nil
-}
-
-var errPath = errors.New("malformed path")
-
-// splitPath reads a path as messages write it: a.b["c.d"].e.
-func splitPath(path string) ([]string, error) {
-	var parts []string
-	for rest := path; rest != ""; {
-		if quoted, ok := strings.CutPrefix(rest, `["`); ok {
-			name, after, closed := strings.Cut(quoted, `"]`)
-			if !closed || name == "" {
-				return nil, errPath
-			}
-			parts, rest = append(parts, name), after
-		} else {
-			end := strings.IndexAny(rest, `.[`)
-			if end < 0 {
-				end = len(rest)
-			}
-			if end == 0 {
-				return nil, errPath
-			}
-			parts, rest = append(parts, rest[:end]), rest[end:]
-		}
-		if after, dot := strings.CutPrefix(rest, "."); dot {
-			if after == "" {
-				return nil, errPath
-			}
-			rest = after
-		}
-	}
-	return parts, nil
 }
 
 // pairs reads flags KEY=VALUE.

@@ -129,13 +129,7 @@ func (c *cancelOn) Write(written []byte) (int, error) {
 func TestCtrlCEndsTheWatchingAndNotTheRun(t *testing.T) {
 	t.Parallel()
 	s := migrated(t)
-	store, err := metadata.Open(t.Context(), s.environ[0][len("PERDURE_POSTGRES_DSN="):], metadata.Options{})
-	require.NoError(t, err)
-	snapshot, err := numbers("cli_nobody").Snapshot()
-	require.NoError(t, err)
-	_, err = store.RegisterBuild(t.Context(), "b1", snapshot, true)
-	require.NoError(t, err)
-	require.NoError(t, store.Close())
+	s.register(t, numbers("cli_nobody"))
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -16,6 +16,13 @@ func TestACommandLineThatMakesNoSenseIsExplainedWithoutUsageText(t *testing.T) {
 	}{
 		{[]string{"aset"}, "Error: perdure has no command \"aset\" (did you mean asset?)\n`perdure --help` says how to use it\n"},
 		{[]string{"asset", "lst"}, "Error: perdure asset has no command \"lst\" (did you mean list?)\n`perdure asset --help` says how to use it\n"},
+		{[]string{"job", "rnu"}, "Error: perdure job has no command \"rnu\" (did you mean run?)\n`perdure job --help` says how to use it\n"},
+		{[]string{"job", "scaffold-config", "x", "-o", "json"}, "Error: --output: this command prints YAML\n`perdure job scaffold-config --help` says how to use it\n"},
+		{
+			[]string{"job", "run", "nightly", "--set", "ops.a.b", "--set", `ops["a.x=1`, "--set", "ops..x=1", "--set", "ops.a=1", "--set", "loggers.audit=1", "--no-wait", "--dry-run"},
+			"Error: --no-wait makes no sense with --dry-run, which starts nothing\n" + badSetting("ops.a.b") + badSetting(`ops["a.x=1`) + badSetting("ops..x=1") +
+				badSetting("ops.a=1") + badSetting("loggers.audit=1") + "`perdure job run --help` says how to use it\n",
+		},
 		{[]string{"run", "show"}, "Error: accepts 1 arg(s), received 0\n`perdure run show --help` says how to use it\n"},
 		{[]string{"run", "list", "--lmit", "3"}, "Error: unknown flag: --lmit\n`perdure run list --help` says how to use it\n"},
 		{[]string{"run", "list", "-o", "yaml"}, "Error: invalid argument \"yaml\" for \"-o, --output\" flag: must be table or json, not \"yaml\"\n`perdure run list --help` says how to use it\n"},
@@ -28,7 +35,7 @@ func TestACommandLineThatMakesNoSenseIsExplainedWithoutUsageText(t *testing.T) {
 			[]string{"asset", "materialize", "--set", "a=1", "--priority", "urgent", "--dry-run", "--no-wait"},
 			"Error: name what to materialize: a selection such as \"*\" or \"route_delays+\", or --job\n" +
 				"--no-wait makes no sense with --dry-run, which starts nothing\n" +
-				"--set a=1: write it as assets.KEY.FIELD=VALUE or resources.NAME.FIELD=VALUE; a name with dots in it as assets[\"a.b\"].FIELD=VALUE\n" +
+				"--set a=1: write it as assets.KEY.FIELD=VALUE, or with ops.PATH, resources.NAME, loggers.NAME or execution; a name can be quoted: ops[\"etl.clean\"].FIELD=VALUE\n" +
 				"--priority must be 1 to 5, or \"high\", \"normal\", \"low\" or \"backfill\", not urgent\n`perdure asset materialize --help` says how to use it\n",
 		},
 		{[]string{"migrate", "down"}, "Error: --to is missing: the version to go back to, as `perdure migrate status` lists them; 0 removes every table\n`perdure migrate down --help` says how to use it\n"},
@@ -111,4 +118,9 @@ func TestAnEmptyInstanceSaysSo(t *testing.T) {
 	require.Contains(t, s.fails(t, 1, "asset", "list"), "there is no code location yet")
 	require.Equal(t, "no run matches\n", s.ok(t, "run", "list"))
 	require.Equal(t, "Error: there is no run \"r1\": `perdure run list` names those there are\n", s.fails(t, 1, "run", "show", "r1"))
+}
+
+func badSetting(text string) string {
+	return "--set " + text + ": write it as assets.KEY.FIELD=VALUE, or with ops.PATH, resources.NAME, loggers.NAME or execution; " +
+		"a name can be quoted: ops[\"etl.clean\"].FIELD=VALUE\n"
 }

@@ -23,6 +23,11 @@ wrong type or a surplus argument is refused, and one answer lists every problem.
 | ` + "`steps`" + ` | query of ` + "`Run`" + ` | [StepsQueryInput](#stepsqueryinput), or nothing | [StepsQueryResult](#stepsqueryresult) |
 | ` + "`cancel_step`" + ` | update of ` + "`Run`" + ` | [CancelStepInput](#cancelstepinput) | [StepState](#stepstate) |
 
+A step that another program computes (` + "`definitions.Remote`" + `) is an activity of that program, whose type is the name of the
+asset or op, on the location's task queue with the name of its queue behind a colon, as ` + "`flights:ml`" + `. It takes a
+[RemoteInput](#remoteinput) and gives a [RemoteResult](#remoteresult); it sends a heartbeat more often than once a minute. Its
+application errors are failures of the step, which the step's retries count.
+
 ` + "`perdure schema NAME`" + ` prints the JSON Schema of each type on this page.
 
 A run that ends FAILURE fails its workflow with an application error of type ` + "`RunFailed`" + `, whose details are the
@@ -36,10 +41,14 @@ type example struct{ typeName, title, text string }
 var examples = []example{
 	{"RunRequest", "Everything", `{"assets": "*"}`},
 	{"RunRequest", "One asset and all that it is made of, with its config", `{"assets": "+worst_airports", "config": {"assets": {"worst_airports": {"top": 10}}}, "tags": {"team": "ops"}}`},
+	{"RunRequest", "Two steps at a time, with only warnings in their log", `{"assets": "+worst_airports", "config": {"execution": {"max_concurrent_steps": 2}, "loggers": {"level": "WARN"}}}`},
 	{"RunRequest", "A list of keys, before other runs, for people to read", `{"assets": ["airport_delays", "worst_airports"], "priority": "high", "title": "After the airport fix"}`},
 	{"RunRequest", "What a job would do", `{"job": "refresh", "dry_run": true}`},
 	{"StepsQueryInput", "The steps that run now", `{"status": "RUNNING"}`},
 	{"CancelStepInput", "Cancel one step", `{"step": "route_delays"}`},
+	{"RemoteInput", "What the program of a remote asset is given", `{"v": 1, "run": "r1", "step": "scores", "assets": ["scores"], "attempt": 1, "cause": "r1", "config": {"top": 3}, "inputs": {"model": {"location": "s3://models/model/17.json", "data_version": "5f1c"}}}`},
+	{"RemoteResult", "A value, which Perdure stores", `{"outputs": {"scores": {"value": [{"route": "RNO-SFO", "score": 7}]}}}`},
+	{"RemoteResult", "What the program has stored itself", `{"outputs": {"model": {"location": "s3://models/model/18.json", "data_version": "9a3e", "metadata": [{"label": "accuracy", "type": "float", "value": 0.9}]}}}`},
 }
 
 func writeDocument(b *bytes.Buffer, schemas []*jsonschema.Schema, known *constants) {
@@ -74,6 +83,12 @@ func writeFields(b *bytes.Buffer, s *jsonschema.Schema, prefix string) {
 		writeFields(b, pair.Value, prefix+pair.Key+".")
 		if pair.Value.Items != nil {
 			writeFields(b, pair.Value.Items, prefix+pair.Key+"[].")
+		}
+		if entry := pair.Value.AdditionalProperties; entry != nil {
+			writeFields(b, entry, prefix+pair.Key+".*.")
+			if entry.Items != nil {
+				writeFields(b, entry.Items, prefix+pair.Key+".*[].")
+			}
 		}
 	}
 }
