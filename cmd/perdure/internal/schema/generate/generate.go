@@ -23,6 +23,8 @@ var documented = []any{
 	wire.StepsQueryResult{},
 	wire.CancelStepInput{},
 	wire.StepState{},
+	wire.RemoteInput{},
+	wire.RemoteResult{},
 	wire.Refusal{},
 	wire.Metadatum{},
 }
