@@ -47,7 +47,7 @@ func (a *Activities) EndRun(ctx context.Context, input wire.EndRunInput) (wire.R
 	}
 	result.Reason = input.Reason
 	if result.Status == wire.RunFailure {
-		if err := a.Starter.RetryFailedRun(ctx, input.RunID); err != nil {
+		if result.RetriedBy, err = a.Starter.RetryFailedRun(ctx, input.RunID); err != nil {
 			return wire.RunResult{}, planFailure(err)
 		}
 	}

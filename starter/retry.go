@@ -26,26 +26,27 @@ type RetrySettings struct {
 }
 
 // RetryFailedRun starts a run again that ended FAILURE, when its tags or the settings say so: once, however often it is
-// called, also when the caller died in the middle of an earlier call. It does nothing for any other run. The new run's id
-// is the first run's and a number, "r1~1".
-func (s *Starter) RetryFailedRun(ctx context.Context, id string) error {
+// called, also when the caller died in the middle of an earlier call. Whether it is started again is recorded with it. It
+// does nothing for any other run. The new run's id, which it returns, is the first run's and a number, "r1~1"; "" is none.
+func (s *Starter) RetryFailedRun(ctx context.Context, id string) (retry string, err error) {
 	run, err := s.Store.Run(ctx, id)
 	if err != nil {
-		return fmt.Errorf("look up whether run %q is started again: %w", id, err)
+		return "", fmt.Errorf("look up whether run %q is started again: %w", id, err)
 	}
-	settings, from, err := retryOf(run, s.Retries)
+	if run.Status != wire.RunFailure {
+		return "", nil
+	}
+	most, from, err := mostRetries(run, s.Retries)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if run.Status != wire.RunFailure || settings.MaxRetries == 0 || run.Steps.Failed > 0 && !settings.OnStepFailure {
-		return nil
-	}
-	decided, err := s.Store.DecideRetry(ctx, id, settings.MaxRetries)
+	decided, err := s.Store.DecideRetry(ctx, id, most)
 	if err != nil || !decided.WillRetry {
-		return err
+		return "", err
 	}
+	retry = retryID(decided.Root, decided.Number)
 	_, err = s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: retryID(decided.Root, decided.Number), TaskQueue: run.Queue,
+		ID: retry, TaskQueue: run.Queue,
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            fmt.Sprintf("retry %d of %s", decided.Number, decided.Root),
@@ -54,32 +55,35 @@ func (s *Starter) RetryFailedRun(ctx context.Context, id string) error {
 		RetryOf: &wire.RetryOf{RunID: id, From: from}, Title: run.Title, Cause: run.Cause, Priority: run.Priority,
 	})
 	if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {
-		return nil
+		return retry, nil
 	}
 	if err != nil {
-		return fmt.Errorf("start run %q again: %w", id, err)
+		return "", fmt.Errorf("start run %q again: %w", id, err)
 	}
-	return nil
+	return retry, nil
 }
 
-// retryOf are the settings of one run. Its tags were checked when it was planned.
-func retryOf(run metadata.Run, settings RetrySettings) (RetrySettings, wire.RetryFrom, error) {
-	from := wire.RetryFailure
+// mostRetries is how many runs may follow a failed one, and what of it they run. Its tags were checked when it was planned.
+func mostRetries(run metadata.Run, settings RetrySettings) (most int, from wire.RetryFrom, err error) {
+	from = wire.RetryFailure
 	if strategy, tagged := run.Tags[plan.TagRetryStrategy]; tagged {
 		from = wire.RetryFrom(strategy)
 	}
-	var err error
 	if text, tagged := run.Tags[plan.TagMaxRetries]; tagged {
 		if settings.MaxRetries, err = strconv.Atoi(text); err != nil {
-			return settings, from, fmt.Errorf("tag %s of run %q: %w", plan.TagMaxRetries, run.ID, err)
+			return 0, from, fmt.Errorf("tag %s of run %q: %w", plan.TagMaxRetries, run.ID, err)
 		}
 	}
 	if text, tagged := run.Tags[plan.TagRetryOnStepFailure]; tagged {
 		if settings.OnStepFailure, err = strconv.ParseBool(text); err != nil {
-			return settings, from, fmt.Errorf("tag %s of run %q: %w", plan.TagRetryOnStepFailure, run.ID, err)
+			return 0, from, fmt.Errorf("tag %s of run %q: %w", plan.TagRetryOnStepFailure, run.ID, err)
 		}
 	}
-	return settings, from, nil
+	// A run that ended for a reason of its own, terminated or timed out, may have failed steps as well.
+	if run.Steps.Failed > 0 && run.Reason == "" && !settings.OnStepFailure {
+		return 0, from, nil
+	}
+	return settings.MaxRetries, from, nil
 }
 
 // retryID is the id of a run in a chain of retries.

@@ -94,7 +94,8 @@ func (d *Daemon) end(ctx context.Context, id string) error {
 	if result.Status != wire.RunFailure {
 		return nil
 	}
-	return d.Starter.RetryFailedRun(ctx, id)
+	_, err = d.Starter.RetryFailedRun(ctx, id)
+	return err
 }
 
 // search ends every run whose row is open and whose workflow is not, whatever Temporal's lists say.

@@ -200,9 +200,10 @@ func TestAFailedRunIsStartedAgainByItself(t *testing.T) {
 	f.worker(t, "b1")
 	f.instruct(t, "load[b]", testlocation.Instruction{FailAll: true})
 	run := f.startJob(t, "1")
-	f.requireEnd(t, run, wire.RunFailure, wire.StepCounts{Succeeded: 5, Failed: 1, Skipped: 2})
+	ended := f.requireEnd(t, run, wire.RunFailure, wire.StepCounts{Succeeded: 5, Failed: 1, Skipped: 2})
 	require.True(t, *f.run(t, run).WillRetry)
 	again := run + "~1"
+	require.Equal(t, again, ended.RetriedBy)
 	require.Eventually(t, func() bool {
 		found, err := f.Store.RunsByID(t.Context(), []string{again})
 		return err == nil && found[again].Status == wire.RunFailure
