@@ -103,6 +103,11 @@ func (p *Planner) assetNameProblem(name string) wire.Problem {
 			Fix: fmt.Sprintf("write it under %q", maker.Name),
 		}
 	}
+	return p.graphAssetProblem(name, c, fmt.Sprintf("in %q ", sectionOps))
+}
+
+// graphAssetProblem says of an asset made by an op where the config of its ops stands.
+func (p *Planner) graphAssetProblem(name string, c int, where string) wire.Problem {
 	names := map[string]bool{}
 	for _, op := range p.withOps([]int{c}) {
 		if taker := p.snapshot.Computes[op].configName(); p.schemas[sectionOps][taker] != nil {
@@ -114,7 +119,7 @@ func (p *Planner) assetNameProblem(name string) wire.Problem {
 	}
 	return wire.Problem{
 		Code: wire.CodeInvalid, Message: fmt.Sprintf("asset %q has no config of its own: the ops of a graph make it", name),
-		Fix: fmt.Sprintf("write it in %q under %s", sectionOps, listed(slices.Sorted(maps.Keys(names)))),
+		Fix: "write it " + where + "under " + listed(slices.Sorted(maps.Keys(names))),
 	}
 }
 
@@ -129,12 +134,11 @@ func (p *Planner) opNameProblem(name string) wire.Problem {
 		}
 		return p.noConfig("op", name, true, nil)
 	}
-	if _, known := p.assets[name]; known {
-		problem := p.assetNameProblem(name)
-		if p.snapshot.Assets[p.assets[name]].External() || problem.Fix == "leave it out" {
-			return problem
+	if a, known := p.assets[name]; known {
+		if c := p.computeOf[a]; c >= 0 && p.snapshot.Computes[c].Op {
+			return p.graphAssetProblem(name, c, "")
 		}
-		return wire.Problem{Code: problem.Code, Message: problem.Message, Fix: strings.Replace(problem.Fix, fmt.Sprintf("in %q ", sectionOps), "", 1)}
+		return p.assetNameProblem(name)
 	}
 	// A graph without config of its own is known by its ops.
 	var inside []string
