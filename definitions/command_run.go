@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,12 @@ func (c *command) run(s *scope, value *captured) (reported *reports, err error) 
 	given, err := c.load(s)
 	if err != nil {
 		return nil, err
+	}
+	if c.folder != "" {
+		// Or the program would be said not to be there.
+		if _, err := os.Stat(c.folder); err != nil {
+			return nil, fmt.Errorf("%s is to run in folder %q: %w", c.name(), c.folder, err)
+		}
 	}
 	session, err := pipes.Open(pipesContext(s, given.extras))
 	if err != nil {

@@ -306,6 +306,13 @@ func TestASecretReachesTheProgramAndNothingElse(t *testing.T) {
 	require.JSONEq(t, `{"env":"COMMANDTEST_SECRET"}`, text)
 }
 
+func TestACommandsFolderThatIsNotThereIsNamed(t *testing.T) {
+	t.Parallel()
+	asset := d.Asset("a", d.Command("sh", d.Folder("no/such/folder")))
+	err := d.Materialize(t.Context(), d.New("test", asset)).Err()
+	require.ErrorContains(t, err, `sh is to run in folder "no/such/folder": stat no/such/folder: no such file or directory`)
+}
+
 func TestWrongCommandsAreFoundByValidation(t *testing.T) {
 	t.Parallel()
 	var nowhere d.Source[int]

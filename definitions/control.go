@@ -54,14 +54,15 @@ func (v Order) applyAsset(a *asset)        { v.apply(a.maker, &a.declared) }
 func (v Order) applyMultiAsset(c *compute) { v.apply(c, &c.declared) }
 func (v Order) applyOp(c *compute)         { v.apply(c, &c.declared) }
 
-// inheritControl takes over from what is said for several steps what this one was not given itself. Hooks add up.
+// inheritControl takes over from what is said for several steps what this one was not given itself. Hooks add up. What
+// another program computes has no executor here, and reports no progress.
 func (c *compute) inheritControl(from *compute) {
 	for option, take := range map[string]func(){
 		optionStall:    func() { c.control.stall = from.control.stall },
 		optionExecutor: func() { c.control.executor = from.control.executor },
 		optionOrder:    func() { c.control.order = from.control.order },
 	} {
-		if from.options[option] && !c.options[option] {
+		if from.options[option] && !c.options[option] && (!c.remote || option == optionOrder) {
 			take()
 			c.options.add(option)
 		}

@@ -56,6 +56,9 @@ func mapped(in *node, result output, begin int64) output {
 	switch {
 	case result.kind == needCollect:
 		return output{needOp, brokenNode("map over", in.name, "body", "its body returns a Collect", "return the value of an op that runs for each element")}
+	case result.node.over != fan && result.node.over != nil && result.node.number > begin:
+		return output{needOp, brokenNode("map over", in.name, "body", fmt.Sprintf("its body returns the value of op %q, which is mapped over %q: fans do not nest", result.node.name, result.node.over.name),
+			"declare the inner Map outside the body, and bind its Collect")}
 	case result.node.over != fan:
 		return output{needOp, brokenNode("map over", in.name, "body", fmt.Sprintf("its body returns the value of op %q, which is declared outside", result.node.name),
 			"return the value of an op that the body declares")}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/perdure-io/perdure/plan"
 )
 
 // hookKind is when a hook runs.
@@ -128,6 +130,52 @@ func (v *validation) hookNeed(d *declared, h *hook, n need) {
 	case n.kind.of() != "" && n.kind.of() != h.on:
 		v.add(d.problem(string(h.on), fmt.Sprintf("the hook (%s) binds %s, which is not what it is about", h.run.at, n.describe()), "bind TheSuccess in OnSuccess, and TheFailure in OnFailure"))
 	}
+}
+
+// hookConfigs reports steps whose own hooks cannot be given their config.
+func (v *validation) hookConfigs() {
+	reported := map[*hook]bool{}
+	for _, c := range v.definitions.computes {
+		for _, h := range c.control.hooks {
+			if !reported[h] && !h.configured(c) {
+				reported[h] = true
+				v.add(c.problem(string(h.on), h.lacksConfig(), h.configFix()))
+			}
+		}
+	}
+}
+
+// jobHookConfigs reports hooks of a job that cannot be given their config for one of its steps.
+func (v *validation) jobHookConfigs(j *Job, contents plan.JobContents) {
+	for _, h := range j.control.hooks {
+		for _, c := range v.definitions.computes {
+			runs := slices.Contains(contents.Ops, c.name) ||
+				slices.ContainsFunc(c.outs, func(out *asset) bool { return slices.Contains(contents.Assets, out.name) })
+			if runs && !h.configured(c) {
+				v.add(j.problem(string(h.on), h.lacksConfig()+fmt.Sprintf(" (%s)", c.object()), h.configFix()))
+				break
+			}
+		}
+	}
+}
+
+// configured says whether a hook has all of its config when it runs for a step: it gets the step's, or the defaults.
+func (h *hook) configured(c *compute) bool {
+	config := configOf(h.run.needs)
+	if config == nil || config == configOf(c.needs) || len(config.faults) > 0 {
+		return true // a config with faults is reported by itself
+	}
+	_, err := config.decode(nil)
+	return err == nil
+}
+
+func (h *hook) lacksConfig() string {
+	config := configOf(h.run.needs)
+	return fmt.Sprintf("the hook (%s) binds %s (%s), which has required fields, and its step does not take that config", h.run.at, config.object(), config.at)
+}
+
+func (h *hook) configFix() string {
+	return "bind that config in the step's function, too, or give each of its fields a default"
 }
 
 // noHook reports sources that only hooks have, where they are bound elsewhere.

@@ -291,8 +291,33 @@ func TestHooksThatCannotRunAreProblems(t *testing.T) {
 		`op "op" (definitions/hook_test.go:N), inputs: it binds TheFailure, which is for hooks; bind it in OnFailure`,
 		`op "op" (definitions/hook_test.go:N), resources: it needs resource "chat"`,
 		`resource "opened" (definitions/hook_test.go:N), inputs: it binds TheFailure, which is for hooks`,
-		`job "job" (definitions/hook_test.go:N), on_failure: the hook (definitions/hook_test.go:N) binds a source, which only a step's function can`,
+		`job "job" (definitions/hook_test.go:N), on_failure: the hook (definitions/hook_test.go:N) binds MappingKey, which only a step's function can`,
 	} {
 		require.Contains(t, problems, want)
 	}
+}
+
+func TestHooksWhoseConfigNoStepHasAreProblems(t *testing.T) {
+	t.Parallel()
+	type options struct {
+		Channel string `config:"required"`
+	}
+	required, defaulted := d.Config(options{}), d.Config(struct{ Channel string }{"data"})
+	tell := func(d.Context, options) error { return nil }
+	takes := func(d.Context, options) (int, error) { return 1, nil }
+	without, with := constant("without", d.OnSuccess(d.Do1(tell, required))), d.Asset("with", d.Bind1(takes, required), d.OnSuccess(d.Do1(tell, required)))
+	byDefault := constant("by_default", d.OnFailure(d.Do1(func(d.Context, struct{ Channel string }) error { return nil }, defaulted)))
+	taking, other := d.Op("taking", d.Bind1(takes, required)), d.Op("other", d.Bind0(one))
+	problems := problemsOf(t, d.New("x", without, with, byDefault,
+		d.OpJob("all_take", []d.AnyValue{taking}, d.OnFailure(d.Do1(tell, required))),
+		d.OpJob("one_lacks", []d.AnyValue{taking, other}, d.OnFailure(d.Do1(tell, required))),
+		d.AssetJob("with_job", d.Assets(with), d.OnFailure(d.Do1(tell, required))),
+		d.AssetJob("assets", d.Select("*"), d.OnFailure(d.Do1(tell, required)))))
+	fix := `; bind that config in the step's function, too, or give each of its fields a default`
+	binds := `the hook (definitions/hook_test.go:N) binds config "definitions_test.options" (definitions/hook_test.go:N), which has required fields, and its step does not take that config`
+	require.Equal(t, []string{
+		`asset "without" (definitions/validate_test.go:N), on_success: ` + binds + fix,
+		`job "assets" (definitions/hook_test.go:N), on_failure: ` + binds + ` (asset "without")` + fix,
+		`job "one_lacks" (definitions/hook_test.go:N), on_failure: ` + binds + ` (op "other")` + fix,
+	}, problems)
 }

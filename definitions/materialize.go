@@ -208,6 +208,14 @@ func (n need) describe() string {
 		return "TheSuccess"
 	case needFailure:
 		return "TheFailure"
+	case needRequested:
+		return "Requested"
+	case needMappingKey:
+		return "MappingKey"
+	case needOrElse:
+		return "an OrElse"
+	case needLiteral:
+		return "a Literal"
 	default:
 		return "a source"
 	}

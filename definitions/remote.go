@@ -76,6 +76,10 @@ func (v *validation) remotes() {
 		case !c.remote:
 		case c.queue == "":
 			v.add(c.problem("queue", "it is remote, and has no queue for the program that computes it", `give it Queue("ml") or another name`))
+		case c.control.executor != nil:
+			v.add(c.problem("executor", "it is remote, and runs in the program that computes it", "leave ExecuteAs out"))
+		case c.control.stall != nil:
+			v.add(c.problem("stall_timeout", "it is remote, and another program does not report progress to this one", "use Timeout, or leave StallTimeout out"))
 		case c.node != nil && c.node.fanOut:
 			v.add(c.problem("", "it is remote, and its output is dynamic", "give a list, and fan it out in an op behind it"))
 		}

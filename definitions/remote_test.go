@@ -3,6 +3,7 @@ package definitions_test
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -143,6 +144,9 @@ func TestWrongRemotesAreFoundByValidation(t *testing.T) {
 	err := d.New("test", database,
 		d.Asset("queueless", d.Remote[int]()),
 		d.Asset("resourceful", d.Remote[int](database, nil), d.Queue("ml")),
+		d.Asset("executed", d.Remote[int](), d.Queue("ml"), d.ExecuteAs(d.Subprocess{})),
+		d.Asset("stalling", d.Remote[int](), d.Queue("ml"), d.StallTimeout(time.Minute)),
+		d.GraphAsset("graph", d.Op("part", d.Remote[int](), d.Queue("ml")), d.ExecuteAs(d.Subprocess{}), d.StallTimeout(time.Minute)),
 	).Validate()
 	var problems d.ProblemList
 	require.ErrorAs(t, err, &problems)
@@ -151,8 +155,10 @@ func TestWrongRemotesAreFoundByValidation(t *testing.T) {
 		found = append(found, p.Object+" "+p.Field+": "+p.Message)
 	}
 	require.Equal(t, []string{
+		`asset "executed" executor: it is remote, and runs in the program that computes it`,
 		`asset "queueless" queue: it is remote, and has no queue for the program that computes it`,
 		`asset "resourceful" inputs: Remote is given nil`,
 		`asset "resourceful" inputs: Remote is given resource "database", which only this program can load`,
+		`asset "stalling" stall_timeout: it is remote, and another program does not report progress to this one`,
 	}, found)
 }

@@ -81,6 +81,9 @@ func (l *lowering) asset(a *asset) (plan.Asset, error) {
 		Owners: sorted(a.owners), Tags: maps.Clone(a.tags), Kinds: sorted(a.kinds), CodeVersion: a.codeVersion,
 		Metadata: metadata, Optional: a.optional, Type: a.typ.String(), At: a.at,
 	}
+	if lowered.TypeCheck, err = a.ofType.lower(); err != nil {
+		return plan.Asset{}, fmt.Errorf("%s: %w", a.object(), err)
+	}
 	if a.maker != nil {
 		lowered.Compute = a.maker.name
 	}
@@ -112,6 +115,9 @@ func (l *lowering) compute(c *compute) (plan.Compute, error) {
 	}
 	l.control(c, &lowered)
 	var err error
+	if lowered.TypeCheck, err = c.control.ofType.lower(); err != nil {
+		return plan.Compute{}, fmt.Errorf("%s: %w", c.object(), err)
+	}
 	lowered.Shape, err = plan.ShapeOf(&lowered, optional)
 	if err != nil {
 		return plan.Compute{}, fmt.Errorf("%s: %w", c.object(), err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/perdure-io/perdure/internal/step"
+	"github.com/perdure-io/perdure/plan"
 )
 
 // Type checks values beyond what their Go type says, when a step runs: [OfType] those that an asset or an op gives,
@@ -56,6 +57,18 @@ func (t Type[T]) erased() *checkedType {
 		return t.Check(typed)
 	}
 	return c
+}
+
+// lower is nil for no type.
+func (t *checkedType) lower() (*plan.TypeCheck, error) {
+	if t == nil {
+		return nil, nil
+	}
+	metadata, _, err := lowerMetadata(t.metadata)
+	if err != nil {
+		return nil, fmt.Errorf("the metadata of the Type %q: %w", t.name, err)
+	}
+	return &plan.TypeCheck{Name: t.name, Description: t.description, Metadata: metadata}, nil
 }
 
 // TypeOption is what [OfType] returns.

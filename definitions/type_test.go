@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	d "github.com/perdure-io/perdure/definitions"
+	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -165,4 +166,17 @@ func TestTypesThatDoNotFitAreProblems(t *testing.T) {
 	} {
 		require.Contains(t, problems, want)
 	}
+}
+
+func TestTheSnapshotSaysWhatIsCheckedOfValues(t *testing.T) {
+	t.Parallel()
+	sized := d.Type[int]{Name: "sized", Description: "at most ten", Check: func(int) error { return nil }, Metadata: []d.Metadatum{d.Text("owner", "network")}}
+	op := d.FanOut("op", d.Bind0(func(d.Context) ([]d.Keyed[int], error) { return nil, nil }), d.OfType(sized))
+	snapshot, err := d.New("x", constant("a", d.OfType(sized)), constant("b"), d.OpJob("job", []d.AnyValue{op})).Snapshot()
+	require.NoError(t, err)
+	check := &plan.TypeCheck{Name: "sized", Description: "at most ten", Metadata: []wire.Metadatum{{Label: "owner", Type: "text", Value: []byte(`"network"`)}}}
+	require.Equal(t, check, snapshot.Assets[0].TypeCheck)
+	require.Nil(t, snapshot.Assets[1].TypeCheck)
+	require.Equal(t, check, snapshot.Computes[2].TypeCheck)
+	require.Nil(t, snapshot.Computes[0].TypeCheck)
 }

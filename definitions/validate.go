@@ -31,6 +31,7 @@ func (d *Definitions) Validate() error {
 	for _, r := range d.resources {
 		v.resource(r)
 	}
+	v.hookConfigs()
 	v.opStores()
 	v.loggers()
 	for _, c := range v.configs() {

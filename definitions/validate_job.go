@@ -103,5 +103,8 @@ func (v *validation) planJobs(jobs []*Job) {
 	for _, j := range jobs {
 		_, err := planner.Plan(wire.RunRequest{Job: j.name}, plan.Facts{})
 		v.wire(&j.declared, ofJob(j.name, wire.ProblemsOf(err)))
+		if contents, err := planner.JobContents(j.name); err == nil {
+			v.jobHookConfigs(j, contents)
+		}
 	}
 }

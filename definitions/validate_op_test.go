@@ -75,6 +75,13 @@ func TestValidationOfOps(t *testing.T) {
 				element(pages, nil),
 				element(pages, func(*d.Value[int]) *d.Value[int] { return nil }),
 				element(pages, func(*d.Value[int]) *d.Value[int] { return outside }),
+				element(pages, func(*d.Value[int]) (last *d.Value[int]) {
+					element(fanOf("others", "b"), func(n *d.Value[int]) *d.Value[int] {
+						last = d.Op("last", d.Bind1(double, n))
+						return last
+					})
+					return last
+				}),
 				d.Map(pages, func(*d.Value[int]) *d.Value[[]int] { return d.Collect(pages) }),
 				d.Collect(undeclared),
 			))
@@ -84,6 +91,7 @@ func TestValidationOfOps(t *testing.T) {
 			`map over "pages" (definitions/validate_op_test.go:N), body: its body is nil; give the function that declares what runs for each element`,
 			`map over "pages" (definitions/validate_op_test.go:N), body: its body returns a Collect; return the value of an op that runs for each element`,
 			`map over "pages" (definitions/validate_op_test.go:N), body: its body returns no declared value; return the value of an op`,
+			`map over "pages" (definitions/validate_op_test.go:N), body: its body returns the value of op "last", which is mapped over "others": fans do not nest; declare the inner Map outside the body, and bind its Collect`,
 			`map over "pages" (definitions/validate_op_test.go:N), body: its body returns the value of op "outside", which is declared outside; return the value of an op that the body declares`,
 		}},
 		{"what runs for each element, bound outside", func() *d.Definitions {

@@ -61,8 +61,9 @@ type Asset struct {
 	Compute string `json:"compute,omitempty"`
 	// Optional assets may not be emitted by a run, which then skips what hangs on them.
 	Optional bool `json:"optional,omitempty"`
-	// Type is the Go type of its value, for people.
-	Type string `json:"type"`
+	// Type is the Go type of its value, for people. TypeCheck is what is checked of each value beyond that; nil is nothing.
+	Type      string     `json:"type"`
+	TypeCheck *TypeCheck `json:"type_check,omitempty"`
 	// StoredBy names the IO manager's resource; "" is the instance's default storage.
 	StoredBy string `json:"stored_by,omitempty"`
 	// At is where it is declared: folder/file.go:line.
@@ -71,6 +72,13 @@ type Asset struct {
 
 // External says that no run of this location makes the asset.
 func (a Asset) External() bool { return a.Compute == "" }
+
+// TypeCheck is a check of values beyond their Go type, for people: a step that gives a value which does not pass fails.
+type TypeCheck struct {
+	Name        string           `json:"name"`
+	Description string           `json:"description,omitempty"`
+	Metadata    []wire.Metadatum `json:"metadata,omitempty"`
+}
 
 // Compute is what one step runs: the function of an asset, a multi-asset or an op with its inputs.
 type Compute struct {
@@ -92,6 +100,8 @@ type Compute struct {
 	Over string `json:"over,omitempty"`
 	// NoValue says that an op only acts: nothing is stored for it.
 	NoValue bool `json:"no_value,omitempty"`
+	// TypeCheck is what is checked of each value of an op; nil is nothing. An asset has its own.
+	TypeCheck *TypeCheck `json:"type_check,omitempty"`
 	// Remote says that an activity of this name on Queue, served by any Temporal SDK, computes it.
 	Remote bool `json:"remote,omitempty"`
 	// Tags are for limits inside a run, Order for which of the ready steps starts first: the greater one does.
