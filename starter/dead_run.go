@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,8 +38,8 @@ func (s *Starter) EndDeadRun(ctx context.Context, id string) (result wire.RunRes
 		if end.Reason == "" {
 			return wire.RunResult{}, false, nil
 		}
-		if why := s.whyClosed(ctx, latest); why != "" {
-			end.Reason = why
+		if sameChain(recorded.FirstRunID, latest) {
+			end.Reason = cmp.Or(s.whyClosed(ctx, latest), end.Reason)
 		}
 	}
 	result, err = s.Store.EndRun(ctx, end)
@@ -54,8 +55,7 @@ func (s *Starter) EndDeadRun(ctx context.Context, id string) (result wire.RunRes
 func endOf(firstRunID string, latest *workflow.WorkflowExecutionInfo) (status wire.RunStatus, reason string, at time.Time) {
 	execution := latest.GetStatus()
 	switch {
-	// Older servers do not say of which chain it is.
-	case latest.GetFirstRunId() != "" && latest.GetFirstRunId() != firstRunID:
+	case !sameChain(firstRunID, latest):
 		// Temporal gives an id out again only when the execution that had it is closed.
 		return wire.RunFailure, "its workflow ended in Temporal without recording the run's end, and another was started under its id", latest.GetStartTime().AsTime()
 	case execution == enums.WORKFLOW_EXECUTION_STATUS_RUNNING || execution == enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW:
@@ -67,6 +67,11 @@ func endOf(firstRunID string, latest *workflow.WorkflowExecutionInfo) (status wi
 	}
 	reason = fmt.Sprintf("its workflow ended as %s in Temporal without recording the run's end", strings.ToLower(execution.String()))
 	return status, reason, latest.GetCloseTime().AsTime()
+}
+
+// sameChain says whether an execution belongs to the run that began with that one. Older servers do not say of which it is.
+func sameChain(firstRunID string, latest *workflow.WorkflowExecutionInfo) bool {
+	return latest.GetFirstRunId() == "" || latest.GetFirstRunId() == firstRunID
 }
 
 // whyClosed is what the last event of a closed execution says of who ended it and why; "" when that cannot be had.

@@ -131,7 +131,7 @@ func (d *Daemon) keep(ctx context.Context) {
 func (d *Daemon) do(ctx context.Context, what string, part func(context.Context) error) bool {
 	err := part(ctx)
 	if err != nil && ctx.Err() == nil {
-		d.Log.Warn(what+" failed, the next round tries again", "error", err)
+		d.Log.Warn("a part of the work failed, the next round tries again", "part", what, "error", err)
 	}
 	return err == nil
 }
