@@ -3,12 +3,15 @@ package activities
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/perdure-io/perdure/definitions"
+	"github.com/perdure-io/perdure/internal/step"
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -17,7 +20,8 @@ import (
 // changes nothing. Those that are recorded for this scheduling are not called again; one under which the worker died is.
 func (a *Activities) RunHooks(ctx context.Context, input wire.RunHooksInput) error {
 	defer keepAlive(ctx)()
-	scheduled := activity.GetInfo(ctx).ScheduledTime
+	info := activity.GetInfo(ctx)
+	scheduled := info.ScheduledTime
 	ended, err := a.Store.EndedStep(ctx, input.Run, input.Step)
 	if errors.Is(err, metadata.ErrNotFound) {
 		return temporal.NewNonRetryableApplicationError(err.Error(), wire.FailureInvalidRequest, err)
@@ -31,14 +35,15 @@ func (a *Activities) RunHooks(ctx context.Context, input wire.RunHooksInput) err
 	}
 	told := endedStep(input, ended)
 	told.Done = done
-	told.Log = a.Log.With("run", input.Run, "step", input.Step)
+	told.Log = a.hookLog(input, ended.Attempt, info.StartedTime)
+	defer a.Lines.flushOf(ctx, input.Run, input.Step)
 	var failures []error
 	for _, result := range a.Runtime.RunHooks(ctx, ended.Plan.Type, ended.Job, told) {
 		run := metadata.HookRun{
 			Run: input.Run, Step: input.Step, Scheduled: scheduled, Hook: result.Hook, Outcome: metadata.HookOutcome(result.Outcome),
 		}
 		if result.Err != nil {
-			a.Log.Warn("a hook failed, which changes nothing", "run", input.Run, "step", input.Step, "hook", result.Hook, "error", result.Err)
+			told.Log.Warn("a hook failed, which changes nothing", "hook", result.Hook, "error", result.Err)
 			run.Error = &wire.ErrorInfo{Message: storable(result.Err.Error())}
 		}
 		// What ran is recorded, also when the run is cancelled meanwhile.
@@ -50,6 +55,15 @@ func (a *Activities) RunHooks(ctx context.Context, input wire.RunHooksInput) err
 		return temporal.NewCanceledError()
 	}
 	return errors.Join(failures...)
+}
+
+// hookLog is what hooks log to: the worker's output, and the lines of their step. They count below zero, and by the time of
+// the call, where the attempts at the step have their tokens: no line of theirs is taken for another's.
+func (a *Activities) hookLog(input wire.RunHooksInput, attempt int, started time.Time) *slog.Logger {
+	of := step.Execution{Run: input.Run, Step: input.Step, Attempt: attempt, Token: -started.UnixMicro()}
+	return slog.New(slog.NewMultiHandler(
+		a.Log.With("run", input.Run, "step", input.Step).Handler(),
+		step.AtLevel(step.Recorder(a.Lines, of), a.LogLevel)))
 }
 
 // endedStep is what hooks are told of a step.

@@ -6,10 +6,21 @@ import "github.com/perdure-io/perdure/wire"
 // it makes, what it waits for and why it is there. A template stands once for all steps that are mapped by it.
 func (p *Plan) PlannedSteps() []wire.PlannedStep {
 	planned := make([]wire.PlannedStep, len(p.Steps))
+	running := map[string]int{}
+	for _, mapped := range p.MappedSteps() {
+		if running[mapped.Template] += 0; mapped.Runs {
+			running[mapped.Template]++
+		}
+	}
 	for i, step := range p.Steps {
 		planned[i] = wire.PlannedStep{Step: step.Key, Assets: []string{}, After: planned[i].After, Reason: p.reason}
 		if note := p.notes[i]; note != "" {
 			planned[i].Reason += "; " + note
+		}
+		if runs, known := running[step.Key]; known && runs == 0 {
+			planned[i].InheritedFrom = p.RetryOf
+		} else if inherited, ok := p.Inherited[step.Key]; ok {
+			planned[i].InheritedFrom = inherited.Run
 		}
 		for _, output := range step.Outputs {
 			planned[i].Assets = append(planned[i].Assets, output.Asset)

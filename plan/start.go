@@ -118,7 +118,10 @@ func (s *stateWriter) mapped(fan int, keys []string) {
 	}
 	for i, number := range templates {
 		s.plan.notes[number] = fmt.Sprintf("for %d of the %d keys of %s, the others were taken over", running[i], len(keys), s.plan.Steps[fan].Key)
-		if running[i] == len(keys) {
+		switch running[i] {
+		case 0:
+			s.plan.notes[number] = fmt.Sprintf("all %d keys of %s were taken over", len(keys), s.plan.Steps[fan].Key)
+		case len(keys):
 			s.plan.notes[number] = fmt.Sprintf("once for each of the %d keys of %s", len(keys), s.plan.Steps[fan].Key)
 		}
 	}

@@ -98,6 +98,8 @@ type PlannedStep struct {
 	After []string `json:"after,omitempty"`
 	// Reason says why the step is in the plan.
 	Reason string `json:"reason"`
+	// InheritedFrom is the run that did it, of a step that this run takes over and does not do.
+	InheritedFrom string `json:"inherited_from,omitempty"`
 }
 
 // StepInput is the input of a step's activity.

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perdure-io/perdure/definitions"
-	"github.com/perdure-io/perdure/wire"
 )
 
 func departureReport(t *testing.T, options ...definitions.MaterializeOption) *definitions.Result {
@@ -30,7 +29,7 @@ func TestTheDepartureReport(t *testing.T) {
 	var delayed string
 	for _, airport := range want {
 		require.Equal(t, Departure{airport.key, airport.flights, airport.late}, departures[airport.key])
-		require.Equal(t, wire.StepSuccess, result.StepStatus("etl.clean["+airport.key+"]"))
+		require.EqualValues(t, "SUCCESS", result.StepStatus("etl.clean["+airport.key+"]"))
 		sum.Flights += airport.flights
 		sum.Late += airport.late
 		if airport.flights >= 100 && airport.late*100 >= 27*airport.flights {
@@ -54,9 +53,9 @@ func TestWithoutHeavilyDelayedAirportsNobodyIsWarned(t *testing.T) {
 	t.Parallel()
 	result := departureReport(t, definitions.RunConfig(`{"ops":{"heavily_delayed":{"late_percent":50}}}`))
 	require.NoError(t, result.Err())
-	require.Equal(t, wire.StepSuccess, result.OpStatus(Delayed))
-	require.Equal(t, wire.StepSkipped, result.OpStatus(Warning))
-	require.Equal(t, wire.StepSuccess, result.OpStatus(Summary))
+	require.EqualValues(t, "SUCCESS", result.OpStatus(Delayed))
+	require.EqualValues(t, "SKIPPED", result.OpStatus(Warning))
+	require.EqualValues(t, "SUCCESS", result.OpStatus(Summary))
 }
 
 func TestWithoutFlightsThereIsAnEmptySummary(t *testing.T) {

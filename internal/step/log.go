@@ -87,7 +87,7 @@ func (e *execution) logger(claimed *Attempt) (*slog.Logger, error) {
 		}
 	}
 	if e.runner.Lines != nil {
-		handlers = append(handlers, AtLevel(&recorder{lines: e.runner.Lines, of: claimed.execution(), count: new(atomic.Int64)}, level))
+		handlers = append(handlers, AtLevel(Recorder(e.runner.Lines, claimed.execution()), level))
 	}
 	handler := slog.Handler(slog.NewMultiHandler(handlers...))
 	if given {
@@ -118,6 +118,11 @@ func (h *atLevel) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h *atLevel) WithGroup(name string) slog.Handler {
 	return AtLevel(h.Handler.WithGroup(name), h.level)
+}
+
+// Recorder makes lines of log records, whatever their level. It counts from 1: make one for an execution.
+func Recorder(lines Lines, of Execution) slog.Handler {
+	return &recorder{lines: lines, of: of, count: new(atomic.Int64)}
 }
 
 // recorder makes lines of records.

@@ -132,8 +132,11 @@ func (a *app) printPlan(planned *plan.Plan) error {
 	if a.output == jsonFormat {
 		return a.printJSON(wire.RunResult{Status: wire.RunNotStarted, Materialized: []string{}, Plan: steps})
 	}
-	rows := make([][]string, len(steps))
+	rows, takenOver := make([][]string, len(steps)), 0
 	for i, step := range steps {
+		if step.InheritedFrom != "" {
+			takenOver++
+		}
 		made := strings.Join(step.Assets, ", ")
 		if made == step.Step {
 			made = ""
@@ -141,7 +144,11 @@ func (a *app) printPlan(planned *plan.Plan) error {
 		rows[i] = []string{step.Step, made, strings.Join(step.After, ", "), step.Reason}
 	}
 	table := a.style().Table([]render.Column{{Title: "step"}, {Title: "makes"}, {Title: "after"}, {Title: "reason"}}, rows)
-	return a.print(table + "\n" + render.Count(len(steps), "step") + " would run; nothing was started\n")
+	end := render.Count(len(steps)-takenOver, "step") + " would run"
+	if takenOver > 0 {
+		end += ", " + render.Number(int64(takenOver)) + " would be taken over"
+	}
+	return a.print(table + "\n" + end + "; nothing was started\n")
 }
 
 func (a *app) printStarted(s *session, started starter.StartedRun) error {

@@ -58,8 +58,12 @@ func (s Style) mark(step metadata.Step, turn int) string {
 }
 
 // urgency orders steps by how much a reader wants to see them when there is no room for all.
-func urgency(status wire.StepStatus) int {
-	switch status {
+func urgency(step metadata.Step) int {
+	const least = 5
+	if step.InheritedFrom != "" {
+		return least
+	}
+	switch step.Status {
 	case wire.StepFailed:
 		return 0
 	case wire.StepRunning:
@@ -81,7 +85,7 @@ func shownSteps(steps []metadata.Step, room int) []metadata.Step {
 	}
 	chosen := slices.Clone(steps)
 	slices.SortStableFunc(chosen, func(a, b metadata.Step) int {
-		if byUrgency := urgency(a.Status) - urgency(b.Status); byUrgency != 0 {
+		if byUrgency := urgency(a) - urgency(b); byUrgency != 0 {
 			return byUrgency
 		}
 		return b.EndedAt.Compare(a.EndedAt)
@@ -99,6 +103,9 @@ func (s Style) Changes(before, steps []metadata.Step, clock Clock) []string {
 	}
 	var lines []string
 	for _, step := range steps {
+		if step.InheritedFrom != "" {
+			continue
+		}
 		old, seen := known[step.Step]
 		if !seen {
 			old.Status = wire.StepWaiting

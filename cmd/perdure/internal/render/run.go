@@ -21,18 +21,23 @@ type RunView struct {
 // counts is how many steps stand where.
 type counts map[wire.StepStatus]int
 
-func count(steps []metadata.Step) counts {
-	c := counts{}
+// count leaves out the steps that the run has taken over.
+func count(steps []metadata.Step) (c counts, takenOver int) {
+	c = counts{}
 	for _, step := range steps {
+		if step.InheritedFrom != "" {
+			takenOver++
+			continue
+		}
 		c[step.Status]++
 	}
-	return c
+	return c, takenOver
 }
 
 // Progress is the run's steps in one line: "7 of 12 steps done, 2 running, 3 waiting".
 func Progress(steps []metadata.Step) string {
-	c := count(steps)
-	parts := []string{fmt.Sprintf("%s of %s done", Number(int64(c[wire.StepSuccess])), Count(len(steps), "step"))}
+	c, takenOver := count(steps)
+	parts := []string{fmt.Sprintf("%s of %s done", Number(int64(c[wire.StepSuccess])), Count(len(steps)-takenOver, "step"))}
 	for _, kind := range []struct {
 		status wire.StepStatus
 		word   string
@@ -47,6 +52,9 @@ func Progress(steps []metadata.Step) string {
 		if n := c[kind.status]; n > 0 {
 			parts = append(parts, Number(int64(n))+" "+kind.word)
 		}
+	}
+	if takenOver > 0 {
+		parts = append(parts, Number(int64(takenOver))+" taken over")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -72,6 +80,8 @@ func (s Style) RunDetails(v RunView, clock Clock, stacks bool) string {
 		{"tags", tags(run.Tags)},
 		{"location", location(run)},
 		{"cause", causeOf(run)},
+		{"retry of", retryOf(run)},
+		{"retried", retried(run)},
 		{"started", clock.Moment(run.StartedAt)},
 		{"ended", clock.Moment(run.EndedAt)},
 		{"duration", RunDuration(run, clock)},
@@ -105,6 +115,22 @@ func causeOf(run metadata.Run) string {
 		return ""
 	}
 	return run.Cause
+}
+
+// retryOf is the run that this one executes again, and the first of that chain.
+func retryOf(run metadata.Run) string {
+	if run.RootRunID == "" || run.RootRunID == run.ParentRunID {
+		return run.ParentRunID
+	}
+	return fmt.Sprintf("%s (retry %d of %s)", run.ParentRunID, run.RetryNumber, run.RootRunID)
+}
+
+// retried says whether another run takes up this one by itself.
+func retried(run metadata.Run) string {
+	if run.WillRetry != nil && *run.WillRetry {
+		return "by itself"
+	}
+	return ""
 }
 
 func tags(of map[string]string) string {
@@ -172,6 +198,8 @@ const maxNeeds = 3
 // remark says what a step waits for, or what went wrong.
 func (s Style) remark(step metadata.Step, needs []string, clock Clock) string {
 	switch {
+	case step.InheritedFrom != "":
+		return "taken over from " + step.InheritedFrom
 	case step.Reason != "":
 		text := OneLine(step.Reason)
 		if !step.ReasonSince.IsZero() {
