@@ -106,10 +106,18 @@ func (r *Runtime) RemoteCode(computeName string, result json.RawMessage, failure
 			return nil, failure
 		}
 		outputs, err := c.remoteOutputs(a, result)
-		if err == nil {
-			countRows(outputs, nil)
+		if err != nil {
+			return nil, err
 		}
-		return outputs, err
+		given := slices.DeleteFunc(slices.Clone(outputs), func(o step.Output) bool {
+			_, unknown := o.Value.(storedElsewhere)
+			return unknown
+		})
+		if err := c.checkOutputs(given); err != nil {
+			return nil, err
+		}
+		countRows(outputs, nil)
+		return outputs, nil
 	}
 	return &remote, true
 }

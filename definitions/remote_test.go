@@ -2,6 +2,7 @@ package definitions_test
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -113,6 +114,23 @@ func TestRemoteResultsThatAreWrong(t *testing.T) {
 		require.NotEmpty(t, l.failure.Error.Message, "it is the user's failure")
 	}
 	require.Empty(t, values.values)
+}
+
+func TestTheTypeOfARemoteValueIsChecked(t *testing.T) {
+	t.Parallel()
+	positive := d.OfType(d.Type[int]{Name: "positive", Check: func(n int) error {
+		if n <= 0 {
+			return errors.New("it is not positive")
+		}
+		return nil
+	}})
+	total := d.Asset("total", d.Remote[int](), d.Queue("ml"), positive)
+	runtime, err := d.NewRuntime(d.New("test", total), d.Environment{Storage: keepsAll{newStore()}})
+	require.NoError(t, err)
+	_, err = endRemote(t, runtime, "total", `{"outputs": {"total": {"value": -1}}}`, nil)
+	require.ErrorContains(t, err, `output "total" is no positive: it is not positive; the value is -1`)
+	_, err = endRemote(t, runtime, "total", `{"outputs": {"total": {"location": "s3://b/total"}}}`, nil)
+	require.NoError(t, err, "what it has stored itself is not seen")
 }
 
 func TestTheFailureOfARemoteStepIsRecorded(t *testing.T) {
