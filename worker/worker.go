@@ -132,7 +132,13 @@ func (w *Worker) serve(ctx, serving context.Context, fail context.CancelCauseFun
 		return err
 	}
 	w.log.Info("serving", "location", w.location, "build", w.build, "queue", w.queue(), "temporal", w.options.Config.Temporal.Address)
+	tended := make(chan struct{})
+	go func() {
+		defer close(tended)
+		w.tendValues(serving)
+	}()
 	w.touchUntil(serving)
+	<-tended
 	w.drain(workers, stopSteps)
 	if ctx.Err() == nil {
 		return context.Cause(serving)
