@@ -14,6 +14,8 @@ import (
 // fault is something that goes wrong with one process, and is put right after a while.
 type fault struct {
 	name string
+	// weight is how often it is chosen, beside the others.
+	weight int
 	// begin does it, end puts it right. victim is the number of a worker.
 	begin func(s *scene, victim int) error
 	end   func(ctx context.Context, s *scene, victim int) error
@@ -29,36 +31,36 @@ func faults() []fault {
 	startPostgres := func(ctx context.Context, s *scene, _ int) error { return s.stack.StartPostgres(ctx) }
 	return []fault{
 		{
-			name:  "worker-kill",
+			name: "worker-kill", weight: 5,
 			begin: func(s *scene, victim int) error { return s.workers[victim].kill() },
 			// Whoever looks after the workers starts it again.
 			end: nothing,
 		},
 		{
-			name:  "worker-drain",
+			name: "worker-drain", weight: 1,
 			begin: func(s *scene, victim int) error { return s.workers[victim].terminate() },
 			end:   nothing,
 		},
 		{
-			name:     "worker-freeze",
+			name: "worker-freeze", weight: 1,
 			begin:    func(s *scene, victim int) error { return s.workers[victim].freeze() },
 			end:      func(_ context.Context, s *scene, victim int) error { return s.workers[victim].thaw() },
 			shortest: pastHeartbeat, longest: pastHeartbeat + 10*time.Second,
 		},
 		{
-			name:    "temporal-kill",
+			name: "temporal-kill", weight: 1,
 			begin:   func(s *scene, _ int) error { return s.stack.KillTemporal() },
 			end:     func(ctx context.Context, s *scene, _ int) error { return s.stack.StartTemporal(ctx) },
 			longest: 5 * time.Second,
 		},
 		{
-			name:    "postgres-kill",
+			name: "postgres-kill", weight: 1,
 			begin:   func(s *scene, _ int) error { return s.stack.KillPostgres() },
 			end:     startPostgres,
 			longest: 5 * time.Second,
 		},
 		{
-			name:    "postgres-stop",
+			name: "postgres-stop", weight: 1,
 			begin:   func(s *scene, _ int) error { return s.stack.StopPostgres() },
 			end:     startPostgres,
 			longest: 5 * time.Second,
@@ -106,21 +108,28 @@ func (s strike) String() string {
 	return fmt.Sprintf("%s at %s for %s", name, s.at.Round(time.Millisecond), s.lasts.Round(time.Millisecond))
 }
 
-// draw chooses a trial's strikes.
-func draw(random *rand.Rand, from []fault) []strike {
+// draw chooses a trial's strikes, within the time that a run takes.
+func draw(random *rand.Rand, from []fault, typical time.Duration) []strike {
 	const most = 2
+	var weighted []fault
+	for _, f := range from {
+		weighted = append(weighted, slices.Repeat([]fault{f}, f.weight)...)
+	}
 	strikes := make([]strike, 1+random.IntN(most))
 	for i := range strikes {
-		chosen := from[random.IntN(len(from))]
+		chosen := weighted[random.IntN(len(weighted))]
 		lasts := chosen.shortest
 		if span := chosen.longest - chosen.shortest; span > 0 {
 			lasts += time.Duration(random.Int64N(int64(span)))
 		}
-		// A product: more often at the beginning, where a run is planned.
-		moment := random.Float64() * random.Float64()
+		moment := random.Float64()
+		if random.IntN(2) == 0 {
+			// More often at the beginning, where a run is planned.
+			moment *= random.Float64()
+		}
 		strikes[i] = strike{
 			fault: chosen, victim: random.IntN(workerCount), lasts: lasts,
-			at: time.Duration(moment * float64(typicalRun)),
+			at: time.Duration(moment * float64(typical)),
 		}
 	}
 	return strikes

@@ -1,12 +1,14 @@
 //go:build unix
 
-// Command faults is the marathon of the kill tests: runs of a graph of assets on real servers and workers, whose
-// processes are killed, frozen and stopped at random moments. After each run Postgres and the stored values are looked
-// at. It ends with one line,
+// Command faults is the marathon of the kill tests: runs on real servers and workers, whose processes are killed, frozen
+// and stopped at random moments. The runs are of a graph of assets, of steps in processes of their own, of Python
+// programs that speak Pipes, of ops with a dynamic output, as activities and as local activities, and of a failed run that
+// two execute again at once. After each trial Postgres and the stored values are looked at, and whether a process is left
+// that a step has started. It ends with one line,
 //
-//	trials=100 lost=0 doubled=0 unfinished=0
+//	trials=100 lost=0 doubled=0 unfinished=0 orphans=0
 //
-// and with exit code 1 when any of the last three is not 0.
+// and with exit code 1 when any of the last four is not 0.
 package main
 
 import (
@@ -22,6 +24,7 @@ import (
 	"time"
 
 	"github.com/perdure-io/perdure/internal/testlocation"
+	"github.com/perdure-io/perdure/internal/testpython"
 )
 
 func main() {
@@ -38,10 +41,13 @@ func command(ctx context.Context, arguments []string, stdout, stderr io.Writer) 
 	trials := flags.Int("trials", 100, "how many runs")
 	seed := flags.Uint64("seed", uint64(time.Now().UnixNano()), "what the random choices follow from")
 	scenario := flags.String("scenario", "", "only these faults, separated by commas: "+strings.Join(faultNames(), ", "))
+	kindList := flags.String("kind", "", "only these kinds of runs, separated by commas: "+strings.Join(kindNames(), ", "))
 	if err := flags.Parse(arguments); err != nil {
 		return 2
 	}
 	chosen, err := chooseFaults(*scenario)
+	chosenKinds, kindErr := chooseKinds(*kindList)
+	err = errors.Join(err, kindErr)
 	if err == nil && (*trials < 1 || flags.NArg() > 0) {
 		err = errors.New("give -trials of at least 1, and nothing but flags")
 	}
@@ -49,7 +55,12 @@ func command(ctx context.Context, arguments []string, stdout, stderr io.Writer) 
 		fmt.Fprintln(stderr, "Error:", err)
 		return 2
 	}
-	tally, err := marathon(ctx, plan{trials: *trials, seed: *seed, faults: chosen}, stdout)
+	python, err := testpython.Path()
+	if err != nil {
+		fmt.Fprintln(stderr, "Error:", err)
+		return 1
+	}
+	tally, err := marathon(ctx, plan{trials: *trials, seed: *seed, faults: chosen, kinds: chosenKinds, python: python}, stdout)
 	fmt.Fprintln(stdout, tally)
 	if err != nil {
 		fmt.Fprintln(stderr, "Error:", err)

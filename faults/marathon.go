@@ -11,24 +11,22 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/perdure-io/perdure/definitions"
 	"github.com/perdure-io/perdure/internal/devstack"
 	"github.com/perdure-io/perdure/internal/testlocation"
 	"github.com/perdure-io/perdure/starter"
-	"github.com/perdure-io/perdure/wire"
 )
 
 const (
 	workerCount = 2
-	// typicalRun is about how long an undisturbed run takes: strikes fall within it.
-	typicalRun = 3 * time.Second
-	// trialBound is how long a disturbed run may take. A frozen worker's open polls swallow attempts for a minute.
-	trialBound = 4 * time.Minute
+	// stallBound is how long nothing may happen in a disturbed run. A frozen worker's open polls swallow attempts for a
+	// minute.
+	stallBound = 4 * time.Minute
 )
 
 // plan is what a marathon does.
@@ -36,12 +34,16 @@ type plan struct {
 	trials int
 	seed   uint64
 	faults []fault
+	// kinds are those of the runs: each once in as many trials as there are kinds.
+	kinds []kind
+	// python is an interpreter that has the package dagster-pipes.
+	python string
 }
 
 // tally is what came of it.
-type tally struct{ trials, lost, doubled, unfinished int }
+type tally struct{ trials, lost, doubled, unfinished, orphans int }
 
-func (t tally) good() bool { return t.lost+t.doubled+t.unfinished == 0 }
+func (t tally) good() bool { return t.lost+t.doubled+t.unfinished+t.orphans == 0 }
 
 func (t *tally) add(v testlocation.Verdict) {
 	t.lost += len(v.Lost)
@@ -50,42 +52,18 @@ func (t *tally) add(v testlocation.Verdict) {
 }
 
 func (t tally) String() string {
-	return fmt.Sprintf("trials=%d lost=%d doubled=%d unfinished=%d", t.trials, t.lost, t.doubled, t.unfinished)
+	return fmt.Sprintf("trials=%d lost=%d doubled=%d unfinished=%d orphans=%d", t.trials, t.lost, t.doubled, t.unfinished, t.orphans)
 }
 
-// scene is the servers, workers and graph of a marathon.
+// scene is the servers, workers and location of a marathon.
 type scene struct {
 	stack    *devstack.Stack
 	instance *testlocation.Instance
 	spec     testlocation.Spec
 	workers  []*kept
+	// unseen is whether orphans cannot be told here.
+	unseen bool
 }
-
-// graph is 16 assets, one of which fails at its first attempt.
-func graph(random *rand.Rand) testlocation.Spec {
-	spec := testlocation.Spec{Location: "marathon", Assets: []testlocation.Asset{{Key: "source"}}}
-	layer := []string{"source"}
-	for depth := range 4 {
-		var next []string
-		for i := range 3 {
-			key := fmt.Sprintf("layer%d_%d", depth, i)
-			inputs := []string{layer[i%len(layer)]}
-			if other := layer[random.IntN(len(layer))]; other != inputs[0] {
-				inputs = append(inputs, other)
-			}
-			spec.Assets = append(spec.Assets, testlocation.Asset{Key: key, Inputs: inputs})
-			next = append(next, key)
-		}
-		layer = next
-	}
-	return testlocation.Spec{Location: spec.Location, Assets: append(spec.Assets,
-		testlocation.Asset{Key: flaky, Inputs: []string{"source"}, Retries: &definitions.Retries{Max: 1, Delay: time.Second}},
-		testlocation.Asset{Key: "sink", Inputs: append(layer, flaky)},
-		testlocation.Asset{Key: "last", Inputs: []string{"sink"}},
-	)}
-}
-
-const flaky = "flaky"
 
 // marathon runs the trials, and says what it sees. The error is one of the marathon itself, or of its end by ctx.
 func marathon(ctx context.Context, p plan, out io.Writer) (total tally, err error) {
@@ -99,7 +77,7 @@ func marathon(ctx context.Context, p plan, out io.Writer) (total tally, err erro
 	if err != nil {
 		return total, fmt.Errorf("make the marathon's folder: %w", err)
 	}
-	s, err := newScene(ctx, folder, random)
+	s, err := newScene(ctx, folder, location(p.python))
 	if err != nil {
 		return total, err
 	}
@@ -111,47 +89,73 @@ func marathon(ctx context.Context, p plan, out io.Writer) (total tally, err erro
 		}
 		err = os.RemoveAll(folder)
 	}()
-	bad := map[int]bool{}
+	if err := s.canSee(out); err != nil {
+		return total, err
+	}
+	var good []started
+	var next []kind
 	for trial := 1; trial <= p.trials; trial++ {
 		began := time.Now()
-		strikes := draw(random, p.faults)
-		if err := s.prepare(random); err != nil {
+		if len(next) == 0 {
+			next = slices.Clone(p.kinds)
+			random.Shuffle(len(next), func(i, j int) { next[i], next[j] = next[j], next[i] })
+		}
+		k := next[0]
+		next = next[1:]
+		strikes := draw(random, p.faults, k.typical)
+		if err := k.prepare(s, random); err != nil {
 			return total, err
 		}
-		verdict, err := s.trial(ctx, runID(trial), strikes)
+		seen, err := s.trial(ctx, k, fmt.Sprintf("trial-%d", trial), strikes)
 		if err != nil {
-			return total, fmt.Errorf("trial %d (%v): %w", trial, strikes, err)
+			return total, fmt.Errorf("trial %d (%s, %v): %w", trial, k.name, strikes, err)
 		}
 		total.trials++
-		total.add(verdict)
-		bad[trial] = !verdict.Good()
-		fmt.Fprintf(out, "trial %d: %v: %s in %s\n", trial, strikes, outcome(verdict), time.Since(began).Round(100*time.Millisecond))
+		total.add(seen.verdict)
+		total.orphans += len(seen.orphans)
+		if seen.verdict.Good() {
+			good = append(good, seen.runs...)
+		}
+		fmt.Fprintf(out, "trial %d: %s: %v: %v in %s\n", trial, k.name, strikes, seen, time.Since(began).Round(100*time.Millisecond))
 	}
 	// What woke up after its run's end must have changed nothing.
-	for trial := 1; trial <= p.trials; trial++ {
-		verdict, err := s.instance.VerifyAgain(ctx, s.spec, runID(trial))
+	for _, run := range good {
+		verdict, err := run.verify(ctx, true)
 		if err != nil {
-			return total, fmt.Errorf("look at trial %d again: %w", trial, err)
+			return total, fmt.Errorf("look at run %s again: %w", run.id, err)
 		}
-		if !bad[trial] && !verdict.Good() {
+		if !verdict.Good() {
 			total.add(verdict)
-			fmt.Fprintf(out, "trial %d, at the end: %s\n", trial, outcome(verdict))
+			fmt.Fprintf(out, "run %s, at the end: %v\n", run.id, seen{verdict: verdict})
 		}
 	}
-	return total, nil
+	if err := s.stopWorkers(); err != nil {
+		return total, err
+	}
+	orphans, err := s.orphans(ctx)
+	if len(orphans) > 0 {
+		total.orphans += len(orphans)
+		fmt.Fprintf(out, "after the workers' end: %v\n", seen{orphans: orphans})
+	}
+	return total, err
 }
 
-func runID(trial int) string { return fmt.Sprintf("trial-%d", trial) }
+// seen is what came of a trial.
+type seen struct {
+	runs    []started
+	verdict testlocation.Verdict
+	orphans []testlocation.Process
+}
 
-func outcome(v testlocation.Verdict) string {
-	if v.Good() {
+func (o seen) String() string {
+	if o.verdict.Good() && len(o.orphans) == 0 {
 		return "good"
 	}
-	return fmt.Sprintf("LOST %q DOUBLED %q UNFINISHED %q", v.Lost, v.Doubled, v.Unfinished)
+	return fmt.Sprintf("LOST %q DOUBLED %q UNFINISHED %q ORPHANS %q", o.verdict.Lost, o.verdict.Doubled, o.verdict.Unfinished, o.orphans)
 }
 
-func newScene(ctx context.Context, folder string, random *rand.Rand) (_ *scene, err error) {
-	s := &scene{spec: graph(random)}
+func newScene(ctx context.Context, folder string, spec testlocation.Spec) (_ *scene, err error) {
+	s := &scene{spec: spec}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -191,10 +195,7 @@ func newScene(ctx context.Context, folder string, random *rand.Rand) (_ *scene, 
 }
 
 func (s *scene) close() error {
-	var problems []error
-	for _, w := range s.workers {
-		problems = append(problems, w.stop())
-	}
+	problems := []error{s.stopWorkers()}
 	if s.instance != nil {
 		problems = append(problems, s.instance.Close())
 	}
@@ -204,49 +205,52 @@ func (s *scene) close() error {
 	return errors.Join(problems...)
 }
 
-// prepare tells every function how long to take this time.
-func (s *scene) prepare(random *rand.Rand) error {
-	const longest = int64(400 * time.Millisecond)
-	for _, asset := range s.spec.Assets {
-		instruction := testlocation.Instruction{Takes: time.Duration(random.Int64N(longest))}
-		if asset.Key == flaky {
-			instruction.FailAttempts = []int{1}
-		}
-		if err := s.instance.Instruct(asset.Key, instruction); err != nil {
-			return err
-		}
+func (s *scene) stopWorkers() error {
+	var problems []error
+	for _, w := range s.workers {
+		problems = append(problems, w.stop())
 	}
-	return nil
+	s.workers = nil
+	return errors.Join(problems...)
 }
 
-// trial starts a run, strikes, puts right, waits for the run's end and looks at it.
-func (s *scene) trial(ctx context.Context, run string, strikes []strike) (testlocation.Verdict, error) {
+// trial starts runs, strikes, puts right, waits for the runs' end and looks at them, and at what they left behind.
+func (s *scene) trial(ctx context.Context, k kind, name string, strikes []strike) (seen, error) {
+	var o seen
 	for _, w := range s.workers {
 		if err := w.awaitServing(ctx); err != nil {
-			return testlocation.Verdict{}, err
+			return o, err
 		}
 	}
-	_, err := s.instance.Starter.StartRun(ctx, starter.NewRun{
-		Location: s.spec.Location, ID: run, Request: wire.RunRequest{Assets: wire.AssetSelection{Expression: "*"}},
-	})
-	if err != nil {
-		return testlocation.Verdict{}, err
+	var err error
+	if o.runs, err = k.start(ctx, s, name); err != nil {
+		return o, err
 	}
 	var striking errgroup.Group
 	for _, one := range strikes {
 		striking.Go(func() error { return s.strike(ctx, one) })
 	}
 	if err := striking.Wait(); err != nil {
-		return testlocation.Verdict{}, err
+		return o, err
 	}
 	// Two faults of one server: the first one's end may have come before the second one's begin.
 	if err := errors.Join(s.stack.StartTemporal(ctx), s.stack.StartPostgres(ctx)); err != nil {
-		return testlocation.Verdict{}, err
+		return o, err
 	}
-	if err := s.await(ctx, run); err != nil {
-		return testlocation.Verdict{}, err
+	for _, run := range o.runs {
+		if err := s.await(ctx, run.id); err != nil {
+			return o, err
+		}
+		verdict, err := run.verify(ctx, false)
+		if err != nil {
+			return o, err
+		}
+		o.verdict.Lost = append(o.verdict.Lost, verdict.Lost...)
+		o.verdict.Doubled = append(o.verdict.Doubled, verdict.Doubled...)
+		o.verdict.Unfinished = append(o.verdict.Unfinished, verdict.Unfinished...)
 	}
-	return s.instance.Verify(ctx, s.spec, run)
+	o.orphans, err = s.orphans(ctx)
+	return o, err
 }
 
 // strike does one fault and puts it right.
@@ -275,24 +279,41 @@ func pause(ctx context.Context, long time.Duration) error {
 	}
 }
 
-// await returns when the run has ended, or when it has had its time: what Postgres says then is judged.
+// await returns when the run has ended, or when nothing has happened for too long: what Postgres says then is judged.
 func (s *scene) await(ctx context.Context, run string) error {
-	bounded, cancel := context.WithTimeout(ctx, trialBound)
-	defer cancel()
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	go s.watch(waiting, stop)
 	for {
-		_, err := s.instance.Starter.Await(bounded, run)
+		_, err := s.instance.Starter.Await(waiting, run)
 		var ended *starter.RunError
 		switch {
 		case err == nil, errors.As(err, &ended):
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case bounded.Err() != nil:
+		case waiting.Err() != nil:
 			return nil
 		}
 		// Temporal was away for longer than the client is patient.
 		if err := pause(ctx, time.Second); err != nil {
 			return err
+		}
+	}
+}
+
+// watch calls stalled when the log has not grown for stallBound.
+func (s *scene) watch(ctx context.Context, stalled func()) {
+	var last int64
+	moved := time.Now()
+	for pause(ctx, time.Second) == nil {
+		head, err := s.instance.Store.Head(ctx)
+		switch {
+		case err == nil && head != last:
+			last, moved = head, time.Now()
+		case time.Since(moved) > stallBound:
+			stalled()
+			return
 		}
 	}
 }

@@ -67,6 +67,9 @@ func (k *kept) worker() *testlocation.Worker {
 	return k.current
 }
 
+// isOne says whether a process is the worker, as it was started last.
+func (k *kept) isOne(id int) bool { return k.worker().ID() == id }
+
 func (k *kept) kill() error      { return k.worker().Kill() }
 func (k *kept) terminate() error { return k.worker().Terminate() }
 func (k *kept) freeze() error    { return k.worker().Freeze() }

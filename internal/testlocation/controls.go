@@ -32,6 +32,8 @@ type Instruction struct {
 	Kill  bool `json:"kill,omitempty"`
 	// Takes is how long the function takes.
 	Takes time.Duration `json:"takes,omitempty"`
+	// Litter starts a process that would outlive the test by far, and never ends it.
+	Litter bool `json:"litter,omitempty"`
 }
 
 // What a note says.

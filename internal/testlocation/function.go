@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -37,6 +38,11 @@ func (f *function) call(ctx definitions.Context, inputs []Value) (Value, error) 
 	instruction, err := f.controls.read(f.asset)
 	if err != nil {
 		return Value{}, err
+	}
+	if instruction.Litter {
+		if err := exec.Command("sleep", "3600").Start(); err != nil { //nolint:noctx // nobody ends it, which is the point
+			return Value{}, err
+		}
 	}
 	if instruction.Takes > 0 {
 		select {

@@ -34,6 +34,7 @@ type Instance struct {
 	Starter  *starter.Starter
 	Storage  *blob.Storage
 
+	dsn      string
 	settings []string
 	workers  atomic.Int64
 }
@@ -45,7 +46,7 @@ func Open(ctx context.Context, folder, dsn, temporalAddress string, settings ...
 		return nil, err
 	}
 	storage := (&url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(folder, "storage"))}).String()
-	i := &Instance{Controls: controls, settings: slices.Concat([]string{
+	i := &Instance{Controls: controls, dsn: dsn, settings: slices.Concat([]string{
 		"PERDURE_POSTGRES_DSN=" + dsn, "PERDURE_TEMPORAL_ADDRESS=" + temporalAddress, "PERDURE_STORAGE_URL=" + storage,
 	}, settings)}
 	defer func() {

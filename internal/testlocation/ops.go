@@ -2,6 +2,8 @@ package testlocation
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/perdure-io/perdure/definitions"
 )
@@ -11,6 +13,10 @@ type Fan struct {
 	// Job is its name.
 	Job  string   `json:"job"`
 	Keys []string `json:"keys"`
+	// Dropped are those of Keys for which "load" gives nothing: their "clean" is skipped.
+	Dropped []string `json:"dropped,omitempty"`
+	// LocalJob is a second job of the same ops, as local activities; "" is none.
+	LocalJob string `json:"local_job,omitempty"`
 	// Local runs its steps as local activities.
 	Local bool `json:"local,omitempty"`
 	// Hooks are called for each of its steps, and noted as Hooked.
@@ -35,15 +41,47 @@ func (f Fan) Steps() []string {
 
 // Sum is what the total must say when every step was right.
 func (f Fan) Sum() string {
-	cleaned := make([]string, len(f.Keys))
-	for i, key := range f.Keys {
-		cleaned[i] = sumOf("clean["+key+"]", []string{sumOf("load["+key+"]", []string{sumOf(key, nil)})})
-	}
-	return sumOf("total", cleaned)
+	return f.sums()["total"]
 }
 
-// job builds the job. Its values lie in the default storage.
-func (f Fan) job(controls Controls) *definitions.Job {
+// sums are what the values of its steps must say, by step: only of those that give one.
+func (f Fan) sums() map[string]string {
+	sums := map[string]string{}
+	var cleaned []string
+	for _, key := range f.Keys {
+		if slices.Contains(f.Dropped, key) {
+			continue
+		}
+		load, clean := "load["+key+"]", "clean["+key+"]"
+		sums[load] = sumOf(load, []string{sumOf(key, nil)})
+		sums[clean] = sumOf(clean, []string{sums[load]})
+		cleaned = append(cleaned, sums[clean])
+	}
+	sums["total"] = sumOf("total", cleaned)
+	return sums
+}
+
+// inputs are the steps whose values a step loads.
+func (f Fan) inputs(step string) []string {
+	switch name, key, _ := strings.Cut(strings.TrimSuffix(step, "]"), "["); name {
+	case "load":
+		return []string{"list"}
+	case "clean":
+		return []string{"load[" + key + "]"}
+	case "total":
+		var cleaned []string
+		for _, key := range f.Keys {
+			if !slices.Contains(f.Dropped, key) {
+				cleaned = append(cleaned, "clean["+key+"]")
+			}
+		}
+		return cleaned
+	}
+	return nil
+}
+
+// jobs builds its jobs. Their values lie in the default storage.
+func (f Fan) jobs(controls Controls) []definitions.Definition {
 	call := func(ctx definitions.Context, step string, inputs []Value) (Value, error) {
 		return (&function{asset: step, controls: controls}).call(ctx, inputs)
 	}
@@ -57,14 +95,20 @@ func (f Fan) job(controls Controls) *definitions.Job {
 		}
 		return elements, nil
 	}))
-	mapped := func(name string) func(*definitions.Value[Value]) *definitions.Value[Value] {
-		return func(element *definitions.Value[Value]) *definitions.Value[Value] {
-			return definitions.Op(name, definitions.Bind2(func(ctx definitions.Context, key string, of Value) (Value, error) {
-				return call(ctx, name+"["+key+"]", []Value{of})
-			}, definitions.MappingKey, element))
-		}
-	}
-	cleaned := definitions.Map(definitions.Map(list, mapped("load")), mapped("clean"))
+	loaded := definitions.Map(list, func(element *definitions.Value[Value]) *definitions.Value[Value] {
+		return definitions.Maybe("load", definitions.Bind2(func(ctx definitions.Context, key string, of Value) (*Value, error) {
+			value, err := call(ctx, "load["+key+"]", []Value{of})
+			if err != nil || slices.Contains(f.Dropped, key) {
+				return nil, err
+			}
+			return &value, nil
+		}, definitions.MappingKey, element))
+	})
+	cleaned := definitions.Map(loaded, func(element *definitions.Value[Value]) *definitions.Value[Value] {
+		return definitions.Op("clean", definitions.Bind2(func(ctx definitions.Context, key string, of Value) (Value, error) {
+			return call(ctx, "clean["+key+"]", []Value{of})
+		}, definitions.MappingKey, element))
+	})
 	total := definitions.Op("total", definitions.Bind1(func(ctx definitions.Context, parts []Value) (Value, error) {
 		ctx.Log().Debug("not kept")
 		ctx.Log().Warn("summing up", "parts", len(parts))
@@ -73,12 +117,16 @@ func (f Fan) job(controls Controls) *definitions.Job {
 		}
 		return call(ctx, "total", parts)
 	}, definitions.Collect(cleaned)))
-	return definitions.OpJob(f.Job, []definitions.AnyValue{total}, f.options(controls)...)
+	jobs := []definitions.Definition{definitions.OpJob(f.Job, []definitions.AnyValue{total}, f.options(controls, f.Local)...)}
+	if f.LocalJob != "" {
+		jobs = append(jobs, definitions.OpJob(f.LocalJob, []definitions.AnyValue{total}, f.options(controls, true)...))
+	}
+	return jobs
 }
 
-func (f Fan) options(controls Controls) []definitions.JobOption {
+func (f Fan) options(controls Controls, isLocal bool) []definitions.JobOption {
 	var options []definitions.JobOption
-	if f.Local {
+	if isLocal {
 		options = append(options, definitions.ExecuteAs(definitions.LocalActivity{}))
 	}
 	if f.Retries != nil {

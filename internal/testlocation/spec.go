@@ -1,14 +1,19 @@
 package testlocation
 
 import (
+	_ "embed" // the program of assets in Python
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/perdure-io/perdure/definitions"
 )
+
+//go:embed asset.py
+var pythonAsset string
 
 // Spec is a code location: its name and its assets, each after those it needs.
 type Spec struct {
@@ -16,6 +21,8 @@ type Spec struct {
 	Assets   []Asset `json:"assets"`
 	// Remote are the keys of assets that another program computes, on the queue "ml": numbers.
 	Remote []string `json:"remote,omitempty"`
+	// Python is the interpreter of those that are Python programs; it has the package dagster-pipes.
+	Python string `json:"python,omitempty"`
 	// Fan is a job of ops beside them; nil is none.
 	Fan *Fan `json:"fan,omitempty"`
 }
@@ -33,6 +40,8 @@ type Asset struct {
 	Queue string `json:"queue,omitempty"`
 	// Subprocess computes it in a process of its own.
 	Subprocess bool `json:"subprocess,omitempty"`
+	// Python computes it by a program that speaks Pipes.
+	Python bool `json:"python,omitempty"`
 }
 
 // Keys are the keys of all assets.
@@ -42,6 +51,12 @@ func (s Spec) Keys() []string {
 		keys[i] = asset.Key
 	}
 	return keys
+}
+
+// Only is the spec with only the assets of these keys, which need no others.
+func (s Spec) Only(keys ...string) Spec {
+	s.Assets = slices.DeleteFunc(slices.Clone(s.Assets), func(a Asset) bool { return !slices.Contains(keys, a.Key) })
+	return s
 }
 
 // Sums are what the values of the assets must say when every input was right, by key.
@@ -96,7 +111,7 @@ func (s Spec) definitions(controls Controls, storageURL string) *definitions.Def
 		all = append(all, definitions.Asset(key, definitions.Remote[int](), definitions.Queue("ml"), definitions.Retries{Max: 1, Delay: time.Second}))
 	}
 	if s.Fan != nil {
-		all = append(all, s.Fan.job(controls))
+		all = append(all, s.Fan.jobs(controls)...)
 	}
 	return definitions.New(s.Location, all...)
 }
@@ -115,13 +130,29 @@ func (s Spec) declare(asset Asset, handles map[string]*definitions.AssetOf[Value
 	if asset.Subprocess {
 		options = append(options, definitions.ExecuteAs(definitions.Subprocess{}))
 	}
+	if asset.Python {
+		return definitions.Asset(asset.Key, s.program(asset, handles), options...)
+	}
 	f := &function{asset: asset.Key, controls: controls}
 	if len(asset.Inputs) == 0 {
 		return definitions.Asset(asset.Key, definitions.Bind0(func(ctx definitions.Context) (Value, error) { return f.call(ctx, nil) }), options...)
 	}
+	return definitions.Asset(asset.Key, definitions.Bind1(f.call, inputsOf(asset, handles)), options...)
+}
+
+// program is the function of an asset in Python.
+func (s Spec) program(asset Asset, handles map[string]*definitions.AssetOf[Value]) definitions.Compute[Value] {
+	options := []definitions.CommandOption{definitions.Arguments{"-c", pythonAsset}}
+	if len(asset.Inputs) > 0 {
+		options = append(options, definitions.Extra("inputs", inputsOf(asset, handles)))
+	}
+	return definitions.CommandJSON[Value](s.Python, options...)
+}
+
+func inputsOf(asset Asset, handles map[string]*definitions.AssetOf[Value]) definitions.Source[[]Value] {
 	inputs := make([]definitions.Source[Value], len(asset.Inputs))
 	for i, key := range asset.Inputs {
 		inputs[i] = handles[key]
 	}
-	return definitions.Asset(asset.Key, definitions.Bind1(f.call, definitions.All(inputs...)), options...)
+	return definitions.All(inputs...)
 }

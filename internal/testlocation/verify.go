@@ -38,6 +38,9 @@ type verifier struct {
 	instance *Instance
 	spec     Spec
 	recorded recorded
+	// counts are how many events the run has of a type and step, places where the last of them stands in the log.
+	counts map[eventKind]int
+	places map[eventKind]int64
 	// latest is whether nobody has made the assets since.
 	latest bool
 }
@@ -159,47 +162,72 @@ func (v *verifier) checkMaterializations() {
 // stepEventsOnce are the events of a step that happen once however often its worker died.
 var stepEventsOnce = []metadata.EventType{metadata.EventStepStart, metadata.EventStepSuccess, metadata.EventMaterialization}
 
-func (v *verifier) checkEvents() {
-	type kind struct {
-		event metadata.EventType
-		step  string
-	}
-	places := map[kind]int64{}
-	counts := map[kind]int{}
+// eventCustom is what a program of an asset in Python reports of itself.
+const eventCustom metadata.EventType = "CUSTOM_MESSAGE"
+
+// eventKind tells events of a run apart.
+type eventKind struct {
+	event metadata.EventType
+	step  string
+}
+
+// countEvents counts the run's events, which must be those of a run that began once and ended well once.
+func (v *verifier) countEvents() {
+	v.counts, v.places = map[eventKind]int{}, map[eventKind]int64{}
 	last := int64(0)
 	for _, event := range v.recorded.events {
 		if event.Position <= last {
 			v.doubled("event %d comes after event %d", event.Position, last)
 		}
 		last = event.Position
-		at := kind{event.Type, event.Step}
-		counts[at]++
-		places[at] = event.Position
+		at := eventKind{event.Type, event.Step}
+		v.counts[at]++
+		v.places[at] = event.Position
 	}
-	expect := func(event metadata.EventType, step string) {
-		switch n := counts[kind{event, step}]; {
+	v.expect("", metadata.EventRunStart, metadata.EventRunSuccess)
+}
+
+// expect finds each of the events once.
+func (v *verifier) expect(step string, events ...metadata.EventType) {
+	for _, event := range events {
+		switch n := v.counts[eventKind{event, step}]; {
 		case n == 0:
 			v.lost("%s has no event %s", step, event)
 		case n > 1:
 			v.doubled("%s has %d events %s", step, n, event)
 		}
 	}
-	expect(metadata.EventRunStart, "")
-	expect(metadata.EventRunSuccess, "")
+}
+
+// expectNone finds none of the events.
+func (v *verifier) expectNone(step string, events ...metadata.EventType) {
+	for _, event := range events {
+		if n := v.counts[eventKind{event, step}]; n > 0 {
+			v.lost("%s has %d events %s", step, n, event)
+		}
+	}
+}
+
+// checkOrder finds that a step began after its input was done.
+func (v *verifier) checkOrder(step, input string) {
+	if started, done := v.started(step), v.done(input); started.Before(done) {
+		v.lost("%s started at %s, before its input %s was done at %s", step, started, input, done)
+	}
+}
+
+func (v *verifier) checkEvents() {
+	v.countEvents()
 	for _, asset := range v.spec.Assets {
-		for _, event := range stepEventsOnce {
-			expect(event, asset.Key)
+		v.expect(asset.Key, stepEventsOnce...)
+		if asset.Python {
+			v.expect(asset.Key, eventCustom)
 		}
-		if counts[kind{metadata.EventStepFailure, asset.Key}] > 0 {
-			v.lost("%s has an event %s", asset.Key, metadata.EventStepFailure)
-		}
+		v.expectNone(asset.Key, metadata.EventStepFailure)
 		for _, input := range asset.Inputs {
-			if started, done := v.started(asset.Key), v.done(input); started.Before(done) {
-				v.lost("%s started at %s, before its input %s was done at %s", asset.Key, started, input, done)
-			}
+			v.checkOrder(asset.Key, input)
 		}
 		for _, one := range v.recorded.materializations[asset.Key] {
-			if one.Position != places[kind{metadata.EventMaterialization, asset.Key}] {
+			if one.Position != v.places[eventKind{metadata.EventMaterialization, asset.Key}] {
 				v.lost("%s: materialization %d names event %d, which is not its own", asset.Key, one.ID, one.Position)
 			}
 		}

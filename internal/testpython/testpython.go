@@ -27,6 +27,9 @@ var install = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(string(output)), nil
 })
 
+// Path is the path of the interpreter, for a program that tests; see [Interpreter].
+func Path() (string, error) { return install() }
+
 // Interpreter is the path of the interpreter. What keeps it from being installed fails the test.
 func Interpreter(t testing.TB) string {
 	t.Helper()
