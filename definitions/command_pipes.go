@@ -160,12 +160,6 @@ func (r *reports) checked(c *pipes.Check) error {
 	if len(metadata) > 0 {
 		body["metadata"] = metadata
 	}
-	// Also in the log: of a step that fails no events are recorded.
-	level := slog.LevelInfo
-	if !*c.Passed {
-		level = slog.LevelWarn
-	}
-	r.log.Log(r.attempt, level, "check evaluated", "asset", key, "check", c.CheckName, "passed", *c.Passed, "severity", c.Severity)
 	return r.event(event, body)
 }
 

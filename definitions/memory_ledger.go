@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/perdure-io/perdure/plan"
@@ -26,6 +27,8 @@ type memoryLedger struct {
 	// the steps with a dynamic output that have ended.
 	values map[string][]wire.StepValue
 	keys   map[string][]string
+	// loaded are the assets that ops' steps have loaded.
+	loaded map[string][]wire.InputVersion
 	// committed are the outputs of the steps that have succeeded.
 	committed map[string][]wire.CommittedOutput
 }
@@ -40,6 +43,7 @@ func newMemoryLedger(p *plan.Plan) *memoryLedger {
 	l := &memoryLedger{
 		steps: map[string]plan.Step{}, attempts: map[string]int{}, materialized: map[string]materialized{},
 		values: map[string][]wire.StepValue{}, keys: map[string][]string{}, committed: map[string][]wire.CommittedOutput{},
+		loaded: map[string][]wire.InputVersion{},
 	}
 	if p.Job != jobName {
 		l.job, l.tags = p.Job, p.Tags
@@ -79,7 +83,21 @@ func (l *memoryLedger) Claim(_ context.Context, request wire.ClaimRequest) (wire
 	for _, value := range planned.Values {
 		claim.Values = append(claim.Values, l.valuesOf(value, mappingKey)...)
 	}
+	claim.Loaded = l.loadedBy(planned.MadeOf)
 	return claim, nil
+}
+
+// loadedBy is what ops have loaded, each asset once: here nobody else materializes it meanwhile.
+func (l *memoryLedger) loadedBy(ops []string) []wire.InputVersion {
+	var loaded []wire.InputVersion
+	for _, op := range ops {
+		loaded = append(loaded, l.loaded[op]...)
+		for _, key := range l.keys[l.steps[op].Over] {
+			loaded = append(loaded, l.loaded[plan.MappedKey(op, key)]...)
+		}
+	}
+	slices.SortFunc(loaded, func(a, b wire.InputVersion) int { return strings.Compare(a.Asset, b.Asset) })
+	return slices.CompactFunc(loaded, func(a, b wire.InputVersion) bool { return a.Asset == b.Asset })
 }
 
 // valuesOf are the stored outputs of ops that a step loads.
@@ -117,6 +135,7 @@ func (l *memoryLedger) Commit(_ context.Context, commit wire.Commit) (wire.Commi
 	defer l.mutex.Unlock()
 	l.keys[commit.Step] = commit.Result.Keys
 	l.committed[commit.Step] = commit.Outputs
+	l.loaded[commit.Step] = commit.Loaded
 	for _, output := range commit.Outputs {
 		if output.Asset == "" {
 			l.values[commit.Step] = append(l.values[commit.Step], wire.StepValue{

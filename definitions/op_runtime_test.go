@@ -142,3 +142,19 @@ func TestPanicOfALoadFailsTheStep(t *testing.T) {
 	run := runOf(t, last)
 	require.ErrorContains(t, run.Err(), "last failed (attempt 1): panic: no view")
 }
+
+func TestAGraphAssetsVersionFollowsFromAllThatItsOpsLoad(t *testing.T) {
+	t.Parallel()
+	version := func(flights string) string {
+		t.Helper()
+		source := d.Asset("flights", d.Bind0(one), d.CodeVersion(flights))
+		pages := d.FanOut("pages", d.Bind1(func(d.Context, int) ([]d.Keyed[int], error) { return nil, nil }, source))
+		summary := d.GraphAsset("summary", d.Op("sum", d.Bind1(total, d.Collect(doubled("double", pages)))), d.CodeVersion("1"))
+		result := d.Materialize(t.Context(), d.New("x", source, summary))
+		require.NoError(t, result.Err())
+		return result.DataVersion(summary)
+	}
+	first, again := version("1"), version("1")
+	require.Equal(t, first, again)
+	require.NotEqual(t, first, version("2"), "although the fan that loads it is empty")
+}

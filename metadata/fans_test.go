@@ -250,3 +250,67 @@ func TestAnEventThatAStepReportsIsInTheLog(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, b.count("select count(*) from event_log"), int(head), "positions have no gap")
 }
+
+func TestAGraphAssetIsToldWhatItsOpsHaveLoaded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	loaded := func(asset string, position int64) wire.InputVersion {
+		return wire.InputVersion{Asset: asset, Token: position, DataVersion: fmt.Sprint(asset, position), Position: position}
+	}
+	run := func(run, step string, keys []string, inputs ...wire.InputVersion) {
+		t.Helper()
+		commit := opCommit(wire.Fence{Run: run, Step: step, Scheduled: 2, Token: b.claimOp(run, step, 2).Token}, keys...)
+		commit.Loaded = inputs
+		committed, err := b.Commit(t.Context(), commit)
+		require.NoError(t, err)
+		require.False(t, committed.Refused)
+	}
+	pages, clean, sum := op("pages"), op("clean", taking(plan.TakeKey, "pages")...), step("sum", "summary")
+	pages.FanOut, clean.Over, sum.Op = true, "pages", true
+	sum.Values, sum.MadeOf = taking(plan.TakeAll, "clean"), []string{"clean", "pages", "source"}
+	steps := []plan.Step{op("source"), pages, clean, sum}
+
+	b.begin("empty", steps...)
+	run("empty", "source", []string{""})
+	run("empty", "pages", nil, loaded("flights", 4))
+	require.Equal(t, []wire.InputVersion{loaded("flights", 4)}, b.claimOp("empty", "sum", 3).Loaded, "also by a fan without an element")
+	b.end("empty", 4, wire.RunFailure)
+
+	b.begin("r1", steps...)
+	run("r1", "source", []string{""}, loaded("airports", 7), loaded("flights", 9))
+	run("r1", "pages", []string{"a", "b"}, loaded("flights", 8))
+	run("r1", "clean[a]", []string{""}, loaded("weather", 12))
+	run("r1", "clean[b]", []string{""}, loaded("weather", 11))
+	want := []wire.InputVersion{loaded("airports", 7), loaded("flights", 8), loaded("weather", 11)}
+	require.Equal(t, want, b.claimOp("r1", "sum", 3).Loaded, "of each asset the oldest")
+	b.end("r1", 5, wire.RunFailure)
+
+	b.retry("r2", "r1", "r1", map[string]string{"source": "r1"}, op("source"), sum)
+	require.Equal(t, []wire.InputVersion{loaded("airports", 7), loaded("flights", 9)}, b.claimOp("r2", "sum", 3).Loaded, "also by a step that an earlier run did")
+}
+
+func TestAnEventOfAnAttemptThatFailedIsInTheLog(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.begin("r1", step("a"))
+	for attempt, final := range []bool{false, true} {
+		failure := wire.Failure{
+			Fence: b.granted("r1", "a", 1, int64(attempt+1)), Attempt: attempt + 1, Final: final, Error: wire.ErrorInfo{Message: "no"},
+			Events: []wire.StepEvent{{Type: "ASSET_CHECK_EVALUATION", Asset: "a", Body: []byte(`{"passed":false}`)}, {Type: "CUSTOM_MESSAGE"}},
+		}
+		for range 2 {
+			refused, err := b.Store.Fail(t.Context(), failure)
+			require.NoError(t, err)
+			require.False(t, refused)
+		}
+	}
+	require.Equal(t, []metadata.EventType{
+		metadata.EventStepStart, "ASSET_CHECK_EVALUATION", "CUSTOM_MESSAGE", metadata.EventStepUpForRetry,
+		metadata.EventStepRestarted, "ASSET_CHECK_EVALUATION", "CUSTOM_MESSAGE", metadata.EventStepFailure,
+	}, b.types("r1")[2:], "once for each attempt")
+	events, err := b.Events(t.Context(), 0, metadata.EventFilter{Asset: "a", Types: []metadata.EventType{"ASSET_CHECK_EVALUATION"}}, 0)
+	require.NoError(t, err)
+	require.Len(t, events, 2)
+	require.Equal(t, "a", events[0].Step)
+	require.JSONEq(t, `{"passed":false}`, string(events[0].Body))
+}

@@ -23,6 +23,7 @@ type plannedRow struct {
 	Partitions []string          `json:"partitions"`
 	Inputs     []plan.StepInput  `json:"inputs,omitempty"`
 	Values     []plan.ValueInput `json:"op_values,omitempty"`
+	MadeOf     []string          `json:"made_of,omitempty"`
 	MaxLost    int               `json:"max_lost"`
 	// Body is nil of a mapped step, which has its template's.
 	Body          json.RawMessage  `json:"body,omitempty"`
@@ -44,7 +45,7 @@ func rowOf(index int, step plan.Step) (plannedRow, error) {
 	}
 	row := plannedRow{
 		Step: step.Key, Index: index, Type: step.Type, Shape: step.Shape, Assets: make([]string, len(outputs)),
-		Partitions: make([]string, len(outputs)), Inputs: step.Inputs, Values: step.Values, MaxLost: max(step.MaxLostWorkers, 1),
+		Partitions: make([]string, len(outputs)), Inputs: step.Inputs, Values: step.Values, MadeOf: step.MadeOf, MaxLost: max(step.MaxLostWorkers, 1),
 		Body: body, Over: step.Over,
 	}
 	for i, output := range outputs {

@@ -336,3 +336,26 @@ func TestPlanOf10000OpsIsQuick(t *testing.T) {
 	}
 	require.Less(t, best, slowdown*200*time.Millisecond)
 }
+
+func TestAGraphAssetIsMadeOfTheOpsThatLoadAssets(t *testing.T) {
+	t.Parallel()
+	s := etl()
+	addOp(s, "wide.list", value("base")...).FanOut = true
+	addOp(s, "wide.plain", value("outside")...)
+	addOp(s, "wide.constant")
+	addOp(s, "wide.tell", value("left")...).NoValue = true
+	addOp(s, "wide.each", append(value("right"), fromOps(plan.InputValue, "wide.plain", "wide.constant"))...).Over = "wide.list"
+	add(s, "wide.sum", []string{"wide"}, append(value("summary"), fromOps(plan.InputCollect, "wide.each"), fromOps(plan.InputAfter, "wide.tell"))...).Op = true
+	got, err := planner(t, s).Plan(wire.RunRequest{Assets: wire.AssetSelection{Expression: "*"}}, plan.Facts{RunID: "r1"})
+	require.NoError(t, err)
+	madeOf := map[string][]string{}
+	for _, step := range got.Steps {
+		if step.MadeOf != nil {
+			madeOf[step.Key] = step.MadeOf
+		}
+	}
+	require.Equal(t, map[string][]string{
+		"summary.sum": {"summary.read"}, "split.left": {"split.read"}, "split.right": {"split.read"},
+		"wide.sum": {"wide.each", "wide.list", "wide.plain"},
+	}, madeOf, "its own inputs are its own, and what is only ordered loads nothing for it")
+}

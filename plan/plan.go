@@ -54,6 +54,9 @@ type Step struct {
 	Inputs []StepInput `json:"inputs,omitempty"`
 	// Values are the op outputs that it loads, each once, sorted by step.
 	Values []ValueInput `json:"values,omitempty"`
+	// MadeOf are the keys of the op steps behind the value of a graph asset that load assets, sorted; for a mapped one that
+	// of the template. What they have loaded is recorded as loaded for the asset.
+	MadeOf []string `json:"made_of,omitempty"`
 	// Op, FanOut, NoValue and Optional are as in the [Compute]: what an op stores, and whether it must.
 	Op       bool `json:"op,omitempty"`
 	FanOut   bool `json:"fan_out,omitempty"`

@@ -12,7 +12,7 @@ func (b *builder) step(c int, outside map[int]bool) Step {
 	compute := &b.planner.snapshot.Computes[c]
 	step := Step{
 		Key: compute.Name, Type: compute.Name, Shape: compute.Shape,
-		Outputs: b.outputsOf(c), Inputs: b.inputsOf(c, outside), Values: b.valuesOf(c),
+		Outputs: b.outputsOf(c), Inputs: b.inputsOf(c, outside), Values: b.valuesOf(c), MadeOf: b.madeOf(c),
 		Op: compute.Op, FanOut: compute.FanOut, NoValue: compute.NoValue, Optional: compute.Optional, Over: compute.Over,
 		Config: b.configs.of(compute), Resources: b.configs.resources(compute, b.target.job), Loggers: b.configs.loggers(b.target.job),
 		Retries: compute.Retries, Timeout: compute.Timeout, StallTimeout: compute.StallTimeout,
@@ -90,6 +90,44 @@ func (b *builder) valuesOf(c int) []ValueInput {
 		return cmp.Or(strings.Compare(x.Step, y.Step), strings.Compare(string(x.Take), string(y.Take)))
 	})
 	return slices.Compact(values)
+}
+
+// madeOf lists the ops that load assets and that the value of a graph asset hangs on, by what is loaded and by which
+// elements there are.
+func (b *builder) madeOf(c int) []string {
+	if compute := &b.planner.snapshot.Computes[c]; !compute.Op || len(compute.Outputs) == 0 {
+		return nil
+	}
+	var names []string
+	seen := map[int]bool{}
+	var visit func(c int)
+	follow := func(op int) {
+		if !seen[op] {
+			seen[op] = true
+			visit(op)
+		}
+	}
+	visit = func(c int) {
+		loads := false
+		for _, input := range b.planner.inputs[c] {
+			if input.kind == InputAfter {
+				continue
+			}
+			loads = loads || len(input.assets) > 0
+			for _, op := range input.ops {
+				follow(op)
+			}
+		}
+		if over := b.planner.over[c]; over >= 0 {
+			follow(over)
+		}
+		if loads && seen[c] {
+			names = append(names, b.planner.snapshot.Computes[c].Name)
+		}
+	}
+	visit(c)
+	slices.Sort(names)
+	return names
 }
 
 // member is one source of an input: the step it comes from, -1 when none of this run, and the asset, "" for an op's

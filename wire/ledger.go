@@ -50,6 +50,9 @@ type Claim struct {
 	Inputs []InputVersion `json:"inputs,omitempty"`
 	// Values are the outputs of ops to load, each element of a dynamic output for itself.
 	Values []StepValue `json:"values,omitempty"`
+	// Loaded is what the steps that the plan's MadeOf names have loaded, each asset once, by key. Of an asset of which they
+	// loaded several materializations it is the oldest.
+	Loaded []InputVersion `json:"loaded,omitempty"`
 	// MappingKey is the key of a dynamic output that the step is for; "" when it is not mapped.
 	MappingKey string `json:"mapping_key,omitempty"`
 	// Job is the run's; "" when it runs none.
@@ -118,6 +121,8 @@ type Commit struct {
 	Attempt int `json:"attempt"`
 	// Events are what the step reported besides its outputs: check evaluations, custom messages.
 	Events []StepEvent `json:"events,omitempty"`
+	// Loaded are the assets that an op's step has loaded when it makes none itself: see Claim.Loaded.
+	Loaded []InputVersion `json:"loaded,omitempty"`
 }
 
 // StepEvent is an event of a step for the event log.
@@ -166,6 +171,8 @@ type Failure struct {
 	Delay   time.Duration `json:"delay,omitempty"`
 	Attempt int           `json:"attempt"`
 	Worker  string        `json:"worker"`
+	// Events are what the attempt reported before it failed: check evaluations, custom messages.
+	Events []StepEvent `json:"events,omitempty"`
 }
 
 // ErrorInfo is an error as it is recorded and shown.

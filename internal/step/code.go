@@ -84,6 +84,8 @@ type Attempt struct {
 	Inputs map[string]wire.InputVersion
 	// Values are the outputs of ops to load: see [Attempt.ValuesOf].
 	Values []wire.StepValue
+	// Loaded is what the ops before this one have loaded, of the value of a graph asset.
+	Loaded []wire.InputVersion
 	Log    *slog.Logger
 
 	reported    []wire.Metadatum

@@ -41,4 +41,5 @@ type StagedOutputs struct {
 	Result  wire.StepResult        `json:"result"`
 	Events  []wire.StepEvent       `json:"events,omitempty"`
 	Attempt int                    `json:"attempt"`
+	Loaded  []wire.InputVersion    `json:"loaded,omitempty"`
 }

@@ -23,8 +23,8 @@ type live struct {
 	moved time.Time
 }
 
-// Event adds an event to those that are recorded when the step commits: a check's evaluation, a message. It may be called
-// from several goroutines.
+// Event adds an event to those that are recorded with the attempt's end, its failure too: a check's evaluation, a message.
+// It may be called from several goroutines.
 func (a *Attempt) Event(event wire.StepEvent) {
 	if a.relay != nil {
 		a.relay.Event(event)

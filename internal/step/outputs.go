@@ -41,6 +41,9 @@ func (e *execution) stage(ctx context.Context, outputs []Output) (*stagedStep, e
 	if ofOp && e.attempt.Plan.NoValue {
 		outputs = nil
 	}
+	if ofOp {
+		record.Loaded = inputVersions(e.attempt.Plan, e.attempt.Inputs)
+	}
 	staged := &stagedStep{record: record, handles: make([]Staged, len(outputs))}
 	record.Outputs = make([]wire.CommittedOutput, len(outputs))
 	err = inParallel(len(outputs), func(i int) error {
@@ -116,7 +119,7 @@ func (e *execution) describe(output Output, handle Staged) wire.CommittedOutput 
 		described.DataVersion = cmp.Or(described.DataVersion, e.attempt.opVersion())
 		return described
 	}
-	described.Inputs = inputVersions(e.attempt.Plan, e.attempt.Inputs)
+	described.Inputs = withLoaded(inputVersions(e.attempt.Plan, e.attempt.Inputs), e.attempt.Loaded)
 	for _, planned := range e.attempt.Plan.Outputs {
 		if planned.Asset == output.Asset {
 			described.Partition, described.CodeVersion = planned.Partition, planned.CodeVersion
@@ -206,6 +209,7 @@ func (e *execution) commit(ctx context.Context, staged *stagedStep) (wire.StepRe
 		committed, err = e.runner.Ledger.Commit(ctx, wire.Commit{
 			Fence: e.fence, Outputs: staged.record.Outputs, Result: staged.record.Result,
 			Build: e.runner.Build, Worker: e.runner.Worker, Attempt: staged.record.Attempt, Events: staged.record.Events,
+			Loaded: staged.record.Loaded,
 		})
 		unheard = unheard || err != nil
 		return err

@@ -170,7 +170,7 @@ func (e *execution) begin(ctx context.Context, claim wire.Claim) error {
 	claimed := &Attempt{
 		Context: ctx, Plan: step, Run: e.id.Run, Cause: claim.Cause, Tags: claim.Tags, Job: claim.Job,
 		Step: e.id.Step, MappingKey: claim.MappingKey,
-		Number: claim.Attempt, Token: claim.Token, Inputs: inputs, Values: claim.Values,
+		Number: claim.Attempt, Token: claim.Token, Inputs: inputs, Values: claim.Values, Loaded: claim.Loaded,
 		live: e.live,
 	}
 	claimed.prints = &prints{printer: e.runner.Printer, of: claimed.execution()}
@@ -252,7 +252,8 @@ func (e *execution) fail(ctx context.Context, cause error) error {
 	failed.Stack = stackOf(cause)
 	record := wire.Failure{
 		Fence: e.fence, Final: failed.Final, Delay: failed.Delay, Attempt: e.attempt.Number, Worker: e.runner.Worker,
-		Error: wire.ErrorInfo{Message: cause.Error(), Stack: failed.Stack, Metadata: failed.Metadata},
+		Error:  wire.ErrorInfo{Message: cause.Error(), Stack: failed.Stack, Metadata: failed.Metadata},
+		Events: e.live.recorded(),
 	}
 	var refused bool
 	err := e.patiently(ctx, "record the failure of", e.runner.Patience, func() (err error) {

@@ -256,3 +256,42 @@ func TestInParallelReportsTheFirstErrorAndBeginsNoMore(t *testing.T) {
 	require.LessOrEqual(t, begun.Load(), int32(maxParallel))
 	require.NoError(t, inParallel(0, func(int) error { return errors.New("called") }))
 }
+
+func TestAGraphAssetsInputsAreWhatItsOpsHaveLoaded(t *testing.T) {
+	t.Parallel()
+	loaded := func(asset string, position int64) wire.InputVersion {
+		return wire.InputVersion{Asset: asset, DataVersion: fmt.Sprint(asset, position), Position: position}
+	}
+	b := anOp(Output{Value: 1})
+	b.plan.Inputs = []plan.StepInput{{Asset: "airports"}, {Asset: "flights"}}
+	b.claim.Inputs = []wire.InputVersion{loaded("flights", 3)}
+	_, err := b.run(t.Context())
+	require.NoError(t, err)
+	external := wire.InputVersion{Asset: "airports", DataVersion: initialVersion}
+	require.Equal(t, []wire.InputVersion{external, loaded("flights", 3)}, b.commits[0].Loaded, "an op records what it has loaded")
+
+	b = newBundle()
+	b.plan.Op, b.plan.Outputs = true, []plan.Output{{Asset: "route_delays", CodeVersion: "v1"}}
+	b.plan.Inputs = []plan.StepInput{{Asset: "flights"}, {Asset: "routes"}}
+	b.claim.Inputs = []wire.InputVersion{loaded("flights", 5), loaded("routes", 6)}
+	b.claim.Loaded = []wire.InputVersion{external, loaded("flights", 3), loaded("weather", 9)}
+	_, err = b.run(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, b.commits[0].Loaded)
+	inputs := []wire.InputVersion{external, loaded("flights", 3), loaded("routes", 6), loaded("weather", 9)}
+	require.Equal(t, inputs, b.commits[0].Outputs[0].Inputs, "of an asset that was loaded twice the older one")
+	require.Equal(t, dataVersion("v1", inputs, nil), b.commits[0].Outputs[0].DataVersion)
+}
+
+func TestWhatAFailingAttemptReportedIsRecorded(t *testing.T) {
+	t.Parallel()
+	event := wire.StepEvent{Type: "CUSTOM_MESSAGE", Body: json.RawMessage(`{"payload":1}`)}
+	b := newBundle()
+	b.compute = func(a *Attempt) ([]Output, error) {
+		a.Event(event)
+		return nil, errors.New("no")
+	}
+	_, err := b.run(t.Context())
+	require.Error(t, err)
+	require.Equal(t, []wire.StepEvent{event}, b.failures[0].Events)
+}

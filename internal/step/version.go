@@ -1,8 +1,10 @@
 package step
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/perdure-io/perdure/plan"
@@ -26,6 +28,19 @@ func dataVersion(code string, inputs []wire.InputVersion, values []wire.StepValu
 	}
 	sum := sha256.Sum256([]byte(text.String()))
 	return hex.EncodeToString(sum[:])
+}
+
+// withLoaded adds what ops before this step have loaded, by key. Of an asset that was loaded twice it keeps the older
+// materialization: with it, the newer one is a reason to compute again.
+func withLoaded(own, before []wire.InputVersion) []wire.InputVersion {
+	if len(before) == 0 {
+		return own
+	}
+	all := slices.Concat(own, before)
+	slices.SortStableFunc(all, func(a, b wire.InputVersion) int {
+		return cmp.Or(strings.Compare(a.Asset, b.Asset), cmp.Compare(a.Position, b.Position))
+	})
+	return slices.CompactFunc(all, func(a, b wire.InputVersion) bool { return a.Asset == b.Asset })
 }
 
 // opVersion is the data version of an op's output. It says only what went in: the code version of a graph asset stands for

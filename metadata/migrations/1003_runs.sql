@@ -74,6 +74,7 @@ create table plan_steps (
     partitions text[] not null, -- one for each of assets
     inputs     jsonb,           -- [plan.StepInput]; null when it loads no asset
     op_values  jsonb,           -- [plan.ValueInput]; null when it loads no output of an op
+    made_of    text[],          -- plan.Step.MadeOf; null when there is none
     max_lost   int    not null, -- so many workers may die under it
     -- plan.Step, handed out as it is: json and not jsonb, which is built anew on every way out. Null of a mapped step,
     -- which has its template's.

@@ -30,6 +30,7 @@ create table steps (
     reason_since timestamptz,
     result       jsonb,   -- wire.StepResult, when done
     error        jsonb,   -- wire.ErrorInfo of the last failure
+    loaded       jsonb,   -- [wire.InputVersion] of an op's step that loaded assets, when done
     -- How often the log has that the step was started. It is written with the end of an attempt: a claim takes no position
     -- in the log, so that claims do not queue behind the log's one row.
     starts       int     not null default 0,

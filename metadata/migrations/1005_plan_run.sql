@@ -91,12 +91,12 @@ begin
     where run_id = v_run;
 
     insert into run_plans (run_id, walk) values (v_run, decode(p->>'walk', 'base64'));
-    insert into plan_steps (run_id, step, idx, place, type, shape, assets, partitions, inputs, op_values, max_lost, body, over,
+    insert into plan_steps (run_id, step, idx, place, type, shape, assets, partitions, inputs, op_values, made_of, max_lost, body, over,
         template, mapping_key, inherited_from, result)
-    select v_run, s.step, s.idx, coalesce(s.place, 0), s.type, s.shape, s.assets, s.partitions, s.inputs, s.op_values, s.max_lost,
+    select v_run, s.step, s.idx, coalesce(s.place, 0), s.type, s.shape, s.assets, s.partitions, s.inputs, s.op_values, s.made_of, s.max_lost,
            s.body, coalesce(s.over, ''), coalesce(s.template, ''), coalesce(s.mapping_key, ''), coalesce(s.inherited_from, ''), s.result
     from jsonb_to_recordset(p->'steps') s(step text, idx int, place int, type text, shape text, assets text[], partitions text[],
-        inputs jsonb, op_values jsonb, max_lost int, body json, over text, template text, mapping_key text, inherited_from text,
+        inputs jsonb, op_values jsonb, made_of text[], max_lost int, body json, over text, template text, mapping_key text, inherited_from text,
         result jsonb);
     insert into run_fans (run_id, fan)
     select distinct v_run, s.over from jsonb_to_recordset(p->'steps') s(over text) where s.over <> '';

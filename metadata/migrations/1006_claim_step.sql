@@ -84,13 +84,14 @@ end $$;
 
 -- What a granted claim answers.
 -- +goose StatementBegin
-create function granted_v1(p_run text, p_token bigint, p_attempt int, p_body json, p_inputs jsonb, p_values jsonb, p_key text,
+create function granted_v1(p_run text, p_token bigint, p_attempt int, p_body json, p_inputs jsonb, p_values jsonb, p_made_of text[], p_key text,
     p_job text, p_cause text, p_tags jsonb)
 returns json language plpgsql stable as $$
 begin
     return json_build_object('outcome', 'granted', 'token', p_token, 'attempt', p_attempt, 'plan', p_body, 'mapping_key', p_key,
         'job', p_job, 'cause', p_cause, 'tags', p_tags, 'inputs', step_inputs_v1(p_run, p_inputs),
-        'values', case when p_values is not null then step_values_v1(p_run, p_values, p_key) end);
+        'values', case when p_values is not null then step_values_v1(p_run, p_values, p_key) end,
+        'loaded', case when p_made_of is not null then step_loaded_v1(p_run, p_made_of) end);
 end $$;
 -- +goose StatementEnd
 
@@ -112,7 +113,7 @@ declare
     v_holder    jsonb;
     v_error     text;
 begin
-    select ps.type, ps.shape, ps.assets, ps.partitions, ps.inputs, ps.op_values, ps.max_lost, ps.body, ps.template, ps.mapping_key,
+    select ps.type, ps.shape, ps.assets, ps.partitions, ps.inputs, ps.op_values, ps.made_of, ps.max_lost, ps.body, ps.template, ps.mapping_key,
            r.status, r.job, r.cause, r.tags, s.scheduled as known
     into v_plan
     from plan_steps ps join runs r using (run_id) left join steps s using (run_id, step)
@@ -140,8 +141,8 @@ begin
         on conflict (run_id, step) do nothing returning token into v_row.token;
         if found then
             if take_writers_v1(v_run, v_step, v_row.token, v_plan.assets, v_plan.partitions, v_at) is null then
-                return granted_v1(v_run, v_row.token, 1, v_plan.body, v_plan.inputs, v_plan.op_values, v_plan.mapping_key,
-                    v_plan.job, v_plan.cause, v_plan.tags);
+                return granted_v1(v_run, v_row.token, 1, v_plan.body, v_plan.inputs, v_plan.op_values, v_plan.made_of,
+                    v_plan.mapping_key, v_plan.job, v_plan.cause, v_plan.tags);
             end if;
             -- It waits: the row becomes what begin_step_v1 makes.
             update steps
@@ -234,7 +235,7 @@ begin
             where run_id = v_run and step = v_step;
         end if;
         v_answer := granted_v1(v_run, v_row.token, v_row.failures + 1, v_plan.body, v_plan.inputs, v_plan.op_values,
-            v_plan.mapping_key, v_plan.job, v_plan.cause, v_plan.tags);
+            v_plan.made_of, v_plan.mapping_key, v_plan.job, v_plan.cause, v_plan.tags);
     end decide;
 
     perform append_events_v1(v_run, v_plan.cause, v_events);
@@ -244,6 +245,6 @@ end $$;
 
 -- +goose Down
 drop function claim_step_v1(jsonb);
-drop function granted_v1(text, bigint, int, json, jsonb, jsonb, text, text, text, jsonb);
+drop function granted_v1(text, bigint, int, json, jsonb, jsonb, text[], text, text, text, jsonb);
 drop function step_inputs_v1(text, jsonb);
 drop function take_writers_v1(text, text, bigint, text[], text[], timestamptz);

@@ -23,7 +23,7 @@ declare
 begin
     -- The fence is in the condition: what waited here for the row's lock is held against the row as it then is.
     update steps s
-    set state = 'done', held = false, starts = s.starts + 1, result = p->'result', error = null, ended_at = clock_v1(),
+    set state = 'done', held = false, starts = s.starts + 1, result = p->'result', loaded = nullif(p->'loaded', 'null'), error = null, ended_at = clock_v1(),
         reason_code = '', reason = '', reason_since = null
     from runs r
     where s.run_id = v_run and s.step = v_step and s.state = 'open' and s.token = v_token and s.scheduled = v_scheduled
@@ -105,7 +105,7 @@ create function duration_text_v1(p_ns bigint) returns text language sql immutabl
 $$;
 -- +goose StatementEnd
 
--- wire.Failure -> {"refused"}. Recorded once for each attempt of the user's function.
+-- wire.Failure -> {"refused"}. Recorded once for each attempt of the user's function, with what it reported until then.
 -- +goose StatementBegin
 create function fail_step_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
@@ -117,6 +117,7 @@ declare
     v_row     steps;
     v_cause   text;
     v_body    jsonb;
+    v_end     jsonb;
 begin
     select * into v_row from steps where run_id = v_run and step = v_step for update;
     if not found or v_row.token is distinct from (p->>'token')::bigint or v_row.scheduled <> (p->>'scheduled')::bigint then
@@ -139,17 +140,19 @@ begin
             reason_code = '', reason = '', reason_since = null
         where run_id = v_run and step = v_step;
         perform free_writers_v1(v_run, array[v_step]);
-        perform append_events_v1(v_run, v_cause,
-            jsonb_build_array(start_event_v1(v_row, v_attempt), jsonb_build_object('type', 'STEP_FAILURE', 'step', v_step, 'body', v_body)));
+        v_end := jsonb_build_object('type', 'STEP_FAILURE', 'step', v_step, 'body', v_body);
     else
         update steps
         set failures = v_row.failures + 1, held = false, starts = v_row.starts, error = p->'error',
             reason_code = 'user_failure', reason_since = clock_v1(),
             reason = format('retry %s in %s', v_row.failures + 1, duration_text_v1(v_delay))
         where run_id = v_run and step = v_step;
-        perform append_events_v1(v_run, v_cause, jsonb_build_array(start_event_v1(v_row, v_attempt), jsonb_build_object('type', 'STEP_UP_FOR_RETRY',
-            'step', v_step, 'body', v_body || jsonb_build_object('delay', v_delay))));
+        v_end := jsonb_build_object('type', 'STEP_UP_FOR_RETRY', 'step', v_step, 'body', v_body || jsonb_build_object('delay', v_delay));
     end if;
+    perform append_events_v1(v_run, v_cause, jsonb_build_array(start_event_v1(v_row, v_attempt))
+        || (select coalesce(jsonb_agg(event || jsonb_build_object('step', v_step) order by place), '[]')
+            from jsonb_array_elements(coalesce(nullif(p->'events', 'null'), '[]')) with ordinality e(event, place))
+        || jsonb_build_array(v_end));
     return jsonb_build_object('refused', false);
 end $$;
 -- +goose StatementEnd

@@ -131,6 +131,22 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- What the ops behind a graph asset have loaded: [wire.InputVersion], of each asset the oldest. p_made_of is
+-- plan.Step.MadeOf.
+-- +goose StatementBegin
+create function step_loaded_v1(p_run text, p_made_of text[]) returns json language sql stable as $$
+    select json_agg(input order by input->>'asset') from (
+        select distinct on (input->>'asset') input
+        from (select run_id, step, inherited_from from plan_steps where run_id = p_run and step = any (p_made_of)
+              union all
+              select run_id, step, inherited_from from plan_steps
+              where run_id = p_run and template = any (p_made_of) and template <> '') p
+        join steps s on s.run_id = coalesce(nullif(p.inherited_from, ''), p.run_id) and s.step = p.step and s.state = 'done'
+        cross join jsonb_array_elements(s.loaded) input
+        order by input->>'asset', (input->>'position')::bigint) loaded
+$$;
+-- +goose StatementEnd
+
 -- Adds the steps that are mapped over a fan, for the keys (a JSON array) that it has emitted.
 -- +goose StatementBegin
 create function expand_fan_v1(p_run text, p_fan text, p_keys jsonb) returns void language plpgsql as $$
@@ -184,6 +200,7 @@ end $$;
 drop function drop_mapped_v1(text, text, bigint);
 drop function count_mapped_v1(text, text);
 drop function expand_fan_v1(text, text, jsonb);
+drop function step_loaded_v1(text, text[]);
 drop function step_values_v1(text, jsonb, text);
 drop function record_outputs_v1(text, text, bigint, jsonb, timestamptz);
 drop function forget_outputs_v1(text, text[], text[], timestamptz);
