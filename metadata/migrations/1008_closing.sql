@@ -116,7 +116,7 @@ declare
     v_row       runs;
     v_events    jsonb;
     v_open      jsonb;
-    v_closing   jsonb;
+    v_tried     jsonb;
     v_counts    jsonb;
     v_failures  jsonb;
     v_at        timestamptz;
@@ -138,14 +138,13 @@ begin
         loop
             -- Again, when a fan whose commit it waited for has brought steps meanwhile. Rows are looked up one by
             -- one, as in close_rows_v1.
-            select jsonb_agg(jsonb_build_object('step', ps.step, 'status', 'CANCELED')) into v_open
+            select jsonb_agg(jsonb_build_object('step', ps.step, 'status', 'CANCELED') order by ps.idx, ps.place) into v_open
             from plan_steps ps
             where ps.run_id = v_run and ps.over = '' and ps.inherited_from = ''
               and coalesce((select s.state from steps s where s.run_id = v_run and s.step = ps.step), 'open') = 'open';
-            exit when v_open is null;
-            v_closing := close_rows_v1(v_run, v_scheduled, v_open);
-            exit when v_closing = '[]';
-            v_events := v_events || v_closing;
+            exit when v_open is null or v_open = v_tried;
+            v_tried := v_open;
+            v_events := v_events || close_rows_v1(v_run, v_scheduled, v_open);
         end loop;
         perform free_writers_v1(v_run, null);
         v_at := clock_v1();
