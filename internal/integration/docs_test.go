@@ -64,28 +64,39 @@ func blocksOf(t *testing.T, page string) []block {
 	return found
 }
 
-// commandsOf are the commands of a block that speak with Temporal, continued lines joined.
+// commandsOf are the commands of a block that speak with Temporal or are ours, continued lines joined.
 func commandsOf(b block) []string {
 	var found []string
 	for line := range strings.Lines(strings.ReplaceAll(b.text, "\\\n", " ")) {
 		line = strings.TrimSpace(strings.TrimPrefix(line, "$ "))
-		if strings.HasPrefix(line, "temporal ") || strings.HasPrefix(line, "curl ") {
+		line = strings.TrimPrefix(line, "bin/")
+		isOurs := b.language == "sh" && strings.HasPrefix(line, "perdure ") && !stackCommand.MatchString(line)
+		if isOurs || strings.HasPrefix(line, "temporal ") || strings.HasPrefix(line, "curl ") {
 			found = append(found, line)
 		}
 	}
 	return found
 }
 
-var workflowID = regexp.MustCompile(`--workflow-id (\S+)|/workflows/([^/\s?]+)`)
+var (
+	workflowID = regexp.MustCompile(`--workflow-id (\S+)|/workflows/([^/\s?]+)`)
+	// stackCommand has a stack of its own; tests of the CLI run it.
+	stackCommand = regexp.MustCompile(`^perdure (dev|demo|daemon|migrate)\b`)
+	// stopCommand is for a run that goes on.
+	stopCommand = regexp.MustCompile(`^(perdure run|temporal workflow) cancel\b`)
+)
+
+// endsFailure marks the command of a run that fails.
+const endsFailure = "# ends FAILURE"
 
 // serveExample runs the example's own program on the instance until the test ends.
 func (b *bundle) serveExample(t *testing.T, dsn string) {
 	t.Helper()
+	b.config.Storage.URL = "file://" + filepath.ToSlash(t.TempDir())
 	command := exec.CommandContext(t.Context(), buildProgram(t, repository+"/examples/flights"), "serve")
 	var written bytes.Buffer
 	command.Stdout, command.Stderr = &written, &written
-	command.Env = append(os.Environ(), "PERDURE_POSTGRES_DSN="+dsn, "PERDURE_TEMPORAL_ADDRESS="+b.config.Temporal.Address,
-		"PERDURE_STORAGE_URL=file://"+filepath.ToSlash(t.TempDir()))
+	command.Env = append(os.Environ(), b.exampleEnvironment(dsn)...)
 	command.Dir = filepath.Join(repository, "examples", "flights")
 	require.NoError(t, command.Start())
 	t.Cleanup(func() {
@@ -98,6 +109,10 @@ func (b *bundle) serveExample(t *testing.T, dsn string) {
 	b.awaitRegistered(t, "flights")
 }
 
+func (b *bundle) exampleEnvironment(dsn string) []string {
+	return []string{"PERDURE_POSTGRES_DSN=" + dsn, "PERDURE_TEMPORAL_ADDRESS=" + b.config.Temporal.Address, "PERDURE_STORAGE_URL=" + b.config.Storage.URL}
+}
+
 // The commands of the documentation are run as they stand, on the example as it stands.
 func TestTheCommandsOfTheDocumentation(t *testing.T) {
 	t.Parallel()
@@ -108,13 +123,27 @@ func TestTheCommandsOfTheDocumentation(t *testing.T) {
 	server := testenv.Temporal(t)
 	bin := t.TempDir()
 	require.NoError(t, os.Symlink(server.Binary, filepath.Join(bin, "temporal")))
-	environment := []string{"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "TEMPORAL_ADDRESS=" + server.Address}
-	commands, runs := 0, 0
+	require.NoError(t, os.Symlink(buildProgram(t, repository+"/cmd/perdure"), filepath.Join(bin, "perdure")))
+	environment := append(b.exampleEnvironment(dsn), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "TEMPORAL_ADDRESS="+server.Address)
+	commands, runs, ours := 0, 0, 0
 	for _, page := range documented(t) {
 		for _, one := range blocksOf(t, page) {
 			for _, line := range commandsOf(one) {
+				if stopCommand.MatchString(line) {
+					continue
+				}
 				commands++
 				result := run(t, environment, "sh", "-c", strings.ReplaceAll(line, httpAddress, server.HTTPAddress))
+				if strings.HasPrefix(line, "perdure ") {
+					ours++
+					want := 0
+					if strings.HasSuffix(line, endsFailure) {
+						want = 1
+						require.Contains(t, result.out, "FAILURE", "%s: %s", page, line)
+					}
+					require.Equal(t, want, result.code, "%s: %s\n%s%s", page, line, result.out, result.err)
+					continue
+				}
 				require.Zero(t, result.code, "%s: %s\n%s%s", page, line, result.out, result.err)
 				require.NotContains(t, result.out, `"code":`, "%s: %s: the HTTP API has refused it", page, line)
 				id := workflowID.FindStringSubmatch(line)
@@ -130,6 +159,7 @@ func TestTheCommandsOfTheDocumentation(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, runs, 2, "the documentation starts runs by the CLI and by curl")
 	require.Greater(t, commands, runs)
+	require.GreaterOrEqual(t, ours, 20, "the documentation shows our own command line")
 
 	requests := 0
 	for i, one := range jsonOf(t, "RunRequest") {
@@ -183,7 +213,8 @@ func TestTheQueriesAndUpdatesOfTheDocumentation(t *testing.T) {
 // No example stands in a place where no test runs it.
 func TestEveryExampleOfTheDocumentationIsRun(t *testing.T) {
 	t.Parallel()
-	run := []string{"RunRequest", "StepsQueryInput", "CancelStepInput"}
+	// Those of remote steps are said by their programs, and are decoded and validated where the page is generated.
+	run := []string{"RunRequest", "StepsQueryInput", "CancelStepInput", "RemoteInput", "RemoteResult"}
 	for _, page := range documented(t) {
 		for _, one := range blocksOf(t, page) {
 			if one.language == "json" {
