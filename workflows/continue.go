@@ -164,12 +164,17 @@ func (r *run) continued(ctx workflow.Context) error {
 	if err := r.awaitRecords(ctx, func() bool { return hasRoom(ctx) }); err != nil {
 		return err
 	}
-	// The error is the cancellation.
-	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
-	if ctx.Err() == nil {
+	// Who cancels one step hears how it ended: also a step that did not hold up the drain, and is being closed now.
+	settled := func() bool { return r.isDrained() && workflow.AllHandlersFinished(ctx) }
+	for !settled() && ctx.Err() == nil && r.err == nil && !r.isOverdue() {
+		// The error is the cancellation.
+		_ = workflow.Await(ctx, func() bool { return settled() || r.somethingEnded() })
+		r.collect(ctx)
+	}
+	if ctx.Err() == nil && r.err == nil && !r.isOverdue() {
 		return r.nextExecution(ctx)
 	}
-	// Cancelled meanwhile: this execution is the one that records it.
+	// Cancelled or overdue meanwhile: this execution is the one that records it.
 	return nil
 }
 

@@ -288,6 +288,28 @@ func TestAStepsCancelIsAnsweredBeforeTheRunContinues(t *testing.T) {
 	require.Equal(t, wire.StepCounts{Succeeded: 2, Canceled: 1, Skipped: 1}, result.Steps)
 }
 
+// The cancel comes while the run waits for its last records, and the step is one that does not hold it up.
+func TestAStepsCancelAtTheLastMomentIsAnsweredBeforeTheRunContinues(t *testing.T) {
+	t.Parallel()
+	w := newWorld("model", "bad", "left<bad", "other", "last<other").kind(remoteKind(), "model").does(fails("bad"), "bad")
+	w.ending = func(wire.EndRemoteInput) (wire.EndRemoteResult, error) { return wire.EndRemoteResult{Retry: time.Hour}, nil }
+	w.walk.Limits.ContinueAfter, w.walk.Limits.MaxConcurrentSteps = 10, 2
+	e := w.environment(t)
+	e.SetTestTimeout(10 * time.Second)
+	e.SetCurrentHistoryLength(10)
+	answer := &updateAnswer{t: t}
+	w.beforeClosing = func() {
+		w.beforeClosing = nil
+		e.UpdateWorkflow(wire.CancelStepUpdate, "u1", answer, payload(`{"step":"model"}`))
+	}
+	_, err := e.run(everything())
+	arguments := next(t, err)
+	require.Equal(t, wire.StepState{Step: "model", Status: wire.StepCanceled}, answer.result)
+	_, err = w.continuing(t).run(arguments...)
+	result, _ := runFailed(t, err)
+	require.Equal(t, wire.StepCounts{Succeeded: 2, Failed: 1, Skipped: 1, Canceled: 1}, result.Steps)
+}
+
 func TestTheFailuresOfEarlierExecutionsAreShown(t *testing.T) {
 	t.Parallel()
 	w := newWorld("bad", "other", "last<other").does(fails("no such column"), "bad")
