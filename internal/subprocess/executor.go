@@ -49,6 +49,8 @@ type isolation struct {
 
 	mutex sync.Mutex
 	child *child
+	// unopened is why the child's definitions are not there; every call of it would fail.
+	unopened error
 }
 
 // connect starts the process, once.
@@ -56,15 +58,15 @@ func (p *isolation) connect(a *step.Attempt) (*child, error) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	if p.child != nil {
-		return p.child, nil
+		return p.child, p.unopened
 	}
 	started, err := p.executor.start(a)
 	if err != nil {
 		return nil, err
 	}
 	p.child = started
-	_, err = started.call(a, request{Call: callOpen, Setup: p.executor.Setup, Type: p.code.Type})
-	return started, err
+	_, p.unopened = started.call(a, request{Call: callOpen, Setup: p.executor.Setup, Type: p.code.Type})
+	return started, p.unopened
 }
 
 // value stands for a value that the child has.

@@ -355,6 +355,10 @@ func TestWhatAnEarlierAttemptStagedIsPublished(t *testing.T) {
 	r, err = runIn(t.Context(), t, folder, "works", func(_ *plan.Step, r *record) { r.before = before })
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join(folder, "works@7"), r.commit.Outputs[0].Location, "it is computed anew")
+
+	r, err = runIn(t.Context(), t, folder, "no such one", func(_ *plan.Step, r *record) { r.before = before })
+	require.Error(t, err)
+	require.Regexp(t, `^compute "no such one": its program has no such step`, r.failure.Error.Message, "what did not begin is said to the end")
 }
 
 // A step's process does not outlive its worker, nor does what it has started.
