@@ -23,15 +23,15 @@ func (a *Activities) CloseSteps(ctx context.Context, input wire.CloseStepsInput)
 }
 
 // Canceling records that a run is being cancelled, at once: its steps may take a while to stop.
-func (a *Activities) Canceling(ctx context.Context, input wire.CancelingInput) error {
+func (a *Activities) Canceling(ctx context.Context, input wire.CancelingInput) (wire.CancelingResult, error) {
 	defer keepAlive(ctx)()
-	_, err := a.Store.MarkCanceling(ctx, metadata.Canceling{
+	result, err := a.Store.MarkCanceling(ctx, metadata.Canceling{
 		RunID: input.RunID, FirstRunID: input.FirstRunID, Scheduled: activity.GetInfo(ctx).ScheduledTime, Reason: input.Reason,
 	})
 	if err != nil {
-		return planFailure(err)
+		return wire.CancelingResult{}, planFailure(err)
 	}
-	return nil
+	return result, nil
 }
 
 // EndRun records a run's end, closes whatever of it is still open, and returns its result. One that failed is started

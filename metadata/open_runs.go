@@ -83,12 +83,12 @@ type Canceling struct {
 }
 
 // MarkCanceling records that a run is being cancelled, once: status CANCELING. A run that has ended stays as it is.
-// It returns the status that the run has then. [ErrNotFound] says that no run has both ids.
-func (s *Store) MarkCanceling(ctx context.Context, canceling Canceling) (wire.RunStatus, error) {
+// It returns how the run stands then. [ErrNotFound] says that no run has both ids.
+func (s *Store) MarkCanceling(ctx context.Context, canceling Canceling) (wire.CancelingResult, error) {
 	operation := fmt.Sprintf("record the cancel of run %q", canceling.RunID)
 	answer, err := call[struct {
-		Found  bool           `json:"found"`
-		Status wire.RunStatus `json:"status"`
+		wire.CancelingResult
+		Found bool `json:"found"`
 	}](ctx, s, operation, "mark_canceling_v1", struct {
 		Run        string `json:"run"`
 		FirstRunID string `json:"first_run_id"`
@@ -98,7 +98,7 @@ func (s *Store) MarkCanceling(ctx context.Context, canceling Canceling) (wire.Ru
 	if err == nil && !answer.Found {
 		err = fmt.Errorf("%s: there is no such run with first execution %q: %w", operation, canceling.FirstRunID, ErrNotFound)
 	}
-	return answer.Status, err
+	return answer.CancelingResult, err
 }
 
 // ExecutionSeen is when an execution of a run was first heard of, in nanoseconds since 1970: what the steps that it runs

@@ -91,9 +91,9 @@ func TestACancelIsRecordedAtOnce(t *testing.T) {
 	b.begin("r1", step("a"))
 	require.NoError(t, b.SetRunReason(t.Context(), "r1", "waits for a pool"))
 	cancel := metadata.Canceling{RunID: "r1", FirstRunID: "first-r1", Scheduled: time.Unix(0, 5), Reason: "cancelled by ann"}
-	status, err := b.MarkCanceling(t.Context(), cancel)
+	result, err := b.MarkCanceling(t.Context(), cancel)
 	require.NoError(t, err)
-	require.Equal(t, wire.RunCanceling, status)
+	require.Equal(t, wire.CancelingResult{Status: wire.RunCanceling}, result)
 	require.NoError(t, b.SetRunReason(t.Context(), "r1", "waits for a pool"))
 	run, err := b.Run(t.Context(), "r1")
 	require.NoError(t, err)
@@ -110,15 +110,15 @@ func TestACancelIsRecordedAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, wire.RunCanceled, run.Status)
 	require.Equal(t, "cancelled by ann", run.Reason)
-	status, err = b.MarkCanceling(t.Context(), cancel)
+	result, err = b.MarkCanceling(t.Context(), cancel)
 	require.NoError(t, err)
-	require.Equal(t, wire.RunCanceled, status)
+	require.Equal(t, wire.CancelingResult{Status: wire.RunCanceled, Ended: 1}, result)
 
 	// A cancel of a run that was reset.
 	cancel.Scheduled = time.Unix(0, 20)
-	status, err = b.MarkCanceling(t.Context(), cancel)
+	result, err = b.MarkCanceling(t.Context(), cancel)
 	require.NoError(t, err)
-	require.Equal(t, wire.RunCanceling, status)
+	require.Equal(t, wire.CancelingResult{Status: wire.RunCanceling, Ended: 1}, result, "what was done before the reset")
 
 	cancel.RunID = "r9"
 	_, err = b.MarkCanceling(t.Context(), cancel)

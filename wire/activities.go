@@ -85,6 +85,15 @@ type CancelingInput struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// CancelingResult is the result of perdure.Canceling.
+type CancelingResult struct {
+	// Status is the run's then.
+	Status RunStatus `json:"status"`
+	// Ended is how many of the run's steps the records have as done or failed. More than the run knows of itself are from
+	// before a reset, or have ended just now.
+	Ended int `json:"ended,omitempty"`
+}
+
 // PollersInput is the input of perdure.Pollers.
 type PollersInput struct {
 	// Queues are task queues as Temporal names them.

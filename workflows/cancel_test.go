@@ -41,6 +41,25 @@ func TestACancelledRunIsRecordedAsThat(t *testing.T) {
 }
 
 // A run that is cancelled while it is planned has a row by then, which must be closed.
+// The run was reset: steps that it has not come to again are recorded as done, which holds no more.
+func TestACancelAfterAResetCoversWhatTheRunHasNotComeToAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld("a", "held<a", "c<held", "d<c", "never").does(isHeld, "held")
+	w.walk.Limits.MaxConcurrentSteps = 1
+	for _, step := range []string{"a", "held", "c", "never"} {
+		w.record(step, wire.StepSuccess, "")
+	}
+	e := w.environment(t)
+	e.after(time.Minute, e.CancelWorkflow)
+	_, err := e.run(everything())
+	canceled(t, err)
+	require.Equal(t, [][]wire.ClosedStep{{
+		{Step: "held", Status: wire.StepCanceled},
+		{Step: "c", Status: wire.StepCanceled, Unscheduled: true},
+		{Step: "d", Status: wire.StepCanceled, Unscheduled: true},
+	}}, w.closings)
+}
+
 func TestACancelDuringPlanningLeavesNoOpenRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld("a", "b<a")

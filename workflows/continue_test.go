@@ -292,7 +292,9 @@ func TestAStepsCancelIsAnsweredBeforeTheRunContinues(t *testing.T) {
 func TestAStepsCancelAtTheLastMomentIsAnsweredBeforeTheRunContinues(t *testing.T) {
 	t.Parallel()
 	w := newWorld("model", "bad", "left<bad", "other", "last<other").kind(remoteKind(), "model").does(fails("bad"), "bad")
-	w.ending = func(wire.EndRemoteInput) (wire.EndRemoteResult, error) { return wire.EndRemoteResult{Retry: time.Hour}, nil }
+	w.ending = func(wire.EndRemoteInput) (wire.EndRemoteResult, error) {
+		return wire.EndRemoteResult{Retry: time.Hour}, nil
+	}
 	w.walk.Limits.ContinueAfter, w.walk.Limits.MaxConcurrentSteps = 10, 2
 	e := w.environment(t)
 	e.SetTestTimeout(10 * time.Second)

@@ -23,7 +23,7 @@ const (
 	maxText = 1000
 )
 
-// recordDecided has the steps recorded that will not run: skipped, or left behind by a failure. What is more than may
+// recordDecided has the steps recorded that will not run: skipped, left behind by a failure, or by a cancel. What is more than may
 // be in flight stays in decided, until one of those has ended.
 func (r *run) recordDecided(ctx workflow.Context) {
 	r.decided = append(r.decided, r.progress.TakeDecided()...)
@@ -35,7 +35,7 @@ func (r *run) recordDecided(ctx workflow.Context) {
 			if size += len(key) + bytesOfClosed; len(steps) == maxRecordedSteps || size > maxRecordedBytes {
 				break
 			}
-			steps = append(steps, wire.ClosedStep{Step: key, Status: r.progress.Status(i)})
+			steps = append(steps, wire.ClosedStep{Step: key, Status: r.progress.Status(i), Unscheduled: r.unscheduled[i]})
 		}
 		r.decided = r.decided[len(steps):]
 		r.records = append(r.records, r.closeSteps(ctx, steps))

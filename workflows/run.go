@@ -48,11 +48,13 @@ type run struct {
 	pending  []*pendingStep    // in the order they became ready
 	decided  []int             // steps that will not run and are to be recorded
 	records  []workflow.Future // at most maxRecords
-	hooks    hooks
-	local    localSteps
-	look     look
-	failures []wire.StepFailureInfo
-	status   wire.RunStatus
+	// unscheduled says, of the decided steps that are cancelled with the run, which it never scheduled.
+	unscheduled map[int]bool
+	hooks       hooks
+	local       localSteps
+	look        look
+	failures    []wire.StepFailureInfo
+	status      wire.RunStatus
 	// deadline is when the run has taken too long; zero is never. overdue fires then.
 	deadline time.Time
 	overdue  workflow.Future

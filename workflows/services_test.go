@@ -10,11 +10,17 @@ import (
 
 // The system's activities besides planning and recording, as a run meets them.
 
-func (w *world) cancelingRun(_ context.Context, input wire.CancelingInput) error {
+func (w *world) cancelingRun(_ context.Context, input wire.CancelingInput) (wire.CancelingResult, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.canceling = append(w.canceling, input)
-	return nil
+	result := wire.CancelingResult{Status: wire.RunCanceling}
+	for _, status := range w.recorded {
+		if status == wire.StepSuccess || status == wire.StepFailed {
+			result.Ended++
+		}
+	}
+	return result, nil
 }
 
 func (w *world) checkpoint(context.Context) error {

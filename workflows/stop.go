@@ -48,6 +48,7 @@ func (r *run) timeOut(ctx workflow.Context) (wire.RunResult, error) {
 // stop waits until every step in flight has ended that was told to, and counts the others as cancelled.
 func (r *run) stop(ctx workflow.Context, reason string) error {
 	r.status, r.overdue = wire.RunCanceling, nil
+	_, _, _, known := r.progress.Counts()
 	canceling := workflow.ExecuteActivity(controlOptions(ctx, r.queue, "canceling"), wire.CancelingActivity,
 		wire.CancelingInput{RunID: r.id, FirstRunID: r.firstRunID, Reason: reason})
 	r.hooks.due = nil
@@ -64,9 +65,28 @@ func (r *run) stop(ctx workflow.Context, reason string) error {
 			return r.err
 		}
 	}
-	if err := canceling.Get(ctx, nil); err != nil {
+	var recorded wire.CancelingResult
+	if err := canceling.Get(ctx, &recorded); err != nil {
 		return fmt.Errorf("record that run %q is being cancelled: %w", r.id, err)
+	}
+	if recorded.Ended > known.Succeeded+known.Failed {
+		r.coverRest()
 	}
 	r.progress.CancelRest()
 	return nil
+}
+
+// coverRest has every step recorded as cancelled that has not ended. The run's end closes what is open, but not what a
+// reset undid: the records say how such a step ended before, and only the run knows that this does not count any more.
+func (r *run) coverRest() {
+	r.unscheduled = map[int]bool{}
+	for i := range r.progress.Len() {
+		if r.isStep(i) && !r.progress.Status(i).Ended() {
+			r.unscheduled[i] = r.progress.Status(i) == wire.StepWaiting
+			r.decided = append(r.decided, i)
+		}
+	}
+	for _, p := range r.pending {
+		r.unscheduled[p.step] = !p.begun() && (p.remote == nil || p.remote.scheduled == 0)
+	}
 }

@@ -40,8 +40,8 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- {run, first_run_id, scheduled, reason} -> {"found", "status"}: somebody cancels the run, which is still busy with it.
--- scheduled is as in reopen_run_v1. A run that has ended stays so.
+-- {run, first_run_id, scheduled, reason} -> {"found", "status", "ended"}: somebody cancels the run, which is still busy with
+-- it. ended counts its steps that are done or have failed. scheduled is as in reopen_run_v1. A run that has ended stays so.
 -- +goose StatementBegin
 create function mark_canceling_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
@@ -62,7 +62,8 @@ begin
         v_events := v_events || jsonb_build_object('type', 'RUN_CANCELING', 'body', jsonb_build_object('reason', coalesce(p->>'reason', '')));
     end if;
     perform append_events_v1(v_run, v_row.cause, v_events);
-    return jsonb_build_object('found', true, 'status', (select status from runs where run_id = v_run));
+    return jsonb_build_object('found', true, 'status', (select status from runs where run_id = v_run),
+        'ended', (select count(*) from steps where run_id = v_run and state in ('done', 'failed')));
 end $$;
 -- +goose StatementEnd
 
