@@ -27,7 +27,7 @@ help: ## List the targets
 	@awk -f tools/help.awk $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: deps build ## Materialize the example on a local stack, run its job of ops, show what came of it
+demo: deps build ## Materialize the example on a local stack and show what came of it
 	@tools/deps.sh example
 	bin/perdure demo
 
