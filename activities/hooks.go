@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -33,12 +34,16 @@ func (a *Activities) RunHooks(ctx context.Context, input wire.RunHooksInput) err
 	if err != nil {
 		return planFailure(err)
 	}
+	if !a.Runtime.HasHooks(ended.Plan.Type, ended.Job) {
+		// The step was planned with hooks: a worker of another build has them.
+		return retryable(fmt.Sprintf("build %s of location %q has no hooks of %q", a.Build, a.Location, ended.Plan.Type), wire.FailureNotOnThisBuild, handBackDelay)
+	}
 	told := endedStep(input, ended)
 	told.Done = done
 	told.Log = a.hookLog(input, ended.Attempt, info.StartedTime)
 	defer a.Lines.flushOf(ctx, input.Run, input.Step)
 	var failures []error
-	for _, result := range a.Runtime.RunHooks(ctx, ended.Plan.Type, ended.Job, told) {
+	told.Each = func(result definitions.HookResult) {
 		run := metadata.HookRun{
 			Run: input.Run, Step: input.Step, Scheduled: scheduled, Hook: result.Hook, Outcome: metadata.HookOutcome(result.Outcome),
 		}
@@ -51,6 +56,7 @@ func (a *Activities) RunHooks(ctx context.Context, input wire.RunHooksInput) err
 			failures = append(failures, planFailure(err))
 		}
 	}
+	a.Runtime.RunHooks(ctx, ended.Plan.Type, ended.Job, told)
 	if ctx.Err() != nil && len(failures) == 0 {
 		return temporal.NewCanceledError()
 	}

@@ -60,6 +60,9 @@ func (a *Activities) BeginRemote(ctx context.Context, input wire.BeginRemoteInpu
 		begun.Done = &done
 		return begun, err
 	case claim.Outcome != wire.ClaimGranted:
+		if claim.Outcome == wire.ClaimWaiting && info.Attempt%lookAtHolderEvery == 0 {
+			a.freeDeadHolder(ctx, *claim.Holder)
+		}
 		return wire.BeginRemoteResult{}, stepFailure(step.Refusal(id, code, claim))
 	}
 	return a.begun(ctx, record, id, claim, begun)
@@ -112,9 +115,13 @@ func (a *Activities) EndRemote(ctx context.Context, input wire.EndRemoteInput) (
 		Run: input.Run, Step: input.Step, Scheduled: time.Unix(0, claim.Scheduled), Started: time.Unix(0, claim.Started),
 	}, beat)
 	failed, isFailure := errors.AsType[*step.FailedError](err)
+	otherShape, isOtherShape := errors.AsType[*step.OtherShapeError](err)
 	switch {
 	case err == nil:
 		return wire.EndRemoteResult{Done: &result}, nil
+	case isOtherShape:
+		done, err := a.handBack(ctx, wire.StepInput{Run: input.Run, Step: input.Step}, time.Unix(0, claim.Scheduled), otherShape.Error())
+		return wire.EndRemoteResult{Done: &done}, err
 	case errors.Is(err, errRecordedBefore):
 		return wire.EndRemoteResult{Retry: soon}, nil
 	case isFailure && !failed.Final:

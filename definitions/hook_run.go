@@ -45,6 +45,8 @@ type Ended struct {
 	Resources map[string]json.RawMessage
 	// Done are the names of hooks that ran before, which are left out.
 	Done []string
+	// Each, unless nil, is called with what became of a hook before the next one begins.
+	Each func(HookResult)
 	// Log is what the hooks log to; nil is the environment's.
 	Log *slog.Logger
 }
@@ -107,6 +109,9 @@ func (r *Runtime) RunHooks(ctx context.Context, computeName, job string, ended E
 			}
 		}
 		results = append(results, result)
+		if ended.Each != nil {
+			ended.Each(result)
+		}
 	}
 	return results
 }

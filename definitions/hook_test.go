@@ -236,7 +236,14 @@ func TestRuntimeRunsTheHooksThatDidNotRunBefore(t *testing.T) {
 	require.True(t, runtime.HasHooks("b", "job"))
 
 	ended := d.Ended{Run: d.RunInfo{ID: "r1", Attempt: 2}, Step: "a", Status: wire.StepFailed, Err: errors.New("no such file"), Stack: "at"}
+	var told []d.HookResult
+	ended.Each = func(result d.HookResult) {
+		require.Len(t, called, []int{1, 2, 2, 3}[len(told)], "before the next one begins")
+		told = append(told, result)
+	}
 	results := runtime.RunHooks(t.Context(), "a", "job", ended)
+	require.Equal(t, results, told)
+	ended.Each = nil
 	require.Len(t, results, 4)
 	require.Equal(t, []string{"first a no such file 2 at", "second a no such file 2 at", "job a no such file 2 at"}, called)
 	require.Equal(t, d.HookSkipped, results[2].Outcome)
