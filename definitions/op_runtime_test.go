@@ -158,3 +158,24 @@ func TestAGraphAssetsVersionFollowsFromAllThatItsOpsLoad(t *testing.T) {
 	require.Equal(t, first, again)
 	require.NotEqual(t, first, version("2"), "although the fan that loads it is empty")
 }
+
+func TestOrElseTakesThePlaceOfAFanInOfNothing(t *testing.T) {
+	t.Parallel()
+	maybe := func(name string, value *int) *d.Value[int] {
+		return d.Maybe(name, d.Bind0(func(d.Context) (*int, error) { return value, nil }))
+	}
+	seven := 7
+	none, other, some := maybe("none", nil), maybe("other", nil), maybe("some", &seven)
+	fallback := []int{40, 2}
+	empty := d.Op("empty", d.Bind1(total, d.OrElse(d.All(none, other), fallback)))
+	partly := d.Op("partly", d.Bind1(total, d.OrElse(d.All(none, some), fallback)))
+	job := d.OpJob("job", []d.AnyValue{empty, partly})
+	run := d.RunJob(t.Context(), d.New("x", job), job)
+	require.NoError(t, run.Err())
+	sum, err := empty.In(run)
+	require.NoError(t, err)
+	require.Equal(t, 42, sum)
+	sum, err = partly.In(run)
+	require.NoError(t, err)
+	require.Equal(t, 7, sum)
+}

@@ -106,13 +106,13 @@ func TestADynamicOutputBringsItsSteps(t *testing.T) {
 	claim := b.claimOp("r1", "pages", 2)
 	require.Equal(t, []wire.StepValue{valueOf(source, "")}, claim.Values)
 	pages := wire.Fence{Run: "r1", Step: "pages", Scheduled: 2, Token: claim.Token}
-	b.commitOp(pages, "p10", "p9")
+	b.commitOp(pages, "p9", "p10") // not as bytes are sorted
 
 	run, err = b.Run(t.Context(), "r1")
 	require.NoError(t, err)
 	require.Equal(t, 7, run.StepsTotal)
 	require.Equal(t, []string{
-		"source", "pages", "etl.clean[p10]", "etl.clean[p9]", "total[p10]", "total[p9]", "summary",
+		"source", "pages", "etl.clean[p9]", "etl.clean[p10]", "total[p9]", "total[p10]", "summary",
 	}, b.stepKeys("r1"))
 
 	claim = b.claimOp("r1", "etl.clean[p9]", 3)
@@ -130,7 +130,7 @@ func TestADynamicOutputBringsItsSteps(t *testing.T) {
 	claim = b.claimOp("r1", "summary", 5)
 	require.Empty(t, claim.MappingKey)
 	require.Equal(t, []wire.StepValue{
-		valueOf(pages, "p10"), valueOf(pages, "p9"), valueOf(total10, ""), valueOf(total9, ""),
+		valueOf(pages, "p9"), valueOf(pages, "p10"), valueOf(total9, ""), valueOf(total10, ""),
 	}, claim.Values, "in the order of emission")
 	b.commitOp(wire.Fence{Run: "r1", Step: "summary", Scheduled: 5, Token: claim.Token}, "")
 

@@ -73,6 +73,17 @@ func TestWhatAnOpReturnsIsChecked(t *testing.T) {
 	}
 }
 
+func TestNothingIsStoredOfAnOpThatOnlyActs(t *testing.T) {
+	t.Parallel()
+	b := anOp(Output{Value: struct{}{}})
+	b.plan.NoValue = true
+	result, err := b.run(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, wire.StepResult{Recorded: true}, result)
+	require.Empty(t, b.stored)
+	require.Empty(t, b.commits[0].Outputs)
+}
+
 func TestElementsOfAFanAreStoredEachUnderItsKey(t *testing.T) {
 	t.Parallel()
 	const elements = 500
