@@ -161,7 +161,7 @@ func newScene(ctx context.Context, folder string, spec testlocation.Spec) (_ *sc
 			err = errors.Join(err, s.close())
 		}
 	}()
-	s.stack, err = devstack.Start(context.WithoutCancel(ctx), devstack.Options{
+	options := devstack.Options{
 		Dir: filepath.Join(folder, "stack"), WithoutUI: true,
 		LookupEnv: func(name string) (string, bool) {
 			if strings.HasPrefix(name, "PERDURE_") {
@@ -169,7 +169,15 @@ func newScene(ctx context.Context, folder string, spec testlocation.Spec) (_ *sc
 			}
 			return os.LookupEnv(name)
 		},
-	})
+	}
+	for server, port := range map[string]*int{
+		"Temporal": &options.TemporalPort, "Temporal's HTTP API": &options.HTTPPort, "Postgres": &options.PostgresPort,
+	} {
+		if *port, err = portFor(ctx, server); err != nil {
+			return nil, err
+		}
+	}
+	s.stack, err = devstack.Start(context.WithoutCancel(ctx), options)
 	if err != nil {
 		return nil, err
 	}
