@@ -134,7 +134,10 @@ func (r Retention) check(k *checker) {
 		name string
 		kept time.Duration
 	}{
-		{"log_lines", r.LogLines}, {"compute_logs", r.ComputeLogs}, {"events", r.Events}, {"runs", r.Runs},
+		{"log_lines", r.LogLines},
+		{"compute_logs", r.ComputeLogs},
+		{"events", r.Events},
+		{"runs", r.Runs},
 		{"superseded_values", r.SupersededValues},
 	} {
 		k.check(one.kept >= 0, "retention."+one.name, fmt.Sprintf("is %s and must not be negative", one.kept), "0s keeps it for ever")

@@ -170,9 +170,11 @@ func (p *Progress) CancelRest() {
 			p.set(step, stateCanceled)
 		}
 	}
-	for template, tally := range p.mapped.tallies {
-		tally.open = 0
-		p.states[template] = p.templateState(template)
+	for template := range p.walk.Steps {
+		if tally := p.mapped.tallies[template]; tally != nil {
+			tally.open = 0
+			p.states[template] = p.templateState(template)
+		}
 	}
 	p.ready.clear()
 }

@@ -107,8 +107,10 @@ func (p *Progress) restore(state State) error {
 			p.countEnd(step, template)
 		}
 	}
-	for template := range p.mapped.tallies {
-		p.states[template] = p.templateState(template)
+	for template := range p.walk.Steps {
+		if p.IsTemplate(template) {
+			p.states[template] = p.templateState(template)
+		}
 	}
 	for step := range p.states {
 		p.unmet[step] = p.countUnmet(step)

@@ -55,7 +55,7 @@ func (w *Worker) openStore(ctx context.Context) error {
 		return fmt.Errorf("postgres (postgres.dsn) cannot be reached: %w", err)
 	}
 	w.store = store
-	w.lines = activities.NewLines(store, w.log)
+	w.lines = activities.NewLines(store, w.log) //nolint:contextcheck // it lives as long as the worker, and not as this call
 	return store.CheckSchema(ctx)
 }
 

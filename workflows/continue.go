@@ -3,7 +3,6 @@ package workflows
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -200,8 +199,10 @@ func (r *run) nextExecution(ctx workflow.Context) error {
 			r.delayed[p.step] = delayedStep{Step: p.step, Scheduled: p.remote.scheduled, Until: p.remote.until}
 		}
 	}
-	for _, step := range slices.Sorted(maps.Keys(r.delayed)) {
-		next.Delayed = append(next.Delayed, r.delayed[step])
+	for step := range r.progress.Len() {
+		if delayed, ok := r.delayed[step]; ok {
+			next.Delayed = append(next.Delayed, delayed)
+		}
 	}
 	return workflow.NewContinueAsNewError(ctx, wire.RunWorkflow, r.shown, next)
 }

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -42,13 +41,15 @@ func (r *run) lookAtQueues(ctx workflow.Context) {
 
 // ownQueues are the task queues besides the location's own that steps in flight lie in, sorted.
 func (r *run) ownQueues() []string {
-	queues := map[string]bool{}
+	var queues []string
 	for _, p := range r.pending {
-		if queue := r.kind(p.step).Queue; queue != "" && p.inFlight() {
-			queues[wire.NamedQueue(r.queue, queue)] = true
+		name := r.kind(p.step).Queue
+		if queue := wire.NamedQueue(r.queue, name); name != "" && p.inFlight() && !slices.Contains(queues, queue) {
+			queues = append(queues, queue)
 		}
 	}
-	return slices.Sorted(maps.Keys(queues))
+	slices.Sort(queues)
+	return queues
 }
 
 func (r *run) collectLook(ctx workflow.Context) {
