@@ -273,3 +273,20 @@ func TestOrphanedWritersAreFreed(t *testing.T) {
 	require.Equal(t, 2, freed)
 	require.Equal(t, 1, b.count("select count(*) from writers where token = $1", live.Token))
 }
+
+// What a forgotten run made stays while it is current. Once it is replaced it is due like any other.
+func TestTheValueOfAForgottenRunIsDueOnceItIsReplaced(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.setClock("2026-01-01 10:00:00Z")
+	old := b.made("r1", "a")
+	b.setClock("2026-12-01 10:00:00Z")
+	deleted, err := b.PurgeRuns(t.Context(), time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), 2)
+	require.NoError(t, err)
+	require.Equal(t, 1, deleted)
+	b.made("r2", "a")
+	b.setClock("2026-12-03 10:00:00Z")
+	b.noteAll()
+	tokens, _ := b.due()
+	require.Equal(t, []int64{old.Token}, tokens)
+}

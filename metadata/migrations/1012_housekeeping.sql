@@ -69,9 +69,10 @@ begin
         if v_old.token > v_new.token then
             v_old := v_new;
         end if;
+        -- The run that made it may be forgotten: then it is of the code location that has the asset now.
         insert into superseded_values (code_location, asset, partition, run_id, step, slot_token, location, materialization, superseded_at)
         select location, v_old.asset, v_old.partition, v_old.run_id, v_old.step, v_old.slot_token, v_old.location, v_old.id, v_new.at
-        from runs where run_id = v_old.run_id
+        from runs where run_id in (v_old.run_id, v_new.run_id) order by run_id <> v_old.run_id limit 1
         on conflict (materialization) do nothing;
         v_noted := v_noted + 1;
     end loop;
