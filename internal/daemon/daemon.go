@@ -47,6 +47,8 @@ type Daemon struct {
 	// lookedUntil is how far the list of closed workflows was read.
 	lookedUntil time.Time
 	searched    time.Time
+	// retried are the failed runs of which was seen to that they are started again, with when they ended.
+	retried map[string]time.Time
 }
 
 // Run works until ctx ends: while another daemon of the instance does the work it waits to take over. What fails is

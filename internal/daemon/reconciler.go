@@ -30,7 +30,7 @@ const (
 	looksAtOnce = 8
 )
 
-// endClosed ends the runs whose workflow closed and left their row open.
+// endClosed ends the runs whose workflow closed and left their row open, and starts again which of them are to be.
 func (d *Daemon) endClosed(ctx context.Context) error {
 	began := time.Now()
 	since := d.lookedUntil.Add(-visibilityLag)
@@ -38,11 +38,11 @@ func (d *Daemon) endClosed(ctx context.Context) error {
 		since = began.Add(-firstLook)
 	}
 	err := closedRuns(ctx, d.Temporal, since, func(page []*workflow.WorkflowExecutionInfo) error {
-		open, err := d.openAmong(ctx, page)
+		open, failed, err := d.unfinishedAmong(ctx, page)
 		if err != nil {
 			return err
 		}
-		return d.each(ctx, open, d.end)
+		return errors.Join(d.each(ctx, open, d.end), d.retry(ctx, failed))
 	})
 	if err == nil {
 		d.lookedUntil = began
@@ -50,23 +50,45 @@ func (d *Daemon) endClosed(ctx context.Context) error {
 	return err
 }
 
-// openAmong are those of the executions' runs whose row is open.
-func (d *Daemon) openAmong(ctx context.Context, page []*workflow.WorkflowExecutionInfo) ([]string, error) {
+// unfinishedAmong are those of the executions' runs whose row is open, and those that failed and may have to be started
+// again still: who ended them was killed before that, or was a step that waited for them.
+func (d *Daemon) unfinishedAmong(ctx context.Context, page []*workflow.WorkflowExecutionInfo) (open []string, failed []metadata.Run, err error) {
 	ids := make([]string, len(page))
 	for i, execution := range page {
 		ids[i] = execution.GetExecution().GetWorkflowId()
 	}
 	recorded, err := d.Store.RunsByID(ctx, ids)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var open []string
-	for _, id := range ids {
-		if run, known := recorded[id]; known && !run.Status.Ended() {
+	for id, run := range recorded {
+		switch {
+		case !run.Status.Ended():
 			open = append(open, id)
+		case run.Status == wire.RunFailure && (run.WillRetry == nil || *run.WillRetry) && !d.retried[id].Equal(run.EndedAt):
+			failed = append(failed, run)
 		}
 	}
-	return open, nil
+	return open, failed, nil
+}
+
+// maxRetried bounds what is remembered of runs that were started again: to forget one costs a call that finds it so.
+const maxRetried = 10_000
+
+// retry starts failed runs again of which that is due, and remembers of which it was seen to.
+func (d *Daemon) retry(ctx context.Context, failed []metadata.Run) error {
+	var failures []error
+	for _, run := range failed {
+		if _, err := d.Starter.RetryFailedRun(ctx, run.ID); err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		if d.retried == nil || len(d.retried) >= maxRetried {
+			d.retried = map[string]time.Time{}
+		}
+		d.retried[run.ID] = run.EndedAt
+	}
+	return errors.Join(failures...)
 }
 
 // each looks at several runs at a time. One that fails keeps no other from being looked at.

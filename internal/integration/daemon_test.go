@@ -131,3 +131,23 @@ func TestATerminatedRunIsStartedAgainOnce(t *testing.T) {
 	require.Len(t, group, 2)
 	f.awaitNotes(t, testlocation.Called, "a", 1)
 }
+
+// Who ended the run was killed before it started it again, or was a step that waited for it.
+func TestAFailedRunThatNobodyStartedAgainIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, []testlocation.Asset{asset("a")})
+	f.worker(t, "b1")
+	f.hold(t, "a")
+	run := f.spec.Location + "-1"
+	request := all()
+	request.Tags = map[string]string{plan.TagMaxRetries: "1"}
+	f.startOn(t, f.spec.Location, run, client.StartWorkflowOptions{}, request)
+	f.awaitNotes(t, testlocation.Called, "a", 1)
+	require.NoError(t, f.Temporal.TerminateWorkflow(t.Context(), run, "", "gone"))
+	_, ended, err := f.Starter.EndDeadRun(t.Context(), run)
+	require.NoError(t, err)
+	require.True(t, ended)
+	f.daemon(t)
+	f.release(t, "a")
+	f.awaitRow(t, run+"~1", wire.RunSuccess)
+}
