@@ -2,7 +2,9 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
@@ -57,7 +59,7 @@ func (a *Activities) EndRun(ctx context.Context, input wire.EndRunInput) (wire.R
 // Checkpoint does nothing: that it was called ends a workflow task, and brings to the history what it did.
 func (a *Activities) Checkpoint(context.Context) error { return nil }
 
-// Pollers looks which task queues nobody takes activities from.
+// Pollers looks which task queues nobody takes activities from, and records that as the reason why the run waits.
 func (a *Activities) Pollers(ctx context.Context, input wire.PollersInput) (wire.PollersResult, error) {
 	defer keepAlive(ctx)()
 	var result wire.PollersResult
@@ -69,6 +71,13 @@ func (a *Activities) Pollers(ctx context.Context, input wire.PollersInput) (wire
 		if len(described.GetPollers()) == 0 {
 			result.Unpolled = append(result.Unpolled, queue)
 		}
+	}
+	reason := ""
+	if len(result.Unpolled) > 0 {
+		reason = fmt.Sprintf("nobody polls %s, where steps of it lie", strings.Join(result.Unpolled, ", "))
+	}
+	if err := a.Store.SetRunReason(ctx, input.RunID, reason); err != nil && !errors.Is(err, metadata.ErrNotFound) {
+		return wire.PollersResult{}, planFailure(err)
 	}
 	return result, nil
 }

@@ -96,7 +96,9 @@ type CancelingResult struct {
 
 // PollersInput is the input of perdure.Pollers.
 type PollersInput struct {
-	// Queues are task queues as Temporal names them.
+	// RunID is the run whose steps lie in the queues: that nobody polls one becomes the reason why it waits.
+	RunID string `json:"run_id"`
+	// Queues are task queues as Temporal names them. Without any the run waits for none.
 	Queues []string `json:"queues"`
 }
 

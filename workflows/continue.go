@@ -33,6 +33,8 @@ type carry struct {
 	// Hooks are still to be called, Delayed the remote steps between two attempts.
 	Hooks   []dueHook     `json:"hooks,omitempty"`
 	Delayed []delayedStep `json:"delayed,omitempty"`
+	// Unpolled are the queues of which the records say that nobody polls them.
+	Unpolled []string `json:"unpolled,omitempty"`
 	// Deadline is when the run has taken too long; zero is never.
 	Deadline time.Time `json:"deadline,omitzero"`
 }
@@ -56,6 +58,7 @@ func (r *run) restore(carried carry) error {
 	r.encoded = carried.Walk
 	r.begin(walk, progress)
 	r.failures, r.deadline, r.hooks.due = carried.Failures, carried.Deadline, carried.Hooks
+	r.look.unpolled = carried.Unpolled
 	for _, step := range carried.Delayed {
 		r.delayed[step.Step] = step
 	}
@@ -193,6 +196,7 @@ func (r *run) nextExecution(ctx workflow.Context) error {
 	}
 	next := carry{
 		V: wire.Version, Walk: r.encoded, State: encoded, Failures: r.failures, Hooks: r.hooks.due, Deadline: r.deadline,
+		Unpolled: r.look.unpolled,
 	}
 	for _, p := range r.pending {
 		if p.remote != nil && p.remote.scheduled != 0 {

@@ -33,7 +33,7 @@ func (r *run) lookAtQueues(ctx workflow.Context) {
 	if ctx.Err() != nil || r.look.timer != nil || r.look.answer != nil {
 		return
 	}
-	if len(r.ownQueues()) > 0 {
+	if len(r.ownQueues()) > 0 || len(r.look.unpolled) > 0 {
 		r.look.pause = min(max(2*r.look.pause, lookAfter), lookAtMost)
 		r.look.timer = workflow.NewTimerWithOptions(ctx, r.look.pause, workflow.TimerOptions{Summary: "look for workers"})
 	}
@@ -56,8 +56,9 @@ func (r *run) collectLook(ctx workflow.Context) {
 	l := &r.look
 	if l.timer != nil && l.timer.IsReady() {
 		l.timer = nil
-		if queues := r.ownQueues(); len(queues) > 0 && ctx.Err() == nil && r.status != wire.RunCanceling {
-			l.answer = workflow.ExecuteActivity(controlOptions(ctx, r.queue, "pollers"), wire.PollersActivity, wire.PollersInput{Queues: queues})
+		// When no step lies in a queue of its own any more, the records are told that too.
+		if queues := r.ownQueues(); len(queues)+len(l.unpolled) > 0 && ctx.Err() == nil && r.status != wire.RunCanceling {
+			l.answer = workflow.ExecuteActivity(controlOptions(ctx, r.queue, "pollers"), wire.PollersActivity, wire.PollersInput{RunID: r.id, Queues: queues})
 		}
 	}
 	if l.answer != nil && l.answer.IsReady() {

@@ -170,7 +170,25 @@ func TestNobodyServesARemoteStep(t *testing.T) {
 	})
 	_, err := e.run(everything())
 	require.NoError(t, err)
-	require.Equal(t, wire.PollersInput{Queues: []string{"flights:gpu", "flights:ml"}}, w.looked[0])
+	require.Equal(t, wire.PollersInput{RunID: "r1", Queues: []string{"flights:gpu", "flights:ml"}}, w.looked[0])
+}
+
+// Once nothing lies in the queue any more, nobody needs to poll it: the records must not go on saying so.
+func TestTheRecordsHearThatAQueueNeedsNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld("model", "other").kind(plan.Kind{Queue: "ml"}, "model").does(isHeld, "model", "other")
+	w.unpolled = []string{"flights:ml"}
+	e := w.environment(t)
+	e.after(time.Minute, func() {
+		w.mu.Lock()
+		w.unpolled = nil
+		w.mu.Unlock()
+		e.completeAll("model")
+	})
+	e.after(time.Hour, func() { e.completeAll("other") })
+	_, err := e.run(everything())
+	require.NoError(t, err)
+	require.Equal(t, []wire.PollersInput{{RunID: "r1", Queues: []string{"flights:ml"}}, {RunID: "r1"}}, w.looked)
 }
 
 func TestARemoteStepIsCancelled(t *testing.T) {
