@@ -213,8 +213,8 @@ func (s *scene) failFan(ctx context.Context, run string) error {
 	return s.instance.Instruct(broken, testlocation.Instruction{Takes: time.Second})
 }
 
-// reexecuteTwice has two ask at once. The second is refused; only when it comes so late that the first one's run is
-// recorded, it starts another one.
+// reexecuteTwice has two ask at once. The second is refused; only when it comes so late that the first one's run has
+// ended, it starts another one.
 func (s *scene) reexecuteTwice(ctx context.Context, run string) ([]string, error) {
 	var asking sync.WaitGroup
 	var runs [2]starter.StartedRun

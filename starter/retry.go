@@ -135,6 +135,9 @@ func (s *Starter) newRun(ctx context.Context, again Reexecution) (NewRun, error)
 		if root == "" {
 			root = earlier.ID
 		}
+		if err := s.refuseTwice(ctx, root, again.RunID); err != nil {
+			return NewRun{}, err
+		}
 		number, err := s.Store.NextRetryNumber(ctx, root)
 		if err != nil {
 			return NewRun{}, err
@@ -144,4 +147,21 @@ func (s *Starter) newRun(ctx context.Context, again Reexecution) (NewRun, error)
 	request := again.Request
 	request.RetryOf, request.Ops = &wire.RetryOf{RunID: again.RunID, From: again.From}, again.Ops
 	return NewRun{Location: earlier.Location, ID: again.ID, Request: request}, nil
+}
+
+// refuseTwice refuses to execute a run again while another run does that: who asks twice means one.
+func (s *Starter) refuseTwice(ctx context.Context, root, id string) error {
+	group, err := s.Store.RunGroup(ctx, root)
+	if err != nil {
+		return err
+	}
+	for _, run := range group {
+		if run.ParentRunID == id && !run.Status.Ended() {
+			return wire.Problems{{
+				Path: "retry_of.run_id", Code: wire.CodeExists, Message: fmt.Sprintf("%s executes %s again by now (%s)", run.ID, id, run.Status),
+				Fix: "wait for its end, cancel it, or give the new run an id of its own",
+			}}
+		}
+	}
+	return nil
 }
