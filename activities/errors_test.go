@@ -151,3 +151,16 @@ func TestAnUnforeseenErrorIsRetryable(t *testing.T) {
 	require.Same(t, err, stepFailure(err))
 	require.Same(t, err, planFailure(err))
 }
+
+func TestAStepIsGivenBackWithItsReason(t *testing.T) {
+	t.Parallel()
+	for code, causes := range map[string][]error{
+		wire.FailureDraining:         {ErrDraining, context.Canceled},
+		wire.FailureSuperseded:       {errCanceled, errPaused, errReset, errGone, temporal.NewCanceledError()},
+		wire.FailureStoreUnavailable: {fmt.Errorf("load flights: %w", step.ErrUnavailable), errors.New("no route to host")},
+	} {
+		for _, cause := range causes {
+			require.Equal(t, code, releaseCode(cause), cause)
+		}
+	}
+}

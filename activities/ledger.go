@@ -2,8 +2,11 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
+
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/perdure-io/perdure/internal/step"
 	"github.com/perdure-io/perdure/metadata"
@@ -53,8 +56,21 @@ func (l *ledger) Fail(ctx context.Context, failure wire.Failure) (bool, error) {
 	return refused, ledgerError(err)
 }
 
-func (l *ledger) Release(ctx context.Context, fence wire.Fence, reason string) error {
-	return ledgerError(l.store.Release(ctx, fence, wire.FailureDraining, reason))
+func (l *ledger) Release(ctx context.Context, fence wire.Fence, cause error) error {
+	return ledgerError(l.store.Release(ctx, fence, releaseCode(cause), storable(cause.Error())))
+}
+
+// releaseCode is why a step is given back, as programs read it.
+func releaseCode(cause error) string {
+	switch {
+	case errors.Is(cause, ErrDraining), errors.Is(cause, context.Canceled):
+		return wire.FailureDraining
+	case errors.Is(cause, errCanceled), errors.Is(cause, errPaused), errors.Is(cause, errReset), errors.Is(cause, errGone),
+		temporal.IsCanceledError(cause):
+		return wire.FailureSuperseded
+	default:
+		return wire.FailureStoreUnavailable
+	}
 }
 
 // ledgerError marks what is worth waiting for.

@@ -62,13 +62,13 @@ func (l *ledger) Fail(_ context.Context, f wire.Failure) (bool, error) {
 	l.failure = f
 	return false, nil
 }
-func (l *ledger) Release(context.Context, wire.Fence, string) error { return nil }
-func (l *ledger) Beat(step.Beat)                                    {}
-func (l *ledger) Previous() *step.StagedOutputs                     { return nil }
-func (l *ledger) Begin(step.Execution) step.Prints                  { return l }
-func (l *ledger) Stdout() io.Writer                                 { return &l.stdout }
-func (l *ledger) Stderr() io.Writer                                 { return &l.stderr }
-func (l *ledger) Close(context.Context) error                       { return nil }
+func (l *ledger) Release(context.Context, wire.Fence, error) error { return nil }
+func (l *ledger) Beat(step.Beat)                                   {}
+func (l *ledger) Previous() *step.StagedOutputs                    { return nil }
+func (l *ledger) Begin(step.Execution) step.Prints                 { return l }
+func (l *ledger) Stdout() io.Writer                                { return &l.stdout }
+func (l *ledger) Stderr() io.Writer                                { return &l.stderr }
+func (l *ledger) Close(context.Context) error                      { return nil }
 
 // runStep runs the step of one compute as a worker does.
 func runStep(ctx context.Context, t *testing.T, code *step.Code, planned plan.Step) (*ledger, error) {

@@ -157,7 +157,7 @@ func (l *memoryLedger) Fail(_ context.Context, failure wire.Failure) (bool, erro
 }
 
 // Release does nothing: the next claim is granted anyhow.
-func (l *memoryLedger) Release(context.Context, wire.Fence, string) error { return nil }
+func (l *memoryLedger) Release(context.Context, wire.Fence, error) error { return nil }
 
 // output is what was recorded of an asset.
 func (l *memoryLedger) output(key string) (wire.CommittedOutput, bool) {

@@ -106,11 +106,11 @@ func (b *bundle) Fail(_ context.Context, failure wire.Failure) (bool, error) {
 	return b.lostToken, nil
 }
 
-func (b *bundle) Release(_ context.Context, _ wire.Fence, reason string) error {
+func (b *bundle) Release(_ context.Context, _ wire.Fence, cause error) error {
 	if b.onRelease != nil {
 		b.onRelease()
 	}
-	b.released = append(b.released, reason)
+	b.released = append(b.released, cause.Error())
 	return nil
 }
 

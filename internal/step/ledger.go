@@ -14,8 +14,8 @@ type Ledger interface {
 	Commit(context.Context, wire.Commit) (wire.Committed, error)
 	// Fail records a failure of the user's function; refused when the fence no longer holds.
 	Fail(context.Context, wire.Failure) (refused bool, err error)
-	// Release gives a claim back without a failure: the worker drains, or someone paused the activity.
-	Release(ctx context.Context, fence wire.Fence, reason string) error
+	// Release gives a claim back without a failure. cause is why: what ended the attempt's context, or the outage of a store.
+	Release(ctx context.Context, fence wire.Fence, cause error) error
 }
 
 // Heartbeat tells whoever watches the attempt that it lives, and carries what it has staged to the

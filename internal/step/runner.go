@@ -311,7 +311,7 @@ func (e *execution) release(ctx context.Context, cause error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
-	if err := e.runner.Ledger.Release(ctx, e.fence, cause.Error()); err != nil {
+	if err := e.runner.Ledger.Release(ctx, e.fence, cause); err != nil {
 		e.log.Warn("the claim was not given back", "error", err)
 		return
 	}

@@ -178,8 +178,8 @@ func (r *record) Fail(_ context.Context, f wire.Failure) (bool, error) {
 	return false, nil
 }
 
-func (r *record) Release(_ context.Context, _ wire.Fence, reason string) error {
-	r.released = append(r.released, reason)
+func (r *record) Release(_ context.Context, _ wire.Fence, cause error) error {
+	r.released = append(r.released, cause.Error())
 	return nil
 }
 func (r *record) Beat(step.Beat)                   {}
