@@ -113,10 +113,12 @@ func levelOf(level string) slog.Level {
 // key finds the asset that a message is about.
 func (r *reports) key(method pipes.Method, given string) (string, error) {
 	switch {
+	case len(r.keys) == 0 && given == "":
+		return "", fmt.Errorf("%s is about an asset, and this step makes none", method)
 	case len(r.keys) == 0:
 		return "", fmt.Errorf("%s is about asset %q, and this step makes no asset", method, given)
 	case given == "" && len(r.keys) > 1:
-		return "", fmt.Errorf("%s names no asset, and this step makes several: %s", method, list(r.keys))
+		return "", fmt.Errorf("%s names no asset, and this step makes several: name %s", method, list(r.keys))
 	case given == "":
 		return r.keys[0], nil
 	case !slices.Contains(r.keys, given):
