@@ -52,6 +52,8 @@ func (r *run) why(ready, running int, ended wire.StepCounts) string {
 		return "a step failed; what does not need it goes on"
 	case ready > 0 && len(r.pending) >= r.walkPlan.Limits.MaxConcurrentSteps:
 		return fmt.Sprintf("%d steps are ready and wait for the limit of %d steps at once", ready, r.walkPlan.Limits.MaxConcurrentSteps)
+	case ready > 0 && len(r.hooks.due) >= maxDueHooks:
+		return fmt.Sprintf("%d steps are ready and wait for hooks: those of %d are still to be called", ready, len(r.hooks.running)+len(r.hooks.due))
 	case ready > 0:
 		return fmt.Sprintf("%d steps are ready and held back by a limit on their tag", ready)
 	case running == 0 && len(r.hooks.running) > 0:

@@ -9,6 +9,10 @@ import (
 // maxHooks is how many steps' hooks run at once.
 const maxHooks = 50
 
+// maxDueHooks is how many steps may wait for theirs before no other step begins: they travel along when the run continues
+// as new, which takes 2 MB in all.
+const maxDueHooks = 200
+
 // hooks are the steps whose hooks are to be called. A failing hook is recorded by its activity, and changes nothing here.
 type hooks struct {
 	due     []dueHook

@@ -80,6 +80,29 @@ func TestHooksAreCarriedAlong(t *testing.T) {
 	require.Len(t, w.hooked, 62)
 }
 
+// Hooks that are to be called travel along when a run continues as new, which takes only so much.
+func TestStepsWaitForHooksThatAreMuchSlower(t *testing.T) {
+	t.Parallel()
+	var steps []string
+	for i := range 500 {
+		steps = append(steps, key(i))
+	}
+	w := newWorld(steps...)
+	w.walk.Kinds[0].OnSuccess = true
+	w.walk.Limits.MaxConcurrentSteps = 20
+	w.hooking = func(context.Context, wire.RunHooksInput) error { return activity.ErrResultPending }
+	e := w.environment(t)
+	e.after(time.Minute, func() {
+		require.Contains(t, e.details(), "steps are ready and wait for hooks: those of")
+		e.CancelWorkflow()
+	})
+	_, err := e.run(everything())
+	canceled(t, err)
+	require.Len(t, w.hooked, 50)
+	require.GreaterOrEqual(t, len(w.scheduled), 250)
+	require.LessOrEqual(t, len(w.scheduled), 50+200+20)
+}
+
 func TestACancelBeginsNoHooks(t *testing.T) {
 	t.Parallel()
 	w := newWorld("a", "b").kind(hookedKind(), "a", "b").does(isHeld, "b")

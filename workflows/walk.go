@@ -55,7 +55,7 @@ func (r *run) somethingEnded() bool {
 
 // dispatch takes ready steps, at most as many as may be pending, and begins what has a place.
 func (r *run) dispatch(ctx workflow.Context) {
-	for ctx.Err() == nil && len(r.pending) < r.walkPlan.Limits.MaxConcurrentSteps {
+	for ctx.Err() == nil && len(r.pending) < r.walkPlan.Limits.MaxConcurrentSteps && len(r.hooks.due) < maxDueHooks {
 		i, ok := r.progress.NextReady()
 		if !ok {
 			break
