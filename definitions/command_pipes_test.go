@@ -28,3 +28,11 @@ with open(path, "a") as f:
 	err = d.RunJob(t.Context(), d.New("x", job), job).Err()
 	require.ErrorContains(t, err, `report_asset_materialization is about an asset, and this step makes none`)
 }
+
+func TestAProgramThatLeavesItsPipesSessionOpenIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	program, script := python(t, "open_dagster_pipes().report_asset_materialization()\nimport os; os._exit(0)")
+	l, err := runAsset(t, d.Asset("model", d.Command(program, script)))
+	require.NoError(t, err)
+	require.Contains(t, l.lines.String(), `level=WARN msg="the program did not close its Pipes session`)
+}
