@@ -86,31 +86,22 @@ func (s *Store) Executions(ctx context.Context, run, step string) ([]Execution, 
 	return found, err
 }
 
-// DeleteRun removes all that a run's steps have printed, and says how many objects that were. What is not there is no error.
-func (s *Store) DeleteRun(ctx context.Context, run string) (int, error) {
-	return s.delete(ctx, runFolder(run))
-}
-
-func (s *Store) delete(ctx context.Context, folder string) (int, error) {
+func (s *Store) delete(ctx context.Context, folder string) error {
 	var names []string
 	err := s.each(ctx, folder, "", func(object *blob.ListObject) error {
 		names = append(names, object.Key)
 		return nil
 	})
-	deleted := 0
 	for _, name := range names {
-		switch deleteErr := s.bucket.Delete(ctx, name); {
-		case deleteErr == nil:
-			deleted++
-		case gcerrors.Code(deleteErr) != gcerrors.NotFound:
-			return deleted, errors.Join(err, fmt.Errorf("delete compute log %s: %w", name, deleteErr))
+		if deleteErr := s.bucket.Delete(ctx, name); deleteErr != nil && gcerrors.Code(deleteErr) != gcerrors.NotFound {
+			return errors.Join(err, fmt.Errorf("delete compute log %s: %w", name, deleteErr))
 		}
 	}
 	if s.bucket.Folder != "" && err == nil {
 		// A bucket of files keeps the folders of deleted objects.
 		err = os.RemoveAll(filepath.Join(s.bucket.Folder, filepath.FromSlash(s.bucket.Prefix+folder)))
 	}
-	return deleted, err
+	return err
 }
 
 // DeleteBefore removes the logs of every run that has printed nothing since then, and says how many runs those were.
@@ -136,7 +127,7 @@ func (s *Store) DeleteBefore(ctx context.Context, before time.Time) (runs int, e
 		if !newest.Before(before) {
 			continue
 		}
-		if _, deleteErr := s.delete(ctx, folder); deleteErr != nil {
+		if deleteErr := s.delete(ctx, folder); deleteErr != nil {
 			return runs, errors.Join(err, deleteErr)
 		}
 		runs++
