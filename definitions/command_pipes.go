@@ -36,10 +36,10 @@ func pipesContext(s *scope, extras map[string]any) pipes.Context {
 			about.CodeVersionByAssetKey[output.Asset] = &version
 		}
 		about.ProvenanceByAssetKey[output.Asset] = nil
-		if partition := output.Partition; partition != "" {
-			about.PartitionKey = &partition
-			about.PartitionKeyRange = &pipes.Range{Start: partition, End: partition}
-		}
+	}
+	if partition := a.Plan.Partition; partition != "" {
+		about.PartitionKey = &partition
+		about.PartitionKeyRange = &pipes.Range{Start: partition, End: partition}
 	}
 	return about
 }
@@ -152,12 +152,7 @@ func (r *reports) checked(c *pipes.Check) error {
 	if err != nil {
 		return err
 	}
-	event := wire.StepEvent{Type: eventCheck, Asset: key}
-	for _, output := range r.attempt.Plan.Outputs {
-		if output.Asset == key {
-			event.Partition = output.Partition
-		}
-	}
+	event := wire.StepEvent{Type: eventCheck, Asset: key, Partition: r.attempt.Plan.Partition}
 	body := map[string]any{"check_name": c.CheckName, "passed": *c.Passed, "severity": c.Severity}
 	if len(metadata) > 0 {
 		body["metadata"] = metadata

@@ -91,9 +91,9 @@ func runAsset(t *testing.T, definitions ...d.Definition) (*ledger, error) {
 	runtime, err := d.NewRuntime(d.New("test", definitions...), d.Environment{Storage: keepsAll{newStore()}})
 	require.NoError(t, err)
 	compute := runtime.Snapshot().Computes[0]
-	var planned plan.Step
+	planned := plan.Step{Partition: "2001-01-01"}
 	for _, key := range compute.Outputs {
-		planned.Outputs = append(planned.Outputs, plan.Output{Asset: key, Partition: "2001-01-01", CodeVersion: "v3", Optional: strings.HasPrefix(key, "maybe")})
+		planned.Outputs = append(planned.Outputs, plan.Output{Asset: key, CodeVersion: "v3", Optional: strings.HasPrefix(key, "maybe")})
 	}
 	return runStep(t.Context(), t, codeOf(t, runtime, compute.Name), planned)
 }

@@ -88,7 +88,7 @@ func attempt(ctx context.Context, asset string, resources map[string]json.RawMes
 	return &step.Attempt{
 		Context: ctx, Run: "r1", Cause: "c1", Number: 2, Token: 7, Log: slog.New(slog.DiscardHandler), Tags: map[string]string{"team": "x"},
 		Plan:   plan.Step{Key: asset, Type: asset, Outputs: []plan.Output{{Asset: asset}}, Resources: resources},
-		Inputs: map[string]wire.InputVersion{},
+		Inputs: map[step.AssetPartition]wire.InputVersion{},
 	}
 }
 
@@ -274,7 +274,7 @@ func TestInputsAreLoadedUnderTheirTokens(t *testing.T) {
 	_, err := code.Compute(at)
 	require.EqualError(t, err, `load input "a": it has no materialization: materialize it first, or select it in the same run ("+b" takes everything above)`)
 
-	at.Inputs["a"] = wire.InputVersion{Asset: "a", Token: 5}
+	at.Inputs[step.AssetPartition{Asset: "a"}] = wire.InputVersion{Asset: "a", Token: 5}
 	_, err = code.Compute(at)
 	require.ErrorIs(t, err, d.ErrNotStored)
 	require.ErrorContains(t, err, `load input "a": no stored value`)

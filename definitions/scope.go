@@ -72,7 +72,7 @@ func (s *scope) noOutput(n need) bool {
 
 // notEmitted says whether an asset of this run, or an optional one, has no materialization for this step.
 func (s *scope) notEmitted(a *asset) bool {
-	if _, found := s.attempt.Inputs[a.name]; found || a.external {
+	if _, found := s.attempt.Inputs[step.AssetPartition{Asset: a.name}]; found || a.external {
 		return false
 	}
 	if a.optional {
@@ -98,7 +98,7 @@ func (s *scope) load(a *asset, into any) error {
 	if a.isNothing() {
 		return nil
 	}
-	version, found := s.attempt.Inputs[a.name]
+	version, found := s.attempt.Inputs[step.AssetPartition{Asset: a.name}]
 	if !found && !a.external {
 		return fmt.Errorf("it has no materialization: materialize it first, or select it in the same run (%q takes everything above)", "+"+s.attempt.Plan.Key)
 	}

@@ -35,23 +35,40 @@ type plannedRow struct {
 }
 
 func rowOf(index int, step plan.Step) (plannedRow, error) {
-	outputs := slices.Clone(step.Outputs)
-	slices.SortFunc(outputs, func(a, b plan.Output) int {
-		return cmp.Or(strings.Compare(a.Asset, b.Asset), strings.Compare(a.Partition, b.Partition))
-	})
+	writes := writesOf(step)
 	body, err := json.Marshal(step)
 	if err != nil {
 		return plannedRow{}, err
 	}
 	row := plannedRow{
-		Step: step.Key, Index: index, Type: step.Type, Shape: step.Shape, Assets: make([]string, len(outputs)),
-		Partitions: make([]string, len(outputs)), Inputs: step.Inputs, Values: step.Values, MadeOf: step.MadeOf, MaxLost: max(step.MaxLostWorkers, 1),
+		Step: step.Key, Index: index, Type: step.Type, Shape: step.Shape, Assets: make([]string, len(writes)),
+		Partitions: make([]string, len(writes)), Inputs: step.Inputs, Values: step.Values, MadeOf: step.MadeOf, MaxLost: max(step.MaxLostWorkers, 1),
 		Body: body, Over: step.Over,
 	}
-	for i, output := range outputs {
-		row.Assets[i], row.Partitions[i] = output.Asset, output.Partition
+	for i, write := range writes {
+		row.Assets[i], row.Partitions[i] = write.asset, write.partition
 	}
 	return row, nil
+}
+
+type assetPartition struct{ asset, partition string }
+
+// writesOf is what a step writes, sorted as bytes.
+func writesOf(step plan.Step) []assetPartition {
+	partitions := step.Partitions
+	if partitions == nil {
+		partitions = []string{step.Partition}
+	}
+	writes := make([]assetPartition, 0, len(step.Outputs)*len(partitions))
+	for _, output := range step.Outputs {
+		for _, partition := range partitions {
+			writes = append(writes, assetPartition{output.Asset, partition})
+		}
+	}
+	slices.SortFunc(writes, func(a, b assetPartition) int {
+		return cmp.Or(strings.Compare(a.asset, b.asset), strings.Compare(a.partition, b.partition))
+	})
+	return writes
 }
 
 // plannedRows are the rows of a plan's steps. Of a run that takes steps over from an earlier one these are also the mapped

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/perdure-io/perdure/partition"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -48,9 +49,14 @@ type Step struct {
 	// Type is the compute's name and the activity's type.
 	Type  string `json:"type"`
 	Shape string `json:"shape"`
-	// Outputs are the assets that this step is asked for.
+	// Partition is the key of the partition that the step makes; "" when it is not partitioned, or makes several.
+	Partition string `json:"partition,omitempty"`
+	// Partitions are the keys of a ranged step, in the order of their set: it makes them all at once.
+	Partitions []string `json:"partitions,omitempty"`
+	// Outputs are the assets that this step is asked for: each in all of its partitions.
 	Outputs []Output `json:"outputs"`
-	// Inputs are the assets that it loads, each once, sorted by key.
+	// Inputs are the assets that it loads, each once for each of its mappings and for what the run makes of it and what not,
+	// sorted by key.
 	Inputs []StepInput `json:"inputs,omitempty"`
 	// Values are the op outputs that it loads, each once, sorted by step.
 	Values []ValueInput `json:"values,omitempty"`
@@ -83,7 +89,6 @@ type Step struct {
 // Output is an asset that a step makes.
 type Output struct {
 	Asset       string `json:"asset"`
-	Partition   string `json:"partition,omitempty"`
 	Optional    bool   `json:"optional,omitempty"`
 	CodeVersion string `json:"code_version,omitempty"`
 }
@@ -91,6 +96,10 @@ type Output struct {
 // StepInput is an asset that a step loads.
 type StepInput struct {
 	Asset string `json:"asset"`
+	// Mapping is as in the [InputPart] that the input is of: which parameters load it.
+	Mapping partition.Mapping `json:"mapping,omitzero"`
+	// Partitions are the keys to load, in the order of their set; nil of an asset that is not partitioned.
+	Partitions []string `json:"partitions,omitempty"`
 	// InRun says that a step of the same run makes it: that materialization is loaded, no other.
 	InRun bool `json:"in_run,omitempty"`
 	// From is the run whose materialization is loaded, of an asset InRun that the run inherits: whoever

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/perdure-io/perdure/partition"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -61,6 +62,10 @@ type Asset struct {
 	Compute string `json:"compute,omitempty"`
 	// Optional assets may not be emitted by a run, which then skips what hangs on them.
 	Optional bool `json:"optional,omitempty"`
+	// Partitions is how it is sliced; nil is not at all. All outputs of one compute have the same.
+	Partitions *partition.Definition `json:"partitions,omitempty"`
+	// Backfill says how many partitions one run of a backfill makes; nil is one.
+	Backfill *BackfillPolicy `json:"backfill,omitempty"`
 	// Type is the Go type of its value, for people. TypeCheck is what is checked of each value beyond that; nil is nothing.
 	Type      string     `json:"type"`
 	TypeCheck *TypeCheck `json:"type_check,omitempty"`
@@ -72,6 +77,12 @@ type Asset struct {
 
 // External says that no run of this location makes the asset.
 func (a Asset) External() bool { return a.Compute == "" }
+
+// BackfillPolicy is how a backfill cuts consecutive partitions of an asset into runs.
+type BackfillPolicy struct {
+	// MaxPartitions is how many partitions one run makes at most; 0 is all that are consecutive.
+	MaxPartitions int `json:"max_partitions,omitempty"`
+}
 
 // TypeCheck is a check of values beyond their Go type, for people: a step that gives a value which does not pass fails.
 type TypeCheck struct {
@@ -117,6 +128,10 @@ type Compute struct {
 	ConfigUnder string `json:"config_under,omitempty"`
 	// StallTimeout fails an attempt that has reported no progress for so long, in nanoseconds; 0 is no bound.
 	StallTimeout time.Duration `json:"stall_timeout,omitempty"`
+	// Ranged says that its function makes many partitions at once: a step of it is for a range of them.
+	Ranged bool `json:"ranged,omitempty"`
+	// Partitions is, of an op in a job of ops that is partitioned, how the job is; assets have their own.
+	Partitions *partition.Definition `json:"partitions,omitempty"`
 	// CanSubset allows a step to be asked for some of the outputs.
 	CanSubset bool    `json:"can_subset,omitempty"`
 	Inputs    []Input `json:"inputs,omitempty"`
@@ -185,9 +200,29 @@ type Input struct {
 	// InputAll and InputAfter.
 	Assets []string `json:"assets,omitempty"`
 	Ops    []string `json:"ops,omitempty"`
+	// Parts say which partitions of the Assets, one for each of them; nil where neither side is partitioned.
+	Parts []InputPart `json:"parts,omitempty"`
 	// Default says that the function has a value of its own for what was not emitted: the input skips nothing.
 	Default bool `json:"default,omitempty"`
 }
+
+// InputPart is which partitions of an asset an input takes.
+type InputPart struct {
+	// Mapping gives the upstream partitions that a partition needs; the zero Mapping is inferred.
+	Mapping partition.Mapping `json:"mapping,omitzero"`
+	// Take says how many the function expects.
+	Take TakePartitions `json:"take,omitempty"`
+}
+
+// TakePartitions is how many partitions of an upstream asset a parameter expects.
+type TakePartitions string
+
+// What a parameter expects: the value of one partition, that of one or, where there is none, nothing, or a map of all by key.
+const (
+	TakeOnePartition    TakePartitions = ""
+	TakeAtMostOne       TakePartitions = "at_most_one"
+	TakePartitionsByKey TakePartitions = "by_key"
+)
 
 // Retries says how often a failure of the user's function is tried again.
 type Retries struct {
@@ -231,6 +266,8 @@ type Job struct {
 	Description string `json:"description,omitempty"`
 	// Selection is an asset job's; zero for an op job.
 	Selection wire.AssetSelection `json:"selection,omitzero"`
+	// Partitions is how an op job is partitioned; nil is not at all. An asset job is as its assets are.
+	Partitions *partition.Definition `json:"partitions,omitempty"`
 	// Ops are the names of all computes of an op job, sorted; nil for an asset job.
 	Ops []string `json:"ops,omitempty"`
 	// Executor is for its computes that have none of their own; nil is the instance's.

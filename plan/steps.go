@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -62,7 +63,7 @@ func (b *builder) inputsOf(c int, outside map[int]bool) []StepInput {
 		}
 	}
 	slices.SortFunc(inputs, func(x, y StepInput) int { return strings.Compare(x.Asset, y.Asset) })
-	return slices.Compact(inputs)
+	return slices.CompactFunc(inputs, func(x, y StepInput) bool { return reflect.DeepEqual(x, y) })
 }
 
 // valuesOf lists the op outputs that a compute loads.

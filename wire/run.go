@@ -20,6 +20,19 @@ type RunRequest struct {
 	Ops string `json:"ops,omitempty"`
 	// RetryOf runs an earlier run again, or a part of it. Assets and Job are then the earlier run's and are left out.
 	RetryOf *RetryOf `json:"retry_of,omitempty"`
+	// Partition, Partitions, Range and AllPartitions say which partitions of partitioned assets or of a partitioned job: at most
+	// one of them is given. Where what is selected is partitioned in several ways, they are those of its root, and what hangs on
+	// it is made for the partitions that they map to. What is not partitioned is made once.
+	Partition     string          `json:"partition,omitempty"`
+	Partitions    []string        `json:"partitions,omitempty"`
+	Range         *PartitionRange `json:"range,omitempty"`
+	AllPartitions bool            `json:"all_partitions,omitempty"`
+	// Only narrows the partitions, and what is not partitioned, to what is in that state when the run is planned.
+	Only OnlyPartitions `json:"only,omitempty"`
+	// AsOf is the time, RFC 3339, at which a partition must exist to be one; absent is when the run is planned.
+	AsOf string `json:"as_of,omitempty"`
+	// Backfill is the id of the backfill that the run belongs to; Backfill sets it.
+	Backfill string `json:"backfill,omitempty"`
 	// Config is the run config, laid over that of the job, field by field; a list or a map is taken whole. Its sections are
 	// {"assets":{KEY:{…}},"ops":{PATH:{…}},"resources":{NAME:{…}},"loggers":{"level":"WARN",NAME:{…}},
 	// "execution":{"executor":{"kind":"subprocess","memory_limit":"2GiB"},"max_concurrent_steps":10,"tag_limits":[{"key":"db","limit":2}]}}.

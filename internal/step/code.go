@@ -54,6 +54,8 @@ type Staged interface {
 type Output struct {
 	// Asset is "" for the value of an op.
 	Asset string
+	// Partition is the key of the partition that a ranged step made; "" is the step's own.
+	Partition string
 	// Key is the element's of a dynamic output; "" otherwise.
 	Key   string
 	Value any
@@ -61,6 +63,18 @@ type Output struct {
 	Metadata []wire.Metadatum
 	// DataVersion replaces the computed one; "" keeps it.
 	DataVersion string
+}
+
+// AssetPartition names a partition of an asset; Partition is "" for one that is not partitioned.
+type AssetPartition struct{ Asset, Partition string }
+
+// InputsByPartition are materializations by what they are of.
+func InputsByPartition(versions []wire.InputVersion) map[AssetPartition]wire.InputVersion {
+	inputs := make(map[AssetPartition]wire.InputVersion, len(versions))
+	for _, version := range versions {
+		inputs[AssetPartition{version.Asset, version.Partition}] = version
+	}
+	return inputs
 }
 
 // Attempt is one attempt at a step: what the user's side may know.
@@ -80,8 +94,8 @@ type Attempt struct {
 	Number int
 	// Token names what this attempt stages.
 	Token int64
-	// Inputs are the materializations to load, by asset key.
-	Inputs map[string]wire.InputVersion
+	// Inputs are the materializations to load.
+	Inputs map[AssetPartition]wire.InputVersion
 	// Values are the outputs of ops to load: see [Attempt.ValuesOf].
 	Values []wire.StepValue
 	// Loaded is what the ops before this one have loaded, of the value of a graph asset.

@@ -91,11 +91,16 @@ func withMetadata(events []wire.StepEvent, reported []wire.Metadatum) ([]wire.St
 
 // slotOf is where an output of this attempt goes.
 func (e *execution) slotOf(output Output) Slot {
-	slot := Slot{Asset: output.Asset, Token: e.attempt.Token}
+	slot := Slot{Asset: output.Asset, Partition: e.partitionOf(output), Token: e.attempt.Token}
 	if output.Asset == "" {
 		slot.Run, slot.Step, slot.Key = e.attempt.Run, e.attempt.Step, output.Key
 	}
 	return slot
+}
+
+// partitionOf is the key of the partition that an output is of.
+func (e *execution) partitionOf(output Output) string {
+	return cmp.Or(output.Partition, e.attempt.Plan.Partition)
 }
 
 // nameOf is an output in a message.
@@ -122,7 +127,7 @@ func (e *execution) describe(output Output, handle Staged) wire.CommittedOutput 
 	described.Inputs = withLoaded(inputVersions(e.attempt.Plan, e.attempt.Inputs), e.attempt.Loaded)
 	for _, planned := range e.attempt.Plan.Outputs {
 		if planned.Asset == output.Asset {
-			described.Partition, described.CodeVersion = planned.Partition, planned.CodeVersion
+			described.Partition, described.CodeVersion = e.partitionOf(output), planned.CodeVersion
 		}
 	}
 	if described.DataVersion == "" {

@@ -17,11 +17,10 @@ func RemoteInput(id Identity, claim wire.Claim) (wire.RemoteInput, error) {
 	}
 	input := wire.RemoteInput{
 		V: wire.Version, Run: id.Run, Step: id.Step, Assets: []string{}, MappingKey: claim.MappingKey, Attempt: claim.Attempt,
-		Job: claim.Job, Cause: claim.Cause, Tags: claim.Tags, Config: planned.Config, Inputs: map[string]wire.RemoteSource{},
+		Partition: planned.Partition, Job: claim.Job, Cause: claim.Cause, Tags: claim.Tags, Config: planned.Config, Inputs: map[string]wire.RemoteSource{},
 	}
 	for _, output := range planned.Outputs {
 		input.Assets = append(input.Assets, output.Asset)
-		input.Partition = output.Partition
 	}
 	for _, one := range claim.Inputs {
 		input.Inputs[one.Asset] = wire.RemoteSource{Partition: one.Partition, Location: one.Location, DataVersion: one.DataVersion}

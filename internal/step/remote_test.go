@@ -15,7 +15,7 @@ import (
 func TestWhatARemoteStepIsGiven(t *testing.T) {
 	t.Parallel()
 	body, err := json.Marshal(plan.Step{
-		Key: "scores", Type: "scores", Outputs: []plan.Output{{Asset: "scores", Partition: "2001-01-01"}}, Config: json.RawMessage(`{"top":3}`),
+		Key: "scores", Type: "scores", Partition: "2001-01-01", Outputs: []plan.Output{{Asset: "scores"}}, Config: json.RawMessage(`{"top":3}`),
 	})
 	require.NoError(t, err)
 	input, err := step.RemoteInput(step.Identity{Run: "r1", Step: "scores"}, wire.Claim{

@@ -162,15 +162,11 @@ func (e *execution) begin(ctx context.Context, claim wire.Claim) error {
 		e.release(ctx, err)
 		return err
 	}
-	inputs := make(map[string]wire.InputVersion, len(claim.Inputs))
-	for _, input := range claim.Inputs {
-		inputs[input.Asset] = input
-	}
 	e.claimedAt = time.Now()
 	claimed := &Attempt{
 		Context: ctx, Plan: step, Run: e.id.Run, Cause: claim.Cause, Tags: claim.Tags, Job: claim.Job,
 		Step: e.id.Step, MappingKey: claim.MappingKey,
-		Number: claim.Attempt, Token: claim.Token, Inputs: inputs, Values: claim.Values, Loaded: claim.Loaded,
+		Number: claim.Attempt, Token: claim.Token, Inputs: InputsByPartition(claim.Inputs), Values: claim.Values, Loaded: claim.Loaded,
 		live: e.live,
 	}
 	claimed.prints = &prints{printer: e.runner.Printer, of: claimed.execution()}

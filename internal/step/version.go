@@ -38,9 +38,11 @@ func withLoaded(own, before []wire.InputVersion) []wire.InputVersion {
 	}
 	all := slices.Concat(own, before)
 	slices.SortStableFunc(all, func(a, b wire.InputVersion) int {
-		return cmp.Or(strings.Compare(a.Asset, b.Asset), cmp.Compare(a.Position, b.Position))
+		return cmp.Or(strings.Compare(a.Asset, b.Asset), strings.Compare(a.Partition, b.Partition), cmp.Compare(a.Position, b.Position))
 	})
-	return slices.CompactFunc(all, func(a, b wire.InputVersion) bool { return a.Asset == b.Asset })
+	return slices.CompactFunc(all, func(a, b wire.InputVersion) bool {
+		return a.Asset == b.Asset && a.Partition == b.Partition
+	})
 }
 
 // opVersion is the data version of an op's output. It says only what went in: the code version of a graph asset stands for
@@ -49,15 +51,27 @@ func (a *Attempt) opVersion() string {
 	return dataVersion("", inputVersions(a.Plan, a.Inputs), a.Values)
 }
 
-// inputVersions are the versions of everything the step loads, in the plan's order, which is by key.
-func inputVersions(step plan.Step, found map[string]wire.InputVersion) []wire.InputVersion {
+// inputVersions are the versions of everything the step loads, each once, in the plan's order, which is by key.
+func inputVersions(step plan.Step, found map[AssetPartition]wire.InputVersion) []wire.InputVersion {
 	versions := make([]wire.InputVersion, 0, len(step.Inputs))
+	seen := make(map[AssetPartition]bool, len(step.Inputs))
 	for _, input := range step.Inputs {
-		version, ok := found[input.Asset]
-		if !ok {
-			version = wire.InputVersion{Asset: input.Asset, DataVersion: initialVersion}
+		partitions := input.Partitions
+		if partitions == nil {
+			partitions = []string{""}
 		}
-		versions = append(versions, version)
+		for _, partition := range partitions {
+			of := AssetPartition{input.Asset, partition}
+			if seen[of] {
+				continue
+			}
+			seen[of] = true
+			version, ok := found[of]
+			if !ok {
+				version = wire.InputVersion{Asset: input.Asset, Partition: partition, DataVersion: initialVersion}
+			}
+			versions = append(versions, version)
+		}
 	}
 	return versions
 }

@@ -3,6 +3,8 @@ package subprocess
 import (
 	"encoding/json"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/perdure-io/perdure/internal/step"
@@ -77,17 +79,17 @@ type record struct {
 
 // attempt is a step.Attempt as data.
 type attempt struct {
-	Plan       plan.Step                    `json:"plan"`
-	Run        string                       `json:"run"`
-	Cause      string                       `json:"cause,omitempty"`
-	Tags       map[string]string            `json:"tags,omitempty"`
-	Job        string                       `json:"job,omitempty"`
-	Step       string                       `json:"step"`
-	MappingKey string                       `json:"mapping_key,omitempty"`
-	Number     int                          `json:"number"`
-	Token      int64                        `json:"token"`
-	Inputs     map[string]wire.InputVersion `json:"inputs,omitempty"`
-	Values     []wire.StepValue             `json:"values,omitempty"`
+	Plan       plan.Step           `json:"plan"`
+	Run        string              `json:"run"`
+	Cause      string              `json:"cause,omitempty"`
+	Tags       map[string]string   `json:"tags,omitempty"`
+	Job        string              `json:"job,omitempty"`
+	Step       string              `json:"step"`
+	MappingKey string              `json:"mapping_key,omitempty"`
+	Number     int                 `json:"number"`
+	Token      int64               `json:"token"`
+	Inputs     []wire.InputVersion `json:"inputs,omitempty"`
+	Values     []wire.StepValue    `json:"values,omitempty"`
 	// Level is the least that the attempt logs.
 	Level slog.Level `json:"level"`
 }
@@ -95,7 +97,7 @@ type attempt struct {
 func dataOf(a *step.Attempt) *attempt {
 	data := &attempt{
 		Plan: a.Plan, Run: a.Run, Cause: a.Cause, Tags: a.Tags, Job: a.Job, Step: a.Step, MappingKey: a.MappingKey,
-		Number: a.Number, Token: a.Token, Inputs: a.Inputs, Values: a.Values, Level: slog.LevelError,
+		Number: a.Number, Token: a.Token, Inputs: slices.Collect(maps.Values(a.Inputs)), Values: a.Values, Level: slog.LevelError,
 	}
 	for _, level := range []slog.Level{slog.LevelWarn, slog.LevelInfo, slog.LevelDebug} {
 		if a.Log.Enabled(a, level) {

@@ -214,7 +214,7 @@ func (s *server) attemptOf(r request) *step.Attempt {
 	data := r.Attempt
 	a := &step.Attempt{
 		Context: s.context, Plan: data.Plan, Run: data.Run, Cause: data.Cause, Tags: data.Tags, Job: data.Job, Step: data.Step,
-		MappingKey: data.MappingKey, Number: data.Number, Token: data.Token, Inputs: data.Inputs, Values: data.Values,
+		MappingKey: data.MappingKey, Number: data.Number, Token: data.Token, Inputs: step.InputsByPartition(data.Inputs), Values: data.Values,
 		Log: slog.New(&sender{level: data.Level, send: s.send}),
 	}
 	a.RelayTo(s)

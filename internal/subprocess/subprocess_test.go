@@ -104,7 +104,7 @@ var computes = map[string]func(codes, *step.Attempt) (string, error){
 		a.Report(wire.Metadatum{Label: "all", Type: wire.MetadataInt, Value: json.RawMessage("0")})
 		a.Event(wire.StepEvent{Type: "CUSTOM_MESSAGE", Body: json.RawMessage(`{"n":1}`)})
 		a.Progress(1, 2)
-		return strings.Join([]string{a.Run, a.Step, a.Job, a.Tags["team"], strconv.Itoa(a.Number), a.Inputs["up"].DataVersion}, " "), nil
+		return strings.Join([]string{a.Run, a.Step, a.Job, a.Tags["team"], strconv.Itoa(a.Number), a.Inputs[step.AssetPartition{Asset: "up"}].DataVersion}, " "), nil
 	},
 	"fails": func(codes, *step.Attempt) (string, error) {
 		return "", fmt.Errorf("read: %w", &step.FinalError{Cause: errors.New("no prices")})
