@@ -40,9 +40,9 @@ func (l *ledger) concede(ctx context.Context, reason string) error {
 	return ledgerError(l.store.Release(ctx, *fence, wire.FailureCutOff, reason))
 }
 
-func (l *ledger) CheckToken(ctx context.Context, fence wire.Fence) (bool, error) {
-	holds, err := l.store.CheckToken(ctx, fence)
-	return holds, ledgerError(err)
+func (l *ledger) CheckToken(ctx context.Context, check wire.TokenCheck) (wire.TokenState, error) {
+	state, err := l.store.CheckToken(ctx, check)
+	return state, ledgerError(err)
 }
 
 func (l *ledger) Commit(ctx context.Context, commit wire.Commit) (wire.Committed, error) {

@@ -53,7 +53,7 @@ var benchmarks = []benchmark{
 }
 
 func main() {
-	pattern := flag.String("bench", ".", "regular expression over the names of benchmarks")
+	pattern := flag.String("bench", ".", "regular expression over the names of benchmarks, also with their sizes: walk_local/10000")
 	runs := flag.Int("runs", 5, "how often each is measured, at least 3; the median counts")
 	profile := flag.String("cpuprofile", "", "file for a CPU profile of this process, both sides of it")
 	out := flag.String("out", "benchmarks/out/latest.json", "file for the report")
@@ -101,7 +101,7 @@ func run(ctx context.Context, pattern string, runs int, out string) error {
 	defer b.close()
 	results := []result{}
 	for _, benchmark := range benchmarks {
-		if !wanted.MatchString(benchmark.name) {
+		if !wanted.MatchString(benchmark.name) && !wanted.MatchString(fmt.Sprintf("%s/%d", benchmark.name, benchmark.size)) {
 			continue
 		}
 		measured, err := measure(ctx, b, benchmark, runs)

@@ -127,7 +127,9 @@ func (l *memoryLedger) valuesOf(input plan.ValueInput, mappingKey string) []wire
 }
 
 // CheckToken always holds.
-func (l *memoryLedger) CheckToken(context.Context, wire.Fence) (bool, error) { return true, nil }
+func (l *memoryLedger) CheckToken(context.Context, wire.TokenCheck) (wire.TokenState, error) {
+	return wire.TokenState{Holds: true}, nil
+}
 
 // Commit records the outputs.
 func (l *memoryLedger) Commit(_ context.Context, commit wire.Commit) (wire.Committed, error) {

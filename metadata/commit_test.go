@@ -72,6 +72,8 @@ func TestCommitWithoutOutputs(t *testing.T) {
 func TestARefusedCommitWritesNothing(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
+	// Once the scheduling has ended nobody can take over what its attempts staged.
+	orphaned := map[string]bool{"a reset": true, "a final failure": true, "a closing": true, "the run's end": true}
 	for name, spoil := range map[string]func(fence *wire.Fence){
 		"another token":      func(fence *wire.Fence) { fence.Token++ },
 		"another scheduling": func(fence *wire.Fence) { fence.Scheduled++ },
@@ -86,20 +88,64 @@ func TestARefusedCommitWritesNothing(t *testing.T) {
 		// The name is the run's. Not parallel: what is in the tables is compared.
 		b.begin(name, step("a", name), step("b"))
 		fence := b.granted(name, "a", 5, 6)
-		holds, err := b.CheckToken(t.Context(), fence)
+		state, err := b.CheckToken(t.Context(), wire.TokenCheck{Fence: fence, SlotToken: fence.Token})
 		require.NoError(t, err)
-		require.True(t, holds)
+		require.Equal(t, wire.TokenState{Holds: true}, state)
 		spoil(&fence)
 		before := b.dump()
 
-		require.Equal(t, wire.Committed{Refused: true}, b.commit(fence, name), name)
+		require.Equal(t, wire.Committed{Refused: true, Orphaned: orphaned[name]}, b.commit(fence, name), name)
 		require.True(t, b.fail(fence, 2, false), name)
 		require.NoError(t, b.Release(t.Context(), fence, wire.FailureDraining, "draining"))
-		holds, err = b.CheckToken(t.Context(), fence)
+		state, err = b.CheckToken(t.Context(), wire.TokenCheck{Fence: fence, SlotToken: fence.Token})
 		require.NoError(t, err)
-		require.False(t, holds, name)
+		require.Equal(t, wire.TokenState{Orphaned: orphaned[name]}, state, name)
 		require.Equal(t, before, b.dump(), name)
 	}
+}
+
+func TestWhatALaterAttemptTookOverIsNotOrphaned(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.begin("r1", step("a", "a"), op("o"))
+	var stored int64 // under which the last of them stored its value
+	for _, name := range []string{"a", "o"} {
+		lost := b.granted("r1", name, 1, 1)
+		later := b.granted("r1", name, 1, 2)
+		check := func(slotToken int64) wire.TokenState {
+			state, err := b.CheckToken(t.Context(), wire.TokenCheck{Fence: lost, SlotToken: slotToken})
+			require.NoError(t, err)
+			return state
+		}
+		require.Equal(t, wire.TokenState{}, check(lost.Token), "the other may still take it over")
+
+		commit := commitOf(later, "a")
+		if name == "o" {
+			commit.Outputs[0].Asset = ""
+		}
+		stored = lost.Token
+		commit.Outputs[0].SlotToken = stored
+		committed, err := b.Commit(t.Context(), commit)
+		require.NoError(t, err)
+		require.False(t, committed.Refused)
+		require.Equal(t, wire.TokenState{}, check(lost.Token), "it is recorded")
+		require.Equal(t, wire.TokenState{Orphaned: true}, check(later.Token), "nothing is recorded under this one")
+
+		late := commitOf(lost, "a")
+		committed, err = b.Commit(t.Context(), late)
+		require.NoError(t, err)
+		require.Equal(t, wire.Committed{Refused: true}, committed)
+	}
+	// What a reset replaces is noted to be removed by others.
+	first := b.granted("r1", "o", 5, 5)
+	commit := commitOf(first, "o")
+	commit.Outputs[0].Asset = ""
+	_, err := b.Commit(t.Context(), commit)
+	require.NoError(t, err)
+	require.Equal(t, 1, b.count("select count(*) from superseded_values"))
+	state, err := b.CheckToken(t.Context(), wire.TokenCheck{Fence: wire.Fence{Run: "r1", Step: "o", Scheduled: 1}, SlotToken: stored})
+	require.NoError(t, err)
+	require.Equal(t, wire.TokenState{}, state)
 }
 
 func TestWhatWasGrantedEarlierNeverReplacesWhatWasGrantedLater(t *testing.T) {

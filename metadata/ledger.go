@@ -20,12 +20,9 @@ func (s *Store) Commit(ctx context.Context, commit wire.Commit) (wire.Committed,
 	return call[wire.Committed](ctx, s, fmt.Sprintf("commit step %q of run %q", commit.Step, commit.Run), "commit_step_v1", commit)
 }
 
-// CheckToken says whether the attempt may still publish and commit.
-func (s *Store) CheckToken(ctx context.Context, fence wire.Fence) (bool, error) {
-	answer, err := call[struct {
-		Holds bool `json:"holds"`
-	}](ctx, s, fmt.Sprintf("check the token of step %q of run %q", fence.Step, fence.Run), "check_token_v1", fence)
-	return answer.Holds, err
+// CheckToken says whether the attempt may still publish and commit, and if not, whether anybody can want what it staged.
+func (s *Store) CheckToken(ctx context.Context, check wire.TokenCheck) (wire.TokenState, error) {
+	return call[wire.TokenState](ctx, s, fmt.Sprintf("check the token of step %q of run %q", check.Step, check.Run), "check_token_v1", check)
 }
 
 type refusable struct {

@@ -101,9 +101,9 @@ func TestClaimAndCommitAreOneRoundTripEach(t *testing.T) {
 	require.Equal(t, wire.ClaimGranted, claim.Outcome)
 	fence := wire.Fence{Run: "r1", Step: "a", Scheduled: 1, Token: claim.Token}
 	require.Equal(t, 1, proxy.during(func() {
-		holds, err := store.CheckToken(t.Context(), fence)
+		state, err := store.CheckToken(t.Context(), wire.TokenCheck{Fence: fence})
 		require.NoError(t, err)
-		require.True(t, holds)
+		require.True(t, state.Holds)
 	}))
 	require.Equal(t, 1, proxy.during(func() {
 		committed, err := store.Commit(t.Context(), commitOf(fence, "a"))
@@ -141,7 +141,7 @@ func TestTheCounterSeesTwoRoundTripsWithoutBinaryParameters(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, store.Close()) }()
 	require.Equal(t, 1, proxy.during(func() {
-		_, err := store.CheckToken(t.Context(), wire.Fence{Run: "r1"})
+		_, err := store.CheckToken(t.Context(), wire.TokenCheck{Fence: wire.Fence{Run: "r1"}})
 		require.NoError(t, err)
 	}))
 }

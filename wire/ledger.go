@@ -110,6 +110,22 @@ type Fence struct {
 	Token     int64  `json:"token"`
 }
 
+// TokenCheck asks whether an attempt may still publish and commit what is staged under SlotToken, which is its own token or
+// an earlier attempt's; 0 when it has staged nothing.
+type TokenCheck struct {
+	Fence
+	SlotToken int64 `json:"slot_token"`
+}
+
+// TokenState is how an attempt stands.
+type TokenState struct {
+	// Holds says that it may still publish and commit.
+	Holds bool `json:"holds"`
+	// Orphaned says that what is staged under the slot token is nobody's any more: the attempt's scheduling has ended, so
+	// that no other attempt can take it over, and no record names it. It is never true while Holds is.
+	Orphaned bool `json:"orphaned,omitempty"`
+}
+
 // Commit records a step's outputs and ends it, all or nothing.
 type Commit struct {
 	Fence
@@ -157,6 +173,8 @@ type CommittedOutput struct {
 type Committed struct {
 	// Refused says that the fence no longer holds: nothing was written.
 	Refused bool `json:"refused,omitempty"`
+	// Orphaned says of a refused commit that its outputs are nobody's any more: see TokenState.
+	Orphaned bool `json:"orphaned,omitempty"`
 	// Result is the recorded result.
 	Result StepResult `json:"result"`
 }

@@ -22,6 +22,8 @@ type bundle struct {
 	claim     wire.Claim
 	away      time.Time // until when the ledger cannot be reached
 	lostToken bool      // the token no longer holds
+	orphaned  bool      // and nobody can want what was staged
+	checked   []wire.TokenCheck
 	commits   []wire.Commit
 	failures  []wire.Failure
 	released  []string
@@ -31,6 +33,7 @@ type bundle struct {
 	compute         func(*Attempt) ([]Output, error)
 	resumable       bool
 	onRelease       func()
+	onPublish       func()
 	panicAtLocation bool
 	frozenClaims    int // claims that are never answered
 	// commitError is what the ledger answers to every commit.
@@ -80,8 +83,9 @@ func (b *bundle) Claim(ctx context.Context, _ wire.ClaimRequest) (wire.Claim, er
 	return claim, b.reach()
 }
 
-func (b *bundle) CheckToken(context.Context, wire.Fence) (bool, error) {
-	return !b.lostToken, b.reach()
+func (b *bundle) CheckToken(_ context.Context, check wire.TokenCheck) (wire.TokenState, error) {
+	b.checked = append(b.checked, check)
+	return wire.TokenState{Holds: !b.lostToken, Orphaned: b.lostToken && b.orphaned}, b.reach()
 }
 
 func (b *bundle) Commit(_ context.Context, commit wire.Commit) (wire.Committed, error) {
@@ -92,7 +96,7 @@ func (b *bundle) Commit(_ context.Context, commit wire.Commit) (wire.Committed, 
 		return wire.Committed{}, b.commitError
 	}
 	if b.lostToken {
-		return wire.Committed{Refused: true}, nil
+		return wire.Committed{Refused: true, Orphaned: b.orphaned}, nil
 	}
 	b.commits = append(b.commits, commit)
 	return wire.Committed{Result: commit.Result}, nil
@@ -138,6 +142,9 @@ func (v value) Publish(context.Context) error {
 	v.b.mu.Lock()
 	defer v.b.mu.Unlock()
 	v.b.stored[v.at] = "published"
+	if v.b.onPublish != nil {
+		v.b.onPublish()
+	}
 	return nil
 }
 

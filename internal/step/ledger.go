@@ -10,7 +10,7 @@ import (
 // ErrUnavailable; every other error is final.
 type Ledger interface {
 	Claim(context.Context, wire.ClaimRequest) (wire.Claim, error)
-	CheckToken(context.Context, wire.Fence) (holds bool, err error)
+	CheckToken(context.Context, wire.TokenCheck) (wire.TokenState, error)
 	Commit(context.Context, wire.Commit) (wire.Committed, error)
 	// Fail records a failure of the user's function; refused when the fence no longer holds.
 	Fail(context.Context, wire.Failure) (refused bool, err error)

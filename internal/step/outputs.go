@@ -19,6 +19,14 @@ type stagedStep struct {
 	record  *StagedOutputs
 }
 
+// slotToken is what the values are stored under: one attempt has staged them all. 0 when there are none.
+func (s *stagedStep) slotToken() int64 {
+	if len(s.record.Outputs) == 0 {
+		return 0
+	}
+	return s.record.Outputs[0].SlotToken
+}
+
 // stage writes every output under the attempt's token. What it wrote is discarded when one fails.
 func (e *execution) stage(ctx context.Context, outputs []Output) (*stagedStep, error) {
 	given, err := e.check(outputs)
@@ -180,17 +188,17 @@ func (e *execution) resume(ctx context.Context) (*stagedStep, error) {
 // published values are named by token, and only a commit names a token.
 func (e *execution) publish(ctx context.Context, staged *stagedStep) (wire.StepResult, error) {
 	if time.Since(e.claimedAt) > trustClaim {
-		var holds bool
+		var state wire.TokenState
 		err := e.patiently(ctx, "check the token of", e.runner.Patience, func() (err error) {
-			holds, err = e.runner.Ledger.CheckToken(ctx, e.fence)
+			state, err = e.runner.Ledger.CheckToken(ctx, wire.TokenCheck{Fence: e.fence, SlotToken: staged.slotToken()})
 			return err
 		})
-		if err == nil && !holds {
+		if err == nil && !state.Holds {
 			err = &SupersededError{Step: e.id.Step, When: "before publishing"}
 		}
 		if err != nil {
 			e.release(ctx, err)
-			e.abandon(ctx, staged)
+			e.abandon(ctx, staged, state.Orphaned)
 			return wire.StepResult{}, err
 		}
 	}
@@ -228,8 +236,8 @@ func (e *execution) commit(ctx context.Context, staged *stagedStep) (wire.StepRe
 		return wire.StepResult{}, e.fail(ctx, err)
 	}
 	if committed.Refused {
-		if !unheard {
-			e.abandon(ctx, staged)
+		if committed.Orphaned || !unheard {
+			e.abandon(ctx, staged, committed.Orphaned)
 		}
 		return wire.StepResult{}, &SupersededError{Step: e.id.Step, When: "at the commit"}
 	}
@@ -256,9 +264,10 @@ func (e *execution) settle(ctx context.Context, staged *stagedStep) {
 }
 
 // abandon discards what was staged for nothing, unless another attempt may have found it by the heartbeat: that one
-// publishes and commits the very same values, which are then no longer this attempt's to remove.
-func (e *execution) abandon(ctx context.Context, staged *stagedStep) {
-	if e.carried.withdraw() {
+// publishes and commits the very same values, which are then no longer this attempt's to remove. isOrphaned says that the
+// ledger knows of nobody who did, and that nobody can any more.
+func (e *execution) abandon(ctx context.Context, staged *stagedStep, isOrphaned bool) {
+	if e.carried.withdraw() || isOrphaned {
 		e.discard(ctx, staged.handles)
 	}
 }

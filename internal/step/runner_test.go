@@ -194,6 +194,34 @@ func TestZombieLeavesAloneWhatAHeartbeatHasCarried(t *testing.T) {
 	})
 }
 
+func TestZombieRemovesWhatAHeartbeatHasCarriedOnceNobodyCanWantIt(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(b *bundle){
+		"noticed before publishing": func(b *bundle) { b.lostToken = true },
+		// The token held, and then the commit is tried for a while.
+		"noticed at the commit": func(b *bundle) { b.onPublish = func() { b.lostToken = true } },
+	} {
+		for _, orphaned := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				b := one()
+				b.orphaned = orphaned
+				b.compute = func(*Attempt) ([]Output, error) {
+					<-time.After(time.Hour) // its claim is no longer believed without asking
+					b.away = time.Now().Add(20 * time.Second)
+					lose(b)
+					return []Output{{Asset: "route_delays"}}, nil
+				}
+				_, err := b.run(t.Context())
+				var superseded *SupersededError
+				require.ErrorAs(t, err, &superseded, name)
+				require.NotNil(t, b.beats[len(b.beats)-1].StagedOutputs, "no heartbeat carried it")
+				require.Equal(t, int64(7), b.checked[0].SlotToken)
+				require.Equal(t, orphaned, len(b.stored) == 0, "%s: %v", name, b.stored)
+			})
+		}
+	}
+}
+
 func TestClaimAsksAgainWhenItDoesNotHearTheAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

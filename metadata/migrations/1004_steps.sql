@@ -173,14 +173,16 @@ create function start_event_v1(p_row steps, p_attempt int) returns jsonb languag
 $$;
 -- +goose StatementEnd
 
--- {run, step, scheduled, token} -> {"holds"}: whether the attempt may still publish and commit.
+-- wire.TokenCheck -> wire.TokenState: whether the attempt may still publish and commit.
 -- +goose StatementBegin
-create function check_token_v1(p jsonb) returns jsonb language sql stable as $$
-    select jsonb_build_object('holds', exists (
-        select 1 from steps
-        where run_id = p->>'run' and step = p->>'step' and state = 'open'
-          and scheduled = (p->>'scheduled')::bigint and token = (p->>'token')::bigint))
-$$;
+create function check_token_v1(p jsonb) returns jsonb language plpgsql stable as $$
+begin
+    perform 1 from steps
+    where run_id = p->>'run' and step = p->>'step' and state = 'open'
+      and scheduled = (p->>'scheduled')::bigint and token = (p->>'token')::bigint;
+    return jsonb_build_object('holds', found, 'orphaned', not found
+        and orphaned_v1(p->>'run', p->>'step', (p->>'scheduled')::bigint, (p->>'slot_token')::bigint));
+end $$;
 -- +goose StatementEnd
 
 -- +goose Down

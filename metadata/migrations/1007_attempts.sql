@@ -36,7 +36,8 @@ begin
         if found then
             return jsonb_build_object('result', v_row.result);
         end if;
-        return jsonb_build_object('refused', true, 'result', '{}'::jsonb);
+        return jsonb_build_object('refused', true, 'result', '{}'::jsonb,
+            'orphaned', orphaned_v1(v_run, v_step, v_scheduled, (v_outputs->0->>'slot_token')::bigint));
     end if;
     delete from writers where run_id = v_run and step = v_step; -- in no order: see free_writers_v1
     if v_count > 0 and not v_outputs->0 ? 'asset' then

@@ -38,6 +38,20 @@ create table superseded_values (
 );
 create index superseded_values_due on superseded_values (code_location, superseded_at, id);
 
+-- Whether what attempts of one scheduling staged under p_slot_token is nobody's: the scheduling has ended, so that no
+-- attempt of it is granted the step again and takes over what an earlier one had staged; and no record names the token.
+-- For zombies only: superseded_values is scanned.
+-- +goose StatementBegin
+create function orphaned_v1(p_run text, p_step text, p_scheduled bigint, p_slot_token bigint) returns boolean language sql stable as $$
+    select exists (
+            select 1 from steps
+            where run_id = p_run and step = p_step and (scheduled > p_scheduled or scheduled = p_scheduled and state <> 'open'))
+        and not exists (select 1 from materializations where run_id = p_run and step = p_step and slot_token = p_slot_token)
+        and not exists (select 1 from step_outputs where run_id = p_run and step = p_step and slot_token = p_slot_token)
+        and not exists (select 1 from superseded_values where run_id = p_run and step = p_step and slot_token = p_slot_token)
+$$;
+-- +goose StatementEnd
+
 -- Notes as superseded what a step of an op stored under p_keys; null is all keys. Deletes the rows.
 -- +goose StatementBegin
 create function forget_outputs_v1(p_run text, p_steps text[], p_keys text[], p_at timestamptz) returns void language plpgsql as $$
@@ -204,5 +218,6 @@ drop function step_loaded_v1(text, text[]);
 drop function step_values_v1(text, jsonb, text);
 drop function record_outputs_v1(text, text, bigint, jsonb, timestamptz);
 drop function forget_outputs_v1(text, text[], text[], timestamptz);
+drop function orphaned_v1(text, text, bigint, bigint);
 drop table superseded_values;
 drop table step_outputs;
