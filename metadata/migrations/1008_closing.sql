@@ -177,10 +177,11 @@ begin
             from (select distinct asset, partition,
                          case when partition = '' then asset else asset || ' [' || partition || ']' end as name
                   from materializations made
-                  -- What a step made before a reset that did not make it again is not this end's.
-                  where run_id = v_run and exists (
-                      select 1 from steps s
-                      where s.run_id = v_run and s.step = made.step and s.state = 'done' and s.scheduled = made.scheduled)
+                  -- What a step made before a reset that did not make it again is not this end's. Looked up for each, as in
+                  -- close_rows_v1: joined the other way round it scans all that the run made for each step.
+                  where run_id = v_run and (
+                      select s.state = 'done' and s.scheduled = made.scheduled from steps s
+                      where s.run_id = v_run and s.step = made.step)
                   order by asset, partition limit 1000) m));
 end $$;
 -- +goose StatementEnd
