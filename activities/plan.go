@@ -180,7 +180,7 @@ func (c *plannerCache) of(hash string, snapshot *plan.Snapshot) (*plan.Planner, 
 	if c.planner != nil && c.hash == hash {
 		return c.planner, nil
 	}
-	planner, err := plan.NewPlanner(snapshot)
+	planner, err := plan.NewPlanner(snapshot, nil)
 	if err != nil {
 		return nil, err
 	}

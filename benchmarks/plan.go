@@ -36,7 +36,7 @@ func planning(context.Context, *bench) (ours, plain time.Duration, err error) {
 
 func planOurs(snapshot *plan.Snapshot) (time.Duration, error) {
 	started := time.Now()
-	planner, err := plan.NewPlanner(snapshot)
+	planner, err := plan.NewPlanner(snapshot, nil)
 	if err != nil {
 		return 0, err
 	}

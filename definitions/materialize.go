@@ -105,7 +105,7 @@ func (m *materialization) prepare() error {
 	if err != nil || !ok || len(m.problems) > 0 {
 		return err
 	}
-	planner, err := plan.NewPlanner(snapshot)
+	planner, err := plan.NewPlanner(snapshot, nil)
 	if err != nil {
 		return err
 	}

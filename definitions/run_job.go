@@ -85,7 +85,7 @@ func (m *materialization) selected(selection wire.AssetSelection) ([]*asset, err
 	if err != nil {
 		return nil, err
 	}
-	planner, err := plan.NewPlanner(snapshot)
+	planner, err := plan.NewPlanner(snapshot, nil)
 	if err != nil {
 		return nil, err
 	}

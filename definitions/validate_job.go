@@ -96,7 +96,7 @@ func (v *validation) planJobs(jobs []*Job) {
 	if err != nil {
 		return
 	}
-	planner, err := plan.NewPlanner(snapshot)
+	planner, err := plan.NewPlanner(snapshot, nil)
 	if err != nil {
 		return
 	}

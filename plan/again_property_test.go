@@ -86,7 +86,7 @@ func TestReexecutionEndsAsIfWhatFailedHadSucceeded(t *testing.T) {
 }
 
 func checkReexecution(t *rapid.T) {
-	planner, err := plan.NewPlanner(drawOps(t))
+	planner, err := plan.NewPlanner(drawOps(t), nil)
 	require.NoError(t, err)
 	first, err := planner.Plan(job("all"), plan.Facts{RunID: "r1"})
 	require.NoError(t, err)

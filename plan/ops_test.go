@@ -256,7 +256,7 @@ func TestNewPlannerRefusesWrongOps(t *testing.T) {
 	} {
 		s := etl()
 		change(s)
-		_, err := plan.NewPlanner(s)
+		_, err := plan.NewPlanner(s, nil)
 		require.ErrorContains(t, err, want)
 	}
 }

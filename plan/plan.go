@@ -138,6 +138,11 @@ type Facts struct {
 	MaxRuntime time.Duration
 	// Parent is the run that the request's RetryOf names; nil without one.
 	Parent *ParentRun
+	// Now is when the run is planned: without an as_of the partitions are those that exist by then. Dynamic are the keys of the
+	// sets that [Planner.DynamicSets] names. States is for a request that is narrowed: those of [Planner.StatesNeeded].
+	Now     time.Time
+	Dynamic map[string][]string
+	States  map[string]PartitionStates
 }
 
 // ParentRun is what planning knows of a run that is executed again.

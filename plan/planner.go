@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/perdure-io/perdure/partition"
 	"github.com/perdure-io/perdure/selection"
 )
 
@@ -36,6 +37,18 @@ type Planner struct {
 	jobOps [][]int
 	// schemas are those of all that takes config.
 	schemas schemas
+	// single is the partitions of what is not partitioned, and singleLink what is between two such.
+	single     *partition.Partitions
+	singleLink *partition.Link
+	// definitions are the distinct partitions of the snapshot, single not among them. assetParts and computeParts are those
+	// of each asset and compute, jobParts those of op jobs; nil for what is not partitioned.
+	definitions  []*partition.Partitions
+	assetParts   []*partition.Partitions
+	computeParts []*partition.Partitions
+	jobParts     []*partition.Partitions
+	// parts are, for each asset, what it is made from by partitions, itself too; children the other way round.
+	edges    [][]Edge
+	children [][]Edge
 }
 
 // planInput is an [Input] whose assets and ops are positions.
@@ -45,11 +58,24 @@ type planInput struct {
 	ops    []int
 	// fallback says that the function has a value of its own for what was not emitted.
 	fallback bool
+	// links and takes are those of each asset; a link is nil where neither side is partitioned.
+	links []*partition.Link
+	takes []TakePartitions
 }
 
-// NewPlanner prepares a snapshot, which must not change afterwards. It fails, with every reason at once, when the
-// snapshot contradicts itself: names that are not there or are there twice, or needs that run in a circle.
-func NewPlanner(snapshot *Snapshot) (*Planner, error) {
+// link is that of an input's i-th asset; nil where neither side is partitioned.
+func (in *planInput) link(i int) *partition.Link {
+	if in.links == nil {
+		return nil
+	}
+	return in.links[i]
+}
+
+// NewPlanner prepares a snapshot, which must not change afterwards. evaluator evaluates the custom mappings of the
+// snapshot; it is nil where nobody can, and planning what hangs on one is an error then. NewPlanner fails, with every
+// reason at once, when the snapshot contradicts itself: names that are not there or are there twice, needs that run in a
+// circle, partitions that are none, or mappings that do not fit the two assets they are between.
+func NewPlanner(snapshot *Snapshot, evaluator partition.Evaluator) (*Planner, error) {
 	p := &Planner{snapshot: snapshot}
 	problems := p.number()
 	if len(problems) == 0 {
@@ -57,6 +83,9 @@ func NewPlanner(snapshot *Snapshot) (*Planner, error) {
 	}
 	if len(problems) == 0 {
 		problems = append(p.connectOps(), p.connectJobs()...)
+	}
+	if len(problems) == 0 {
+		problems = p.partition(evaluator)
 	}
 	if len(problems) == 0 {
 		problems = p.layers()
@@ -69,6 +98,7 @@ func NewPlanner(snapshot *Snapshot) (*Planner, error) {
 		return nil, fmt.Errorf("location %q cannot be planned: %w", snapshot.Location, err)
 	}
 	p.index = index
+	p.connectParts()
 	p.schemas = snapshot.schemas()
 	return p, nil
 }
@@ -141,11 +171,12 @@ func (p *Planner) connect() []error {
 	return problems
 }
 
-// needsOf calls visit for every compute that compute c needs; it may name one more than once.
+// needsOf calls visit for every compute that compute c needs; it may name one more than once. That a partition needs
+// earlier ones of the same compute is left out.
 func (p *Planner) needsOf(c int, visit func(need int)) {
 	for _, input := range p.inputs[c] {
-		for _, asset := range input.assets {
-			if need := p.computeOf[asset]; need >= 0 {
+		for i, asset := range input.assets {
+			if need := p.computeOf[asset]; need >= 0 && (need != c || input.link(i) == nil) {
 				visit(need)
 			}
 		}
@@ -226,8 +257,12 @@ func (p *Planner) nodes() []selection.Node {
 	for i, asset := range p.snapshot.Assets {
 		if c := p.computeOf[i]; c >= 0 {
 			for _, maker := range p.withOps([]int{c}) {
-				for _, input := range p.snapshot.Computes[maker].Inputs {
-					p.parents[i] = append(p.parents[i], input.Assets...)
+				for _, input := range p.inputs[maker] {
+					for _, parent := range input.assets {
+						if p.computeOf[parent] != c {
+							p.parents[i] = append(p.parents[i], p.snapshot.Assets[parent].Key)
+						}
+					}
 				}
 			}
 		}

@@ -79,7 +79,7 @@ func TestPlanAgreesWithAReading(t *testing.T) {
 		for key := range selected {
 			request.Assets.Keys = append(request.Assets.Keys, key)
 		}
-		planner, err := plan.NewPlanner(s)
+		planner, err := plan.NewPlanner(s, nil)
 		require.NoError(t, err)
 		got, err := planner.Plan(request, plan.Facts{RunID: "r"})
 		require.NoError(t, err)
@@ -139,7 +139,7 @@ func TestPlanAgreesWithAReading(t *testing.T) {
 		source.Shuffle(len(shuffled.Computes), func(i, j int) {
 			shuffled.Computes[i], shuffled.Computes[j] = shuffled.Computes[j], shuffled.Computes[i]
 		})
-		planner, err = plan.NewPlanner(&shuffled)
+		planner, err = plan.NewPlanner(&shuffled, nil)
 		require.NoError(t, err)
 		again, err := planner.Plan(request, plan.Facts{RunID: "r"})
 		require.NoError(t, err)
@@ -161,7 +161,7 @@ func TestPlannedWalkSkipsAsTheGraphSays(t *testing.T) {
 		for key := range selected {
 			request.Assets.Keys = append(request.Assets.Keys, key)
 		}
-		planner, err := plan.NewPlanner(s)
+		planner, err := plan.NewPlanner(s, nil)
 		require.NoError(t, err)
 		got, err := planner.Plan(request, plan.Facts{RunID: "r"})
 		require.NoError(t, err)
@@ -282,7 +282,7 @@ func BenchmarkNewPlanner10000(b *testing.B) {
 	s := wide(10_000, 3)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := plan.NewPlanner(s); err != nil {
+		if _, err := plan.NewPlanner(s, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -60,7 +60,7 @@ func flights() *plan.Snapshot {
 
 func planner(t testing.TB, s *plan.Snapshot) *plan.Planner {
 	t.Helper()
-	p, err := plan.NewPlanner(s)
+	p, err := plan.NewPlanner(s, nil)
 	require.NoError(t, err)
 	return p
 }
@@ -279,7 +279,7 @@ func TestNewPlannerRefuses(t *testing.T) {
 	} {
 		s := flights()
 		change(s)
-		_, err := plan.NewPlanner(s)
+		_, err := plan.NewPlanner(s, nil)
 		require.ErrorContains(t, err, want)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/perdure-io/perdure/partition"
 	"github.com/perdure-io/perdure/selection"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -24,6 +25,10 @@ type target struct {
 	known bool
 	// reason says why a step is in the plan.
 	reason string
+	// subsets are the partitions to make of each of the assets; nil when none of them is partitioned. opSubset is those of an op
+	// job that is partitioned.
+	subsets  []partition.Subset
+	opSubset partition.Subset
 }
 
 // resolve finds what a request asks for.

@@ -20,7 +20,7 @@ func TestSelectNamesWhatARequestCouldNotRun(t *testing.T) {
 			{Name: "both", Outputs: []string{"left", "right"}, Inputs: []plan.Input{{Kind: plan.InputValue, Assets: []string{"source"}}}},
 			{Name: "below", Outputs: []string{"below"}, Inputs: []plan.Input{{Kind: plan.InputValue, Assets: []string{"left"}}}},
 		},
-	})
+	}, nil)
 	require.NoError(t, err)
 	for expression, want := range map[string][]string{
 		"*": {"below", "left", "right"}, "source": {"source"}, "left": {"left"}, "source+": {"below", "left", "right", "source"},

@@ -109,7 +109,7 @@ func (s *Starter) Plan(ctx context.Context, run NewRun) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	planner, err := plan.NewPlanner(snapshot)
+	planner, err := plan.NewPlanner(snapshot, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ const (
 	CodeConflict     = "conflict"      // two values that exclude each other
 	CodeExists       = "exists"        // an id that is taken
 	CodeTooLarge     = "too_large"     // more than a limit allows
+	CodeNothingLeft  = "nothing_left"  // nothing is in the state that the request is narrowed to
 )
 
 // String is the problem in one line.

@@ -109,7 +109,7 @@ func selectAssets(ctx context.Context, store *metadata.Store, hash, expression s
 	if err != nil {
 		return nil, err
 	}
-	planner, err := plan.NewPlanner(snapshot)
+	planner, err := plan.NewPlanner(snapshot, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ func planners(ctx context.Context, store *metadata.Store, location string) ([]lo
 		if err != nil {
 			return nil, err
 		}
-		planner, err := plan.NewPlanner(snapshot)
+		planner, err := plan.NewPlanner(snapshot, nil)
 		if err != nil {
 			return nil, err
 		}
