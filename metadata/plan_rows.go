@@ -87,15 +87,8 @@ func plannedRows(p *plan.Plan) ([]plannedRow, error) {
 	}
 
 	progress := plan.NewProgress(&p.Walk)
-	holders := inheritedAssets(p)
 	static := make(map[string]plannedRow, len(p.Steps))
 	for i, step := range p.Steps {
-		step.Inputs = slices.Clone(step.Inputs)
-		for j, input := range step.Inputs {
-			if input.InRun {
-				step.Inputs[j].From = holders[input.Asset]
-			}
-		}
 		row, err := rowOf(i, step)
 		if err != nil {
 			return nil, err
@@ -131,15 +124,11 @@ func (r *plannedRow) inherit(p *plan.Plan, progress *plan.Progress, step int) bo
 	return ok
 }
 
-// inheritedAssets names the run that holds each asset which the run's own steps take over from an earlier run.
-func inheritedAssets(p *plan.Plan) map[string]string {
-	holders := map[string]string{}
-	for _, step := range p.Steps {
-		if inherited, ok := p.Inherited[step.Key]; ok {
-			for _, output := range step.Outputs {
-				holders[output.Asset] = inherited.Run
-			}
-		}
+// assetsOf are the assets of a plan's needs from outside.
+func assetsOf(outside []plan.AssetPartitions) []string {
+	keys := make([]string, len(outside))
+	for i, one := range outside {
+		keys[i] = one.Asset
 	}
-	return holders
+	return keys
 }

@@ -115,7 +115,7 @@ func (s *Store) PlanRun(ctx context.Context, run NewRun) (PlannedRun, error) {
 	}{
 		run.ID, run.FirstRunID, nanoseconds(run.Scheduled), run.Location, run.Build, run.SnapshotHash, run.Queue, run.Plan.Job, selection,
 		request.Title, request.Note, run.Plan.Tags, request.Config, run.Plan.Priority, run.Plan.Walk.Cause, request,
-		run.Walk, rows, orEmpty(run.Plan.Assets), orEmpty(run.Plan.Outside),
+		run.Walk, rows, orEmpty(run.Plan.Assets), assetsOf(run.Plan.Outside),
 		run.Plan.RetryOf, run.Plan.RootRunID, run.Plan.Walk.Timeout,
 	})
 	if err == nil && planned.Outcome == Planned {

@@ -119,7 +119,7 @@ func TestInputsThatNobodyMade(t *testing.T) {
 	b.committed("r0", "x", 1, "x")
 	before := b.dump()
 	run := newRun("r1", step("a"))
-	run.Plan.Outside = []string{"x", "z", "y", "z"}
+	run.Plan.Outside = []plan.AssetPartitions{{Asset: "x"}, {Asset: "z"}, {Asset: "y"}, {Asset: "z"}}
 	planned, err := b.PlanRun(t.Context(), run)
 	require.NoError(t, err)
 	require.Equal(t, metadata.InputsMissing, planned.Outcome)
@@ -127,7 +127,7 @@ func TestInputsThatNobodyMade(t *testing.T) {
 	require.Len(t, planned.Problems("r1"), 2)
 	require.Equal(t, before, b.dump())
 
-	missing, err := b.NotMaterialized(t.Context(), []string{"z", "x", "y"})
+	missing, err := b.NotMaterialized(t.Context(), []plan.AssetPartitions{{Asset: "z"}, {Asset: "x"}, {Asset: "y"}})
 	require.NoError(t, err)
 	require.Equal(t, []string{"z", "y"}, missing)
 

@@ -29,7 +29,7 @@ func (s *Store) ParentRun(ctx context.Context, id string) (*plan.ParentRun, erro
 	parent.Steps, err = rows[plan.ParentStep](ctx, s, operation, `
 		with held as (
 			select ps.idx, ps.place, ps.step, ps.inherited_from <> '' as inherited, coalesce(nullif(ps.inherited_from, ''), $1) as run,
-			       ps.result, ps.assets
+			       ps.result, ps.assets, ps.type, ps.body
 			from plan_steps ps where ps.run_id = $1 and ps.over = ''
 		), gone as (
 			-- What the runs that hold the outputs made last of each asset, and is removed, or just being.
@@ -40,7 +40,9 @@ func (s *Store) ParentRun(ctx context.Context, id string) (*plan.ParentRun, erro
 			where m.removed_at is not null or exists (
 				select 1 from superseded_values v where v.materialization = m.id and v.taken_until is not null)
 		)
-		select jsonb_build_object('step', h.step, 'run', h.run, 'status', `+stepStatus+`,
+		select jsonb_build_object('step', h.step, 'run', h.run, 'compute', h.type,
+			'assets', (select jsonb_agg(distinct a) from unnest(h.assets) a), 'partition', coalesce(h.body->>'partition', ''),
+			'partitions', h.body->'partitions', 'status', `+stepStatus+`,
 			'result', coalesce(s.result, h.result),
 			'gone', (h.inherited or s.state = 'done') and (
 				exists (select 1 from gone g where g.run_id = h.run and g.asset = any (h.assets))

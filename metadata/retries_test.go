@@ -86,14 +86,14 @@ func TestParentRunSaysHowItsStepsStand(t *testing.T) {
 	require.Equal(t, wire.RunStarted, parent.Status)
 	require.Equal(t, "*", parent.Request.Assets.Expression)
 	require.Equal(t, []plan.ParentStep{
-		{Step: "source", Run: "r1", Status: wire.StepSuccess, Result: &wire.StepResult{Recorded: true}},
-		{Step: "pages", Run: "r1", Status: wire.StepSuccess, Result: &wire.StepResult{Recorded: true, Keys: []string{"a"}}},
-		{Step: "etl.clean[a]", Run: "r1", Status: wire.StepWaiting},
-		{Step: "total[a]", Run: "r1", Status: wire.StepWaiting},
-		{Step: "summary", Run: "r1", Status: wire.StepWaiting},
-		{Step: "flights", Run: "r1", Status: wire.StepSuccess, Result: &wire.StepResult{Materialized: []string{"flights"}}},
-		{Step: "never", Run: "r1", Status: wire.StepWaiting},
-		{Step: "broken", Run: "r1", Status: wire.StepFailed},
+		{Step: "source", Compute: "source", Run: "r1", Status: wire.StepSuccess, Result: &wire.StepResult{Recorded: true}},
+		{Step: "pages", Compute: "pages", Run: "r1", Status: wire.StepSuccess, Result: &wire.StepResult{Recorded: true, Keys: []string{"a"}}},
+		{Step: "etl.clean[a]", Compute: "etl.clean", Run: "r1", Status: wire.StepWaiting},
+		{Step: "total[a]", Compute: "total", Run: "r1", Status: wire.StepWaiting},
+		{Step: "summary", Compute: "summary", Run: "r1", Status: wire.StepWaiting},
+		{Step: "flights", Compute: "flights", Assets: []string{"flights"}, Run: "r1", Status: wire.StepSuccess, Result: &wire.StepResult{Materialized: []string{"flights"}}},
+		{Step: "never", Compute: "never", Assets: []string{"never"}, Run: "r1", Status: wire.StepWaiting},
+		{Step: "broken", Compute: "broken", Assets: []string{"broken"}, Run: "r1", Status: wire.StepFailed},
 	}, parent.Steps)
 	b.end("r1", 5, wire.RunFailure)
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/perdure-io/perdure/partition"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -37,6 +38,14 @@ func (p *Planner) again(request wire.RunRequest, facts Facts) (*again, wire.Prob
 	}
 	if !request.Assets.IsZero() || request.Job != "" {
 		add("retry_of", wire.CodeConflict, "assets or a job are given, and those of the earlier run are executed again", `leave "assets" and "job" out`)
+	}
+	for _, field := range givenPartitions(request) {
+		add(field, wire.CodeConflict, "partitions are given, and those of the earlier run are executed again", fmt.Sprintf("leave %q out", field))
+	}
+	for _, field := range []struct{ path, value string }{{"only", string(request.Only)}, {"as_of", request.AsOf}} {
+		if field.value != "" {
+			add(field.path, wire.CodeConflict, "it says which partitions there are, and those of the earlier run are executed again", fmt.Sprintf("leave %q out", field.path))
+		}
 	}
 	switch a.from {
 	case wire.RetrySelection:
@@ -81,12 +90,20 @@ func (a *again) statusProblems() wire.Problems {
 // merge lays the request's config, tags, priority and texts over the parent's request.
 func (a *again) merge(p *Planner, request wire.RunRequest) {
 	of := a.parent.Request
-	a.target = wire.RunRequest{Assets: of.Assets, Job: of.Job, Ops: of.Ops}
+	a.target = wire.RunRequest{
+		Assets: of.Assets, Job: of.Job, Ops: of.Ops, // what it was narrowed to is told by its steps
+		Partition: of.Partition, Partitions: of.Partitions, Range: of.Range, AllPartitions: of.AllPartitions, AsOf: of.AsOf,
+	}
 	if of.RetryOf != nil && of.RetryOf.From == wire.RetrySelection {
 		a.scope, a.target.Ops = of.Ops, ""
 	}
 	a.merged = request
 	a.merged.Assets, a.merged.Job = of.Assets, of.Job
+	a.merged.Partition, a.merged.Partitions, a.merged.Range, a.merged.AllPartitions = of.Partition, of.Partitions, of.Range, of.AllPartitions
+	a.merged.Only, a.merged.AsOf = of.Only, of.AsOf
+	if a.merged.Backfill == "" {
+		a.merged.Backfill = of.Backfill
+	}
 	a.merged.RetryOf = &wire.RetryOf{RunID: a.parent.RunID, From: a.from}
 	switch {
 	case a.from == wire.RetrySelection:
@@ -118,4 +135,47 @@ func (a *again) below(problems wire.Problems) wire.Problems {
 		told[i].Message = fmt.Sprintf("the request of run %q cannot be planned any more: %s: %s", a.parent.RunID, problem.Path, problem.Message)
 	}
 	return told
+}
+
+// restrict leaves of a target what the parent had steps for: what it was narrowed to, and not what exists only since.
+func (a *again) restrict(p *Planner, found *target, existing *Existing) wire.Problems {
+	if a.parent == nil || (found.subsets == nil && a.merged.Only == "") {
+		return nil
+	}
+	var problems wire.Problems
+	subsets := make(map[int]partition.Subset, len(found.assets))
+	steps := map[string][]*ParentStep{}
+	for i := range a.parent.Steps {
+		steps[a.parent.Steps[i].Compute] = append(steps[a.parent.Steps[i].Compute], &a.parent.Steps[i])
+	}
+	for i, asset := range found.assets {
+		subset, key := found.subset(i, existing), p.snapshot.Assets[asset].Key
+		of := steps[p.snapshot.Computes[p.computeOf[asset]].Name]
+		switch {
+		case len(of) == 0 && a.merged.Only == "":
+			subsets[asset] = subset // it has come to the location since
+			continue
+		case len(of) == 0:
+			continue
+		case p.assetParts[asset] == nil:
+			subsets[asset] = subset
+			continue
+		}
+		var keys []string
+		for _, step := range of {
+			if slices.Contains(step.Assets, key) {
+				if step.Partition != "" {
+					keys = append(keys, step.Partition)
+				}
+				keys = append(keys, step.Partitions...)
+			}
+		}
+		had, err := subset.Set().Of(keys...)
+		problems = append(problems, keyProblems(fmt.Sprintf("asset %q", key), err, func(string) string { return "partition" })...)
+		subsets[asset] = subset.Intersection(had)
+	}
+	if len(problems) == 0 {
+		p.setSubsets(found, subsets)
+	}
+	return problems
 }

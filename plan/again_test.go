@@ -280,7 +280,7 @@ func TestReexecutionOfAssets(t *testing.T) {
 	require.Equal(t, []string{"best", "by_airport", "by_route", "chart", "report", "worst"}, got.Assets, "what this run makes")
 	require.Empty(t, got.Outside)
 	delays, _ := stepOf(t, got, "delays")
-	require.Equal(t, []plan.StepInput{{Asset: "clean", InRun: true}}, delays.Inputs)
+	require.Equal(t, []plan.StepInput{{Asset: "clean", InRun: true, From: "r1"}}, delays.Inputs)
 	require.Equal(t, "selected by *; done in run r1", got.PlannedSteps()[1].Reason)
 	require.Equal(t, 4, got.StepsTotal())
 

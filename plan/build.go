@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
+	"github.com/perdure-io/perdure/partition"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -33,14 +36,24 @@ func (p *Planner) Plan(request wire.RunRequest, facts Facts) (*Plan, error) {
 	if again.unknown {
 		return nil, problems.Err()
 	}
+	at, _ := AsOf(again.target, facts.Now) // what is wrong with it is told with the target
+	existing := p.Existing(at, facts.Dynamic)
 	wanted, targetProblems := p.resolve(again.target)
+	targetProblems = append(targetProblems, p.choosePartitions(again.target, existing, &wanted)...)
+	if len(targetProblems) == 0 {
+		targetProblems = append(p.narrow(&wanted, again.target.Only, facts.States, existing), again.restrict(p, &wanted, existing)...)
+	}
+	wanted.known = wanted.known && len(targetProblems) == 0
 	problems = append(again.below(targetProblems), problems...)
 	b := &builder{
-		planner: p, request: request, again: again, facts: facts, target: wanted, limits: limits,
-		wanted: make([]bool, len(p.snapshot.Assets)), stepOf: make([]int, len(p.snapshot.Computes)), kinds: map[string]int{},
+		planner: p, request: request, again: again, facts: facts, target: wanted, limits: limits, existing: existing,
+		wanted: make([]bool, len(p.snapshot.Assets)), work: make([]work, len(p.snapshot.Computes)), kinds: map[string]int{},
+		made: make([]partition.Subset, len(p.snapshot.Assets)), needed: make([][][][]partsNeeded, len(p.snapshot.Computes)),
 	}
 	if wanted.known {
-		b.choose(wanted)
+		chosen := b.choose()
+		problems = append(problems, chosen...)
+		wanted.known = len(chosen) == 0
 	}
 	configs, configProblems, err := p.resolveConfig(again.merged.Config, wanted, b.computes)
 	if err != nil {
@@ -55,7 +68,9 @@ func (p *Planner) Plan(request wire.RunRequest, facts Facts) (*Plan, error) {
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	b.build()
+	if err := b.build(); err != nil {
+		return nil, err
+	}
 	if err := b.start(); err != nil {
 		return nil, err
 	}
@@ -84,19 +99,27 @@ const maxConcurrentSteps = 500
 
 // builder makes one plan.
 type builder struct {
-	planner *Planner
-	request wire.RunRequest
-	again   *again
-	facts   Facts
-	target  target
-	limits  Limits
-	configs *resolvedConfig
-	plan    Plan
-	// wanted are the assets to make, by position.
+	planner  *Planner
+	request  wire.RunRequest
+	again    *again
+	facts    Facts
+	target   target
+	limits   Limits
+	configs  *resolvedConfig
+	plan     Plan
+	existing *Existing
+	// wanted are the assets to make, by position; made are the partitions of those that are partitioned.
 	wanted []bool
-	// computes are what runs, in the order of the steps; stepOf is its inverse, -1 for what is not in the run.
+	made   []partition.Subset
+	// computes are what the run is made of, in the order of the steps; work are the nodes of each by position.
 	computes []int
-	stepOf   []int
+	work     []work
+	nodes    []node
+	// needed are, where any side is partitioned, what each node needs: by compute, input, asset of the input and place.
+	needed [][][][]partsNeeded
+	// outside is what of partitioned assets is needed and not made in the run, loaded how many partitions are loaded in all.
+	outside []outsideNeed
+	loaded  int
 	// taken is what an earlier run has done; nil for a run that begins anew.
 	taken *takenOver
 	// maySkip are the steps that an optional output can leave out.
@@ -104,31 +127,6 @@ type builder struct {
 	// kinds are the numbers of the walk's kinds by their text; lastKind is the one used last.
 	kinds    map[string]int
 	lastKind int
-}
-
-// choose finds what runs: what makes the assets, the ops, and the ops upstream of them.
-func (b *builder) choose(wanted target) {
-	for _, a := range wanted.assets {
-		b.wanted[a] = true
-	}
-	in := make([]bool, len(b.stepOf))
-	for _, c := range b.planner.computesOf(wanted) {
-		in[c] = true
-	}
-	b.number(func(c int) bool { return in[c] })
-}
-
-// number gives the computes that are in the run their places.
-func (b *builder) number(in func(c int) bool) {
-	b.computes = nil
-	for _, c := range b.planner.order {
-		isIn := in(c)
-		b.stepOf[c] = -1
-		if isIn {
-			b.stepOf[c] = len(b.computes)
-			b.computes = append(b.computes, c)
-		}
-	}
 }
 
 // describe fills in what is true of the whole run, and says what is wrong with it.
@@ -163,7 +161,7 @@ func (b *builder) describe() wire.Problems {
 	}
 	for _, c := range b.computes {
 		compute := &b.planner.snapshot.Computes[c]
-		if b.runs(c) && b.executorOf(compute).Kind == ExecutorLocalActivity {
+		if b.anyRuns(c) && b.executorOf(compute).Kind == ExecutorLocalActivity {
 			problems = append(problems, b.localProblems(compute)...)
 		}
 	}
@@ -171,32 +169,231 @@ func (b *builder) describe() wire.Problems {
 }
 
 // build makes the steps and the walk.
-func (b *builder) build() {
+func (b *builder) build() error {
+	s, plan := b.planner.snapshot, &b.plan
+	count := 0
+	for i := range b.nodes {
+		if b.nodes[i].number >= 0 {
+			count++
+		}
+	}
+	plan.Walk.Steps = make([]WalkStep, count)
+	plan.Steps = make([]Step, 0, count)
+	b.maySkip = make([]bool, count)
+	outside := map[int]bool{}
+	for i := range b.nodes {
+		n := &b.nodes[i]
+		if n.number < 0 {
+			continue
+		}
+		compute := &s.Computes[n.compute]
+		plan.Steps = append(plan.Steps, b.step(n, outside))
+		walkStep := &plan.Walk.Steps[n.number]
+		walkStep.Key, walkStep.Kind, walkStep.Fan = n.key, b.kindNumber(b.kindOf(compute)), compute.FanOut
+		if n.key != compute.Name {
+			walkStep.Type = compute.Name
+		}
+		walkStep.Partition = b.nodeName(n)
+		if over := b.overNode(n); over >= 0 {
+			walkStep.Over = b.nodes[over].number + 1
+			plan.notes[n.number] = fmt.Sprintf("once for each key of %s", b.nodes[over].key)
+		}
+		b.follow(n)
+		walkStep.Inputs = b.walkInputs(n)
+	}
+	if err := b.listAssets(); err != nil {
+		return err
+	}
+	b.describePartitions()
+	return b.listOutside(outside)
+}
+
+// listAssets lists what the steps of this run itself make.
+func (b *builder) listAssets() error {
 	s, plan := b.planner.snapshot, &b.plan
 	for _, a := range b.target.assets { // ascending by key
-		if b.wanted[a] && b.runs(b.planner.computeOf[a]) {
-			plan.Assets = append(plan.Assets, s.Assets[a].Key)
+		c := b.planner.computeOf[a]
+		if !b.wanted[a] || !b.anyRuns(c) {
+			continue
 		}
+		if b.planner.assetParts[a] == nil {
+			plan.Assets = append(plan.Assets, s.Assets[a].Key)
+			continue
+		}
+		subset := b.made[a]
+		if b.taken != nil {
+			running, err := b.running(c)
+			if err != nil {
+				return err
+			}
+			subset = subset.Intersection(running)
+		}
+		if subset.IsEmpty() {
+			continue
+		}
+		plan.Assets = append(plan.Assets, s.Assets[a].Key)
+		if plan.Targets == nil {
+			plan.Targets = map[string]partition.Subset{}
+		}
+		plan.Targets[s.Assets[a].Key] = subset
 	}
 	plan.Walk.Assets = slices.Clone(plan.Assets[:min(len(plan.Assets), maxWalkAssets)])
-	plan.Walk.Steps = make([]WalkStep, len(b.computes))
-	plan.Steps = make([]Step, 0, len(b.computes))
-	b.maySkip = make([]bool, len(b.computes))
-	outside := map[int]bool{}
-	for number, c := range b.computes {
-		compute := &s.Computes[c]
-		plan.Steps = append(plan.Steps, b.step(c, outside))
-		walkStep := &plan.Walk.Steps[number]
-		walkStep.Key, walkStep.Kind, walkStep.Fan = compute.Name, b.kindNumber(b.kindOf(compute)), compute.FanOut
-		if over := b.planner.over[c]; over >= 0 {
-			walkStep.Over = b.stepOf[over] + 1
-			plan.notes[number] = fmt.Sprintf("once for each key of %s", compute.Over)
+	return nil
+}
+
+// running is the partitions of a compute whose steps this run does.
+func (b *builder) running(c int) (partition.Subset, error) {
+	if b.taken == nil {
+		return b.work[c].subset, nil
+	}
+	var keys []string
+	var ranges partition.Subset
+	for i := range b.work[c].count {
+		switch n := &b.nodes[b.work[c].first+i]; {
+		case n.number < 0 || !b.runs(n):
+		case !n.subset.IsEmpty():
+			ranges = ranges.Union(n.subset)
+		default:
+			keys = append(keys, n.partition)
 		}
-		b.follow(number, c)
-		walkStep.Inputs = b.walkInputs(number, c)
 	}
-	for a := range outside {
-		plan.Outside = append(plan.Outside, s.Assets[a].Key)
+	if len(keys) == 0 {
+		return ranges, nil
 	}
-	slices.Sort(plan.Outside)
+	return b.existing.of(b.planner.computeParts[c]).Of(keys...)
+}
+
+// listOutside lists what the steps of this run itself load and no step of it makes, nor one that it takes over.
+func (b *builder) listOutside(whole map[int]bool) error {
+	subsets := map[int]partition.Subset{}
+	for a := range whole {
+		subsets[a] = partition.Subset{}
+	}
+	for _, need := range b.outside {
+		if need.kind == InputAfter || b.planner.snapshot.Assets[need.asset].External() {
+			continue
+		}
+		subset := need.subset
+		if b.taken != nil {
+			var err error
+			if subset, err = b.outsideOfRunning(need); err != nil {
+				return err
+			}
+		}
+		if subset.IsEmpty() {
+			continue
+		}
+		if b.planner.assetParts[need.asset] == nil {
+			subsets[need.asset] = partition.Subset{}
+			continue
+		}
+		subsets[need.asset] = subsets[need.asset].Union(subset)
+	}
+	for a, subset := range subsets {
+		b.plan.Outside = append(b.plan.Outside, AssetPartitions{Asset: b.planner.snapshot.Assets[a].Key, Partitions: subset})
+	}
+	slices.SortFunc(b.plan.Outside, func(x, y AssetPartitions) int { return strings.Compare(x.Asset, y.Asset) })
+	return nil
+}
+
+// outsideOfRunning is what of a need those steps have that this run does.
+func (b *builder) outsideOfRunning(need outsideNeed) (partition.Subset, error) {
+	var keys []string
+	c := need.compute
+	for i := range b.planner.inputs[c] {
+		input := &b.planner.inputs[c][i]
+		for k, a := range input.assets {
+			if a != need.asset || input.kind != need.kind || input.link(k) == nil {
+				continue
+			}
+			for place := range b.work[c].count {
+				n := &b.nodes[b.work[c].first+place]
+				if n.number < 0 || !b.runs(n) {
+					continue
+				}
+				of := b.need(n, i, k)
+				keys = append(keys, of.outside...)
+				for j, key := range of.inside {
+					if b.inPlan(of.makers[j]) < 0 {
+						keys = append(keys, key)
+					}
+				}
+			}
+		}
+	}
+	if len(keys) == 0 {
+		return partition.Subset{}, nil
+	}
+	return b.existing.of(b.planner.assetParts[need.asset]).Of(keys...)
+}
+
+// describePartitions says which partitions the run is for: in its tags, its search attributes, and in the request with
+// which it can be executed again.
+func (b *builder) describePartitions() {
+	plan := &b.plan
+	if request := b.again.merged; request.Backfill != "" {
+		plan.Tags[TagBackfill], plan.Walk.Backfill = request.Backfill, request.Backfill
+	}
+	var all partition.Subset
+	subsets := slices.Collect(maps.Values(plan.Targets))
+	if !b.target.opSubset.IsEmpty() {
+		subsets = append(subsets, b.target.opSubset)
+	}
+	same := true
+	for i, subset := range subsets {
+		same = same && (i == 0 || subset.Set() == all.Set())
+		if same {
+			all = all.Union(subset)
+		}
+	}
+	if len(b.planner.definitions) > 0 && plan.Request.AsOf == "" && b.usesPartitions() {
+		plan.Request.AsOf = b.existing.at.UTC().Format(time.RFC3339Nano)
+	}
+	if plan.Request.AllPartitions && !all.IsEmpty() && b.again.parent == nil {
+		b.freezeAll()
+	}
+	if !same || all.IsEmpty() {
+		return
+	}
+	first, _ := all.First()
+	if all.Count() == 1 {
+		plan.Tags[TagPartition], plan.Walk.Partition = first, first
+		if parts, err := all.Set().Split(first); err == nil {
+			for dimension, key := range parts {
+				plan.Tags[TagPartition+"/"+dimension] = key
+			}
+		}
+		return
+	}
+	pieces := 0
+	for range all.Pieces(0) {
+		if pieces++; pieces > 1 {
+			return
+		}
+	}
+	plan.Tags[TagPartitionRangeStart] = first
+	plan.Tags[TagPartitionRangeEnd], _ = all.Last()
+}
+
+// usesPartitions says whether anything in the plan is partitioned, or is made from what is.
+func (b *builder) usesPartitions() bool {
+	return slices.ContainsFunc(b.computes, func(c int) bool { return b.planner.computeParts[c] != nil || b.needed[c] != nil })
+}
+
+// freezeAll names the partitions that all are now: keys that are added later are not what was asked for.
+func (b *builder) freezeAll() {
+	request := &b.plan.Request
+	set := b.target.rootSet
+	if set == nil {
+		return
+	}
+	first, _ := set.All().First()
+	last, _ := set.All().Last()
+	switch set.Partitions().Kind() {
+	case partition.KindDynamic, partition.KindGrid:
+		if len(set.Partitions().Dynamic()) > 0 {
+			request.AllPartitions, request.Range = false, &wire.PartitionRange{Start: first, End: last}
+		}
+	default: // the time of existence says which they are
+	}
 }

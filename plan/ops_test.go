@@ -144,7 +144,7 @@ func TestPlanOfGraphAssets(t *testing.T) {
 	}
 	got, err := p.Plan(assets("summary"), plan.Facts{})
 	require.NoError(t, err)
-	require.Equal(t, []string{"base"}, got.Outside)
+	require.Equal(t, []string{"base"}, outside(got))
 	require.Equal(t, []string{"summary"}, got.Assets)
 	read, _ := stepOf(t, got, "summary.read")
 	require.Equal(t, []plan.StepInput{{Asset: "base"}, {Asset: "outside", External: true}}, read.Inputs)

@@ -18,9 +18,11 @@ type Plan struct {
 	Priority wire.Priority
 	// Assets are the keys that the run will materialize, sorted.
 	Assets []string
-	// Outside are the keys of non-external assets that steps load but the run does not make, sorted: each must
+	// Targets are the partitions that the run will materialize of those Assets that are partitioned.
+	Targets map[string]partition.Subset
+	// Outside are the non-external assets that steps load but the run does not make, sorted: each of these partitions must
 	// have a materialization already.
-	Outside []string
+	Outside []AssetPartitions
 	// Request is what was planned: the run's own request, or that of the run that it executes again with its own laid over
 	// it. It is what [ParentRun].Request must be when this run is executed again.
 	Request wire.RunRequest
@@ -33,6 +35,12 @@ type Plan struct {
 	reason string
 	// notes say more of single steps, by their place in Steps.
 	notes map[int]string
+}
+
+// AssetPartitions is some partitions of an asset; the zero Subset stands for an asset that is not partitioned.
+type AssetPartitions struct {
+	Asset      string
+	Partitions partition.Subset
 }
 
 // Inherited is a step that does not run, because an earlier run did it, or skipped it: it has emitted nothing then.
@@ -102,8 +110,7 @@ type StepInput struct {
 	Partitions []string `json:"partitions,omitempty"`
 	// InRun says that a step of the same run makes it: that materialization is loaded, no other.
 	InRun bool `json:"in_run,omitempty"`
-	// From is the run whose materialization is loaded, of an asset InRun that the run inherits: whoever
-	// stores the plan sets it by Plan.Inherited. "" is the run itself.
+	// From is the run whose materializations are loaded, of an asset InRun that the run inherits; "" is the run itself.
 	From string `json:"from,omitempty"`
 	// External assets may have no materialization: their IO manager knows where they are.
 	External bool `json:"external,omitempty"`
@@ -163,6 +170,11 @@ type ParentStep struct {
 	Status wire.StepStatus `json:"status"`
 	// Run is the run that holds its outputs: the parent, or the run that the parent took them from.
 	Run string `json:"run"`
+	// Compute is the step's type; Assets are what it makes, Partition or Partitions of which partitions, as in its [Step].
+	Compute    string   `json:"compute"`
+	Assets     []string `json:"assets,omitempty"`
+	Partition  string   `json:"partition,omitempty"`
+	Partitions []string `json:"partitions,omitempty"`
 	// Result is set of a step that is done.
 	Result *wire.StepResult `json:"result,omitempty"`
 	// Gone says that values it stored are no longer kept: it must run again where they are needed.

@@ -29,6 +29,8 @@ type target struct {
 	// job that is partitioned.
 	subsets  []partition.Subset
 	opSubset partition.Subset
+	// rootSet is the set that the request's partitions are of; nil when nothing is partitioned.
+	rootSet *partition.Set
 }
 
 // resolve finds what a request asks for.
@@ -83,7 +85,7 @@ func (p *Planner) resolveOps(request wire.RunRequest, job *Job, ops []int) (targ
 	path := "job"
 	if request.Ops != "" {
 		path, wanted.reason = "ops", "selected by "+request.Ops
-		index, err := p.stepIndex(ops, nil)
+		index, err := p.jobIndex(ops)
 		if err != nil {
 			return target{}, wire.Problems{{Path: "job", Code: wire.CodeInvalid, Message: err.Error()}}
 		}

@@ -22,12 +22,15 @@ func (b *builder) start() error {
 	}
 	plan.Inherited = map[string]Inherited{}
 	s := stateWriter{plan: plan, taken: b.taken}
-	for number, c := range b.computes {
-		s.step(number, c)
+	for n := range b.nodes {
+		if number := b.nodes[n].number; number >= 0 {
+			s.step(number, n)
+		}
 	}
-	for number, c := range b.computes {
-		if keys := b.taken.keys[c]; len(keys) > 0 && !b.taken.runs[c] {
-			s.mapped(number, keys)
+	templates := templatesOf(&plan.Walk)
+	for n := range b.nodes {
+		if keys, number := b.taken.keys[n], b.nodes[n].number; number >= 0 && len(keys) > 0 && !b.taken.runs[n] {
+			s.mapped(number, templates[number], keys)
 		}
 	}
 	state := s.state()
@@ -74,12 +77,12 @@ func (s *stateWriter) skip(number int, key string) {
 }
 
 // step adds a step of the walk.
-func (s *stateWriter) step(number, c int) {
+func (s *stateWriter) step(number, n int) {
 	t, key := s.taken, s.plan.Steps[number].Key
 	switch {
-	case t.runs[c] || t.over(c) >= 0:
+	case t.runs[n] || t.over(n) >= 0:
 		s.letters = append(s.letters, stateLetters[stateWaiting])
-	case t.skipped[c]:
+	case t.skipped[n]:
 		s.plan.notes[number] = fmt.Sprintf("skipped in run %s", t.parent[key].Run)
 		s.skip(number, key)
 	default:
@@ -89,13 +92,7 @@ func (s *stateWriter) step(number, c int) {
 }
 
 // mapped adds the steps that are mapped over a dynamic output that is taken over.
-func (s *stateWriter) mapped(fan int, keys []string) {
-	var templates []int
-	for number := range s.plan.Walk.Steps {
-		if s.plan.Walk.Steps[number].Over == fan+1 {
-			templates = append(templates, number)
-		}
-	}
+func (s *stateWriter) mapped(fan int, templates []int, keys []string) {
 	if len(templates) == 0 {
 		return
 	}
@@ -125,6 +122,17 @@ func (s *stateWriter) mapped(fan int, keys []string) {
 			s.plan.notes[number] = fmt.Sprintf("once for each of the %d keys of %s", len(keys), s.plan.Steps[fan].Key)
 		}
 	}
+}
+
+// templatesOf are the steps that are mapped over each fan.
+func templatesOf(walk *Walk) map[int][]int {
+	templates := map[int][]int{}
+	for number := range walk.Steps {
+		if over := walk.Steps[number].Over; over > 0 {
+			templates[over-1] = append(templates[over-1], number)
+		}
+	}
+	return templates
 }
 
 // outputsOf are all outputs of a step, as [NotEmitted] names them. A dynamic output is left out: it is a list, and empty.

@@ -5,40 +5,69 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-// stepIndex is the graph of the steps of computes as a selection of steps sees it. keys are those of the dynamic outputs
-// that are known, by the compute that has them: the steps mapped over them can be selected one by one.
-func (p *Planner) stepIndex(computes []int, keys map[int][]string) (*selection.StepIndex, error) {
-	in := make(map[int]bool, len(computes))
-	for _, c := range computes {
-		in[c] = true
+// indexedStep is a step as it can be selected.
+type indexedStep struct {
+	key string
+	// needs are the places of the steps that it needs, over the one that it is mapped over; -1 for none.
+	needs []int
+	over  int
+}
+
+// jobIndex is the graph of the steps of ops as a selection of steps sees it.
+func (p *Planner) jobIndex(ops []int) (*selection.StepIndex, error) {
+	places := make(map[int]int, len(ops))
+	for i, c := range ops {
+		places[c] = i
 	}
-	var steps []selection.Step
-	for _, c := range computes {
-		name, needs := p.snapshot.Computes[c].Name, []int(nil)
+	steps := make([]indexedStep, len(ops))
+	for i, c := range ops {
+		steps[i] = indexedStep{key: p.snapshot.Computes[c].Name, over: -1}
+		if over, in := places[p.over[c]]; in {
+			steps[i].over = over
+		}
 		p.needsOf(c, func(need int) {
-			if in[need] {
-				needs = append(needs, need)
+			if place, in := places[need]; in {
+				steps[i].needs = append(steps[i].needs, place)
 			}
 		})
-		step := selection.Step{Key: name}
-		for _, need := range needs {
-			step.Needs = append(step.Needs, p.snapshot.Computes[need].Name)
-			if fan := p.over[need]; fan >= 0 && fan != p.over[c] {
+	}
+	return newStepIndex(steps, nil)
+}
+
+// stepIndex is the graph of all steps that the run could have. keys are those of the dynamic outputs that are known, by node:
+// the steps mapped over them can be selected one by one.
+func (b *builder) stepIndex(keys map[int][]string) (*selection.StepIndex, error) {
+	steps := make([]indexedStep, len(b.nodes))
+	for i := range b.nodes {
+		n := &b.nodes[i]
+		steps[i] = indexedStep{key: n.key, over: b.overNode(n)}
+		b.needsOf(n, func(need int) { steps[i].needs = append(steps[i].needs, need) })
+	}
+	return newStepIndex(steps, keys)
+}
+
+func newStepIndex(of []indexedStep, keys map[int][]string) (*selection.StepIndex, error) {
+	var steps []selection.Step
+	for i := range of {
+		step := selection.Step{Key: of[i].key}
+		for _, need := range of[i].needs {
+			step.Needs = append(step.Needs, of[need].key)
+			if fan := of[need].over; fan >= 0 && fan != of[i].over {
 				for _, key := range keys[fan] {
-					step.Needs = append(step.Needs, MappedKey(p.snapshot.Computes[need].Name, key))
+					step.Needs = append(step.Needs, MappedKey(of[need].key, key))
 				}
 			}
 		}
 		steps = append(steps, step)
-		over := p.over[c]
+		over := of[i].over
 		if over < 0 {
 			continue
 		}
 		for _, key := range keys[over] {
-			mapped := selection.Step{Key: MappedKey(name, key), Mapped: true}
-			for _, need := range needs {
-				needed := p.snapshot.Computes[need].Name
-				if p.over[need] == over {
+			mapped := selection.Step{Key: MappedKey(of[i].key, key), Mapped: true}
+			for _, need := range of[i].needs {
+				needed := of[need].key
+				if of[need].over == over {
 					needed = MappedKey(needed, key)
 				}
 				mapped.Needs = append(mapped.Needs, needed)

@@ -26,6 +26,17 @@ const (
 	TagRetryOnStepFailure = ReservedTagPrefix + "retry_on_asset_or_op_failure"
 )
 
+// The tags by which a run says what it is for.
+const (
+	// TagPartition is the key of the one partition that a run makes; of a grid's, TagPartition/DIMENSION are its parts.
+	TagPartition = ReservedTagPrefix + "partition"
+	// TagPartitionRangeStart and TagPartitionRangeEnd are the first and the last of several that are consecutive.
+	TagPartitionRangeStart = TagPartition + "_range_start"
+	TagPartitionRangeEnd   = TagPartition + "_range_end"
+	// TagBackfill is the id of the backfill that the run belongs to.
+	TagBackfill = ReservedTagPrefix + "backfill"
+)
+
 // settingTags say what each of those tags may be; what max_runtime may be is said when the run's bound is worked out.
 var settingTags = map[string]struct {
 	allowed func(value string) bool

@@ -7,7 +7,7 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-// takenOver is what a run that executes another one again takes over from it, by the positions of computes.
+// takenOver is what a run that executes another one again takes over from it, by nodes of the plan.
 type takenOver struct {
 	b      *builder
 	again  *again
@@ -16,8 +16,8 @@ type takenOver struct {
 	chosen map[string]bool
 	// redo is whether a chosen step runs also when it is done.
 	redo bool
-	// runs are the computes whose steps all run in this run; mappedRuns the mapped steps that run although others of their
-	// template do not, by key, and someRun the computes that these are of.
+	// runs are the nodes that run in this run, templates with all that is mapped by them; mappedRuns the mapped steps that run
+	// although others of their template do not, by key, and someRun the templates of these.
 	runs       []bool
 	mappedRuns map[string]bool
 	someRun    []bool
@@ -34,8 +34,8 @@ type takenOver struct {
 // stepNeed is a step that runs and whose needs are to be looked at; key is "" for one that is not mapped, or whose
 // template runs as a whole.
 type stepNeed struct {
-	compute int
-	key     string
+	node int
+	key  string
 }
 
 // takeOver decides which steps run and which are taken over from the parent, and reduces the run to them.
@@ -43,7 +43,7 @@ func (b *builder) takeOver(again *again) wire.Problems {
 	if again.from == wire.RetryAll && again.scope == "" {
 		return nil // everything runs
 	}
-	n := len(b.planner.snapshot.Computes)
+	n := len(b.nodes)
 	t := &takenOver{
 		b: b, again: again, parent: make(map[string]*ParentStep, len(again.parent.Steps)), redo: again.from != wire.RetryFailure,
 		runs: make([]bool, n), mappedRuns: map[string]bool{}, someRun: make([]bool, n), keys: map[int][]string{},
@@ -52,9 +52,9 @@ func (b *builder) takeOver(again *again) wire.Problems {
 	for i := range again.parent.Steps {
 		t.parent[again.parent.Steps[i].Step] = &again.parent.Steps[i]
 	}
-	for _, c := range b.computes {
-		if b.planner.snapshot.Computes[c].FanOut && t.done(t.name(c)) {
-			t.keys[c] = t.result(t.name(c)).Keys
+	for n := range b.nodes {
+		if b.compute(n).FanOut && t.done(t.name(n)) {
+			t.keys[n] = t.result(t.name(n)).Keys
 		}
 	}
 	if problems := t.choose(); len(problems) > 0 {
@@ -71,11 +71,8 @@ func (b *builder) takeOver(again *again) wire.Problems {
 		return t.problems
 	}
 	b.taken = t
-	b.number(t.keeps)
-	for a := range b.wanted {
-		b.wanted[a] = b.wanted[a] && b.stepOf[b.planner.computeOf[a]] >= 0
-	}
-	if !slices.ContainsFunc(b.computes, b.runs) {
+	b.keep(t.keeps)
+	if !slices.ContainsFunc(b.computes, b.anyRuns) {
 		return wire.Problems{{
 			Path: "retry_of.from", Code: wire.CodeInvalid, Message: fmt.Sprintf("every step of run %q is done", again.parent.RunID),
 			Fix: `give "from": "all", or "selection" with "ops"`,
@@ -84,10 +81,32 @@ func (b *builder) takeOver(again *again) wire.Problems {
 	return nil
 }
 
-func (t *takenOver) name(c int) string { return t.b.planner.snapshot.Computes[c].Name }
+// keep gives the nodes that the plan has their numbers.
+func (b *builder) keep(keeps func(n int) bool) {
+	number := 0
+	for n := range b.nodes {
+		b.nodes[n].number = -1
+		if keeps(n) {
+			b.nodes[n].number = number
+			number++
+		}
+	}
+	kept := func(c int) bool {
+		w := &b.work[c]
+		return slices.ContainsFunc(b.nodes[w.first:w.first+w.count], func(n node) bool { return n.number >= 0 })
+	}
+	b.computes = slices.DeleteFunc(b.computes, func(c int) bool { return !kept(c) })
+	for a := range b.wanted {
+		b.wanted[a] = b.wanted[a] && kept(b.planner.computeOf[a])
+	}
+}
 
-// over is the compute that c is mapped over, -1 for none.
-func (t *takenOver) over(c int) int { return t.b.planner.over[c] }
+func (b *builder) compute(n int) *Compute { return &b.planner.snapshot.Computes[b.nodes[n].compute] }
+
+func (t *takenOver) name(n int) string { return t.b.nodes[n].key }
+
+// over is the node that n is mapped over, -1 for none.
+func (t *takenOver) over(n int) int { return t.b.overNode(&t.b.nodes[n]) }
 
 // done says whether the parent did a step, or took it over itself.
 func (t *takenOver) done(key string) bool {
@@ -112,7 +131,7 @@ func (t *takenOver) choose() wire.Problems {
 	if expression == "" {
 		return nil
 	}
-	index, err := t.b.planner.stepIndex(t.b.computes, t.keys)
+	index, err := t.b.stepIndex(t.keys)
 	if err != nil {
 		return wire.Problems{{Path: path, Code: wire.CodeInvalid, Message: err.Error()}}
 	}
@@ -128,9 +147,9 @@ func (t *takenOver) choose() wire.Problems {
 		return t.twiceProblems()
 	}
 	// What has come to the location since is not what the parent was asked for.
-	for _, c := range t.b.computes {
-		if t.over(c) < 0 && t.parent[t.name(c)] == nil {
-			delete(t.chosen, t.name(c))
+	for n := range t.b.nodes {
+		if t.over(n) < 0 && t.parent[t.name(n)] == nil {
+			delete(t.chosen, t.name(n))
 		}
 	}
 	return nil
@@ -142,16 +161,16 @@ func (t *takenOver) isChosen(key string) bool { return t.chosen == nil || t.chos
 // new keys may be others.
 func (t *takenOver) twiceProblems() wire.Problems {
 	var problems wire.Problems
-	for _, c := range t.b.computes {
-		over := t.over(c)
+	for n := range t.b.nodes {
+		over := t.over(n)
 		if over < 0 || !t.chosen[t.name(over)] {
 			continue
 		}
 		for _, key := range t.keys[over] {
-			if mapped := MappedKey(t.name(c), key); t.chosen[mapped] {
+			if mapped := MappedKey(t.name(n), key); t.chosen[mapped] {
 				problems = append(problems, wire.Problem{
 					Path: "ops", Code: wire.CodeConflict, Message: fmt.Sprintf("both %q and %q, which is mapped over it, are chosen", t.name(over), mapped),
-					Fix: fmt.Sprintf("choose %q for all its keys, or leave %q out", t.name(c), t.name(over)),
+					Fix: fmt.Sprintf("choose %q for all its keys, or leave %q out", t.name(n), t.name(over)),
 				})
 				break
 			}
@@ -162,49 +181,60 @@ func (t *takenOver) twiceProblems() wire.Problems {
 
 // decide finds what runs by what is chosen and done: a step before those that are mapped over it.
 func (t *takenOver) decide() {
-	for _, c := range t.b.computes {
-		name, over := t.name(c), t.over(c)
+	for n := range t.b.nodes {
+		name, over := t.name(n), t.over(n)
 		if over >= 0 && !t.runs[over] && t.done(t.name(over)) {
 			for _, key := range t.keys[over] {
 				mapped := MappedKey(name, key)
 				if (t.isChosen(name) || t.isChosen(mapped)) && (t.redo || !t.done(mapped)) {
-					t.runMapped(c, key)
+					t.runMapped(n, key)
 				}
 			}
 			continue
 		}
 		if t.isChosen(name) && (over >= 0 || t.redo || !t.done(name)) {
-			t.run(c)
+			t.run(n)
 		}
 	}
 }
 
-func (t *takenOver) run(c int) {
-	t.runs[c] = true
-	t.open = append(t.open, stepNeed{compute: c})
+func (t *takenOver) run(n int) {
+	t.runs[n] = true
+	t.open = append(t.open, stepNeed{node: n})
 }
 
-func (t *takenOver) runMapped(c int, key string) {
-	t.mappedRuns[MappedKey(t.name(c), key)], t.someRun[c] = true, true
-	t.open = append(t.open, stepNeed{c, key})
+func (t *takenOver) runMapped(n int, key string) {
+	t.mappedRuns[MappedKey(t.name(n), key)], t.someRun[n] = true, true
+	t.open = append(t.open, stepNeed{n, key})
 }
 
 // checkNeeds looks at what a step that runs needs: it must run too, or be there.
 func (t *takenOver) checkNeeds(step stepNeed) {
-	p := t.b.planner
-	if over := t.over(step.compute); over >= 0 && !t.runs[over] && !t.done(t.name(over)) {
+	b, n := t.b, &t.b.nodes[step.node]
+	if over := t.over(step.node); over >= 0 && !t.runs[over] && !t.done(t.name(over)) {
 		t.missing(step, t.name(over))
 		return
 	}
-	for _, input := range p.inputs[step.compute] {
+	for i := range b.planner.inputs[n.compute] {
+		input := &b.planner.inputs[n.compute][i]
 		loads := input.kind != InputAfter
-		for _, a := range input.assets {
-			if t.b.wanted[a] {
-				t.checkNeed(step, loads, p.computeOf[a])
+		for k, a := range input.assets {
+			if input.link(k) == nil {
+				if b.wanted[a] {
+					t.checkNeed(step, loads, b.work[b.planner.computeOf[a]].first)
+				}
+				continue
+			}
+			last := -1
+			for _, maker := range b.need(n, i, k).makers {
+				if maker != last {
+					t.checkNeed(step, loads, maker)
+				}
+				last = maker
 			}
 		}
 		for _, op := range input.ops {
-			t.checkNeed(step, loads, op)
+			t.checkNeed(step, loads, b.nodeOf(op, n))
 		}
 	}
 }
@@ -220,7 +250,7 @@ func (t *takenOver) checkNeed(step stepNeed, loads bool, need int) {
 		if loads {
 			t.missing(step, t.name(need))
 		}
-	case fan == t.over(step.compute):
+	case fan == t.over(step.node):
 		t.checkDone(step, loads, need, MappedKey(t.name(need), step.key), step.key)
 	case !t.done(t.name(fan)):
 		t.checkDone(step, loads, fan, t.name(fan), "")
@@ -252,15 +282,15 @@ func (t *takenOver) checkDone(step stepNeed, loads bool, need int, name, key str
 
 // runGone runs a step that is done, because its output is gone. Of a dynamic output the keys may be others then: all that
 // is mapped over it runs again.
-func (t *takenOver) runGone(c int, key string) {
+func (t *takenOver) runGone(n int, key string) {
 	if key != "" {
-		t.runMapped(c, key)
+		t.runMapped(n, key)
 		return
 	}
-	t.run(c)
-	delete(t.keys, c)
-	for _, mapped := range t.b.computes {
-		if t.over(mapped) == c {
+	t.run(n)
+	delete(t.keys, n)
+	for mapped := range t.b.nodes {
+		if t.over(mapped) == n {
 			t.run(mapped)
 		}
 	}
@@ -272,7 +302,7 @@ func (t *takenOver) missing(step stepNeed, need string) {
 
 // problem tells once that a step cannot run for want of another one.
 func (t *takenOver) problem(step stepNeed, what, need string) {
-	name := t.name(step.compute)
+	name := t.name(step.node)
 	if t.told[name+" "+need] {
 		return
 	}
@@ -286,17 +316,41 @@ func (t *takenOver) problem(step stepNeed, what, need string) {
 	})
 }
 
-// keeps says whether a compute has steps in the run: some that run, or some that are taken over.
-func (t *takenOver) keeps(c int) bool {
-	if t.b.stepOf[c] < 0 {
-		return false
-	}
-	over := t.over(c)
-	return t.runs[c] || t.skipped[c] || (over < 0 && t.done(t.name(c))) || (over >= 0 && !t.runs[over] && (t.skipped[over] || t.done(t.name(over))))
+// keeps says whether a node has steps in the run: some that run, or some that are taken over.
+func (t *takenOver) keeps(n int) bool {
+	over := t.over(n)
+	return t.runs[n] || t.skipped[n] || (over < 0 && t.done(t.name(n))) || (over >= 0 && !t.runs[over] && (t.skipped[over] || t.done(t.name(over))))
 }
 
-// runs says whether any step of a compute runs in this run.
-func (b *builder) runs(c int) bool { return b.taken == nil || b.taken.runs[c] || b.taken.someRun[c] }
+// runs says whether any step of a node runs in this run.
+func (b *builder) runs(n *node) bool {
+	place := b.work[n.compute].first + n.place
+	return b.taken == nil || b.taken.runs[place] || b.taken.someRun[place]
+}
 
-// leftOut says whether a compute's step gives nothing because an earlier run skipped it.
-func (b *builder) leftOut(c int) bool { return b.taken != nil && b.taken.skipped[c] }
+// anyRuns says whether any step of a compute runs in this run.
+func (b *builder) anyRuns(c int) bool {
+	w := &b.work[c]
+	if b.taken == nil {
+		return w.count > 0
+	}
+	for i := range b.nodes[w.first : w.first+w.count] {
+		if b.runs(&b.nodes[w.first+i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// leftOut says whether a node's step gives nothing because an earlier run skipped it.
+func (b *builder) leftOut(n *node) bool {
+	return b.taken != nil && b.taken.skipped[b.work[n.compute].first+n.place]
+}
+
+// heldBy is the run that holds the outputs of a node that is taken over; "" of one that runs.
+func (b *builder) heldBy(n int) string {
+	if b.taken == nil || b.taken.runs[n] {
+		return ""
+	}
+	return b.taken.parent[b.nodes[n].key].Run
+}

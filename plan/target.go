@@ -134,6 +134,7 @@ func (p *Planner) choosePartitions(request wire.RunRequest, existing *Existing, 
 		}
 	}
 	set := existing.of(p.assetParts[roots[0]])
+	found.rootSet = set
 	anchor, wrong := requested(request, fmt.Sprintf("asset %q", p.snapshot.Assets[roots[0]].Key), set)
 	if len(wrong) > 0 {
 		return append(problems, wrong...)
@@ -224,7 +225,8 @@ func (p *Planner) chooseJobPartitions(request wire.RunRequest, existing *Existin
 		return wire.Problems{noPartitionGiven(what, existing.of(parts))}
 	}
 	var problems wire.Problems
-	found.opSubset, problems = requested(request, what, existing.of(parts))
+	found.rootSet = existing.of(parts)
+	found.opSubset, problems = requested(request, what, found.rootSet)
 	return problems
 }
 

@@ -23,6 +23,9 @@ type Walk struct {
 	Cause      string   `json:"cause,omitempty"`
 	Assets     []string `json:"assets,omitempty"`
 	Attributes []string `json:"attributes,omitempty"`
+	// Partition is the key of the one partition that the run makes; Backfill the id of the backfill that it belongs to.
+	Partition string `json:"partition,omitempty"`
+	Backfill  string `json:"backfill,omitempty"`
 	// Start is how the walk begins when it takes steps over from an earlier run.
 	Start *State `json:"start,omitempty"`
 	// Timeout bounds the run from its start, in nanoseconds; 0 is no bound.
@@ -37,6 +40,8 @@ type WalkStep struct {
 	Key string `json:"key"`
 	// Type is the activity type; "" when it is the key.
 	Type string `json:"type,omitempty"`
+	// Partition is what of its asset the step makes, for people: "2001-01-01", or "2001-01-01 to 2001-01-31 (31)".
+	Partition string `json:"partition,omitempty"`
 	// Kind is an index into Walk.Kinds.
 	Kind int `json:"kind,omitempty"`
 	// Next are the steps that need this one, each once, ascending indexes into Walk.Steps.
@@ -102,4 +107,13 @@ func (s WalkStep) ActivityType() string {
 		return s.Key
 	}
 	return s.Type
+}
+
+// Summary is the step for people, as Temporal's timeline shows it: its type and partition, "flights [2001-01-01]". Of a mapped
+// step it is the key.
+func (s WalkStep) Summary() string {
+	if s.Partition == "" {
+		return s.Key
+	}
+	return s.ActivityType() + " [" + s.Partition + "]"
 }

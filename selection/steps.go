@@ -68,7 +68,7 @@ type stepItem struct {
 }
 
 // Evaluate returns the keys of the selected steps in the order of the index. A key that names no step but is the path of
-// a graph selects all steps in it. When there is no step of a key, the error is [UnknownErrors] with all such keys.
+// a graph selects all steps in it, and one that is there for many partitions all of these. When there is no step of a key, the error is [UnknownErrors] with all such keys.
 //
 // The cost is linear in the index's steps and needs for each part of the selection.
 func (s *StepSelection) Evaluate(index *StepIndex) ([]string, error) {
@@ -107,7 +107,7 @@ func (x *StepIndex) named(key string) []int32 {
 	}
 	var found []int32
 	for i, step := range x.steps {
-		inGraph := len(step.Key) > len(key) && step.Key[:len(key)] == key && (key == "" || step.Key[len(key)] == '.')
+		inGraph := len(step.Key) > len(key) && step.Key[:len(key)] == key && (key == "" || step.Key[len(key)] == '.' || step.Key[len(key)] == '@')
 		if inGraph && !step.Mapped {
 			found = append(found, int32(i))
 		}

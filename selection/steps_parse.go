@@ -12,6 +12,7 @@ import (
 //	clean                  the step clean; when a graph is called so, all steps in it
 //	etl.clean              the step clean of the graph etl
 //	clean[page_3]          the step that is mapped by clean for the key page_3
+//	flights@2001-01-01     the step of flights for a partition; flights alone is those for all partitions
 //	"odd key"              a step whose key has other characters; \" and \\ stand for the character itself
 //	*                      every step
 //	*clean  clean*         clean, and all that it needs, or all that needs it
@@ -143,6 +144,14 @@ func (r *stepReader) key() (string, *SyntaxError) {
 	if key == "" {
 		return "", r.fault(`expected a step's key, such as clean, etl.clean or clean[page_3]: found %s`, r.found())
 	}
+	if strings.HasPrefix(r.text[r.at:], "@") {
+		r.at++
+		partition := r.skip(isPartitionCharacter)
+		if partition == "" {
+			return "", r.fault(`expected the key of a partition after "@": found %s`, r.found())
+		}
+		key += "@" + partition
+	}
 	if !strings.HasPrefix(r.text[r.at:], "[") {
 		return key, nil
 	}
@@ -197,6 +206,8 @@ func isMappingCharacter(c rune) bool {
 	return c == '_' || isDigit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
 }
 
+func isPartitionCharacter(c rune) bool { return isKeyCharacter(c) || strings.ContainsRune(":|=@", c) }
+
 func isKeyCharacter(c rune) bool {
-	return isMappingCharacter(c) || c == '.' || c == '/' || c == '-'
+	return isMappingCharacter(c) || strings.ContainsRune("./-", c)
 }
