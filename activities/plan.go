@@ -99,12 +99,12 @@ func encoded(walk []byte) wire.PlanRunResult {
 }
 
 func (a *Activities) dryRun(ctx context.Context, input wire.PlanRunInput, planned *plan.Plan) (wire.PlanRunResult, error) {
-	missing, err := a.Store.NotMaterialized(ctx, planned.Outside)
+	missing, err := a.Store.MissingInputs(ctx, planned.Outside)
 	if err != nil {
 		return wire.PlanRunResult{}, planFailure(fmt.Errorf("look up the inputs of run %q: %w", input.RunID, err))
 	}
 	if len(missing) > 0 {
-		return wire.PlanRunResult{}, a.refuse(ctx, input, metadata.MissingInputs(missing))
+		return wire.PlanRunResult{}, a.refuse(ctx, input, metadata.MissingProblems(missing))
 	}
 	result, problems, err := dryRunResult(planned)
 	if err != nil {

@@ -99,18 +99,6 @@ func (s *Store) Assets(ctx context.Context, location string) ([]AssetState, erro
 	return states, nil
 }
 
-// NotMaterialized returns those of the assets of which nobody has made any partition, in the order given.
-func (s *Store) NotMaterialized(ctx context.Context, outside []plan.AssetPartitions) ([]string, error) {
-	var missing []string
-	err := s.try(ctx, "look up materializations", func(ctx context.Context) error {
-		missing = nil
-		return s.db.SelectContext(ctx, &missing, `
-			select k.key from unnest($1::text[]) with ordinality k(key, place)
-			where not exists (select 1 from asset_partitions a where a.asset = k.key) order by k.place`, pq.Array(assetsOf(outside)))
-	})
-	return missing, err
-}
-
 // LastRuns says which run set out last to make each of these assets, by key; those that none did are left out.
 func (s *Store) LastRuns(ctx context.Context, keys []string) (map[string]string, error) {
 	found, err := rows[struct {

@@ -22,17 +22,20 @@ const (
 	EventRunCanceled            EventType = "RUN_CANCELED"
 	EventMaterializationPlanned EventType = "ASSET_MATERIALIZATION_PLANNED"
 	EventMaterialization        EventType = "ASSET_MATERIALIZATION"
-	EventStepStart              EventType = "STEP_START"
-	EventStepRestarted          EventType = "STEP_RESTARTED"
-	EventStepUpForRetry         EventType = "STEP_UP_FOR_RETRY"
-	EventStepSuccess            EventType = "STEP_SUCCESS"
-	EventStepFailure            EventType = "STEP_FAILURE"
-	EventStepSkipped            EventType = "STEP_SKIPPED"
-	EventStepUpstreamFailed     EventType = "STEP_UPSTREAM_FAILED"
-	EventStepCanceled           EventType = "STEP_CANCELED"
-	EventHookCompleted          EventType = "HOOK_COMPLETED"
-	EventHookErrored            EventType = "HOOK_ERRORED"
-	EventHookSkipped            EventType = "HOOK_SKIPPED"
+	// One for each run and asset of which something failed, was left behind or emitted nothing: the keys are in its body,
+	// {"failed","upstream_failed","skipped"}.
+	EventFailedToMaterialize EventType = "ASSET_FAILED_TO_MATERIALIZE"
+	EventStepStart           EventType = "STEP_START"
+	EventStepRestarted       EventType = "STEP_RESTARTED"
+	EventStepUpForRetry      EventType = "STEP_UP_FOR_RETRY"
+	EventStepSuccess         EventType = "STEP_SUCCESS"
+	EventStepFailure         EventType = "STEP_FAILURE"
+	EventStepSkipped         EventType = "STEP_SKIPPED"
+	EventStepUpstreamFailed  EventType = "STEP_UPSTREAM_FAILED"
+	EventStepCanceled        EventType = "STEP_CANCELED"
+	EventHookCompleted       EventType = "HOOK_COMPLETED"
+	EventHookErrored         EventType = "HOOK_ERRORED"
+	EventHookSkipped         EventType = "HOOK_SKIPPED"
 )
 
 // Event is one entry of the event log.

@@ -31,6 +31,11 @@ type Run struct {
 	Cause    string          `json:"cause"`
 	// Request is what the run was started with.
 	Request json.RawMessage `json:"request"`
+	// Backfill is the backfill that it belongs to, Partition the one partition that it is over; "" of a run over none, or
+	// over several, which is Several then.
+	Backfill  string `json:"backfill,omitempty"`
+	Partition string `json:"partition,omitempty"`
+	Several   bool   `json:"several,omitempty"`
 	// StepsTotal is how many steps it has by now, of which dynamic outputs add some, Steps how they stand. What it takes over
 	// from an earlier run is not counted.
 	StepsTotal int             `json:"steps_total"`
@@ -57,7 +62,7 @@ type Run struct {
 
 const runColumns = `
 	r.run_id, r.first_run_id, r.location, r.build, r.snapshot_hash, r.queue, r.status, r.job, r.selection, r.title, r.note,
-	r.tags, r.config, r.priority, r.cause, r.request,
+	r.tags, r.config, r.priority, r.cause, r.request, r.backfill, r.partition, r.several,
 	r.steps_total + coalesce((select sum(mapped) from run_fans f where f.run_id = r.run_id), 0) as steps_total,
 	r.failures, r.reason, r.parent_run_id, r.root_run_id, r.retry_number, r.will_retry, r.timeout, r.created_at, r.started_at, r.ended_at,
 	case when run_ended_v1(r.status)
@@ -72,6 +77,10 @@ type RunFilter struct {
 	Statuses []wire.RunStatus
 	// Asset keeps runs that set out to make it.
 	Asset string
+	// Backfill keeps the runs of that backfill.
+	Backfill string
+	// Partition keeps the runs over the partition of that key, also those that are over others besides.
+	Partition string
 	// Tags keeps runs that have all of them.
 	Tags map[string]string
 }
@@ -96,9 +105,26 @@ func (s *Store) Runs(ctx context.Context, filter RunFilter, cursor string, limit
 		tags = []byte("{}")
 	}
 	where, arguments := "", []any{filter.Location, filter.Job, pq.Array(filter.Statuses), filter.Asset, string(tags), pageSize(limit) + 1}
+	add := func(condition string, values ...any) {
+		places := make([]any, len(values))
+		for i, value := range values {
+			arguments = append(arguments, value)
+			places[i] = len(arguments)
+		}
+		where += " and " + fmt.Sprintf(condition, places...)
+	}
+	if filter.Backfill != "" {
+		add("r.backfill <> '' and r.backfill = $%d", filter.Backfill)
+	}
+	if filter.Partition != "" {
+		add(`r.run_id in (
+			select o.run_id from runs o where o.partition <> '' and o.partition = $%[1]d
+			union all
+			select o.run_id from runs o where o.several and exists (
+				select 1 from plan_steps ps where ps.run_id = o.run_id and $%[1]d = any (ps.partitions)))`, filter.Partition)
+	}
 	if after != nil {
-		where = "and (r.created_at, r.run_id) < ($7, $8)"
-		arguments = append(arguments, after.CreatedAt, after.ID)
+		add("(r.created_at, r.run_id) < ($%d, $%d)", after.CreatedAt, after.ID)
 	}
 	found, err := rows[Run](ctx, s, operation, `
 		select to_jsonb(page) from (

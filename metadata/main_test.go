@@ -2,6 +2,7 @@ package metadata_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -68,7 +69,9 @@ func newRun(id string, steps ...plan.Step) metadata.NewRun {
 	planned.Walk.Cause = "cause-of-" + id
 	for _, s := range steps {
 		for _, output := range s.Outputs {
-			planned.Assets = append(planned.Assets, output.Asset)
+			if !slices.Contains(planned.Assets, output.Asset) {
+				planned.Assets = append(planned.Assets, output.Asset)
+			}
 		}
 	}
 	return metadata.NewRun{

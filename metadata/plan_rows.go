@@ -123,12 +123,3 @@ func (r *plannedRow) inherit(p *plan.Plan, progress *plan.Progress, step int) bo
 	}
 	return ok
 }
-
-// assetsOf are the assets of a plan's needs from outside.
-func assetsOf(outside []plan.AssetPartitions) []string {
-	keys := make([]string, len(outside))
-	for i, one := range outside {
-		keys[i] = one.Asset
-	}
-	return keys
-}

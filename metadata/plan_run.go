@@ -45,8 +45,8 @@ type PlannedRun struct {
 	// Status and CreatedAt are of the run that has the id, when RunExists.
 	Status    wire.RunStatus `json:"status"`
 	CreatedAt time.Time      `json:"created_at"`
-	// Missing are the assets that steps load but nobody has made, sorted, when InputsMissing.
-	Missing []string `json:"missing"`
+	// Missing is what steps load but nobody has made, when InputsMissing.
+	Missing []MissingInput `json:"missing"`
 }
 
 // Problems are what keeps the run from beginning; nil when it has begun.
@@ -58,23 +58,10 @@ func (p PlannedRun) Problems(id string) wire.Problems {
 			Message: fmt.Sprintf("%s exists (%s, %s): choose another id, or re-execute it", id, p.Status, p.CreatedAt.UTC().Format(time.DateOnly)),
 		}}
 	case InputsMissing:
-		return MissingInputs(p.Missing)
+		return MissingProblems(p.Missing)
 	default:
 		return nil
 	}
-}
-
-// MissingInputs are the problems of assets that a run loads but nobody has made.
-func MissingInputs(keys []string) wire.Problems {
-	problems := make(wire.Problems, len(keys))
-	for i, key := range keys {
-		problems[i] = wire.Problem{
-			Path: "assets", Code: wire.CodeMissing,
-			Message: fmt.Sprintf("%s is an input of the selected assets and has no materialization", key),
-			Fix:     fmt.Sprintf("select it too, as in %q, or materialize it first", key),
-		}
-	}
-	return problems
 }
 
 // PlanRun begins a run: its row, plan, planned assets and first events, all or nothing. For a run that
@@ -86,6 +73,11 @@ func (s *Store) PlanRun(ctx context.Context, run NewRun) (PlannedRun, error) {
 	if err != nil {
 		return PlannedRun{}, fmt.Errorf("%s: %w", operation, err)
 	}
+	assets, err := plannedAssets(run.Plan)
+	if err != nil {
+		return PlannedRun{}, fmt.Errorf("%s: %w", operation, err)
+	}
+	partition, several := partitionOf(run.Plan)
 	request := run.Request
 	selection := request.Assets.String()
 	planned, err := call[PlannedRun](ctx, s, operation, "plan_run_v1", struct {
@@ -107,15 +99,17 @@ func (s *Store) PlanRun(ctx context.Context, run NewRun) (PlannedRun, error) {
 		Request      wire.RunRequest   `json:"request"`
 		Walk         []byte            `json:"walk"`
 		Steps        []plannedRow      `json:"steps"`
-		Assets       []string          `json:"assets"`
-		Outside      []string          `json:"outside"`
+		Assets       []plannedAsset    `json:"assets"`
+		Outside      []assetPartitions `json:"outside"`
+		Partition    string            `json:"partition"`
+		Several      bool              `json:"several"`
 		Parent       string            `json:"parent_run_id"`
 		Root         string            `json:"root_run_id"`
 		Timeout      time.Duration     `json:"timeout"`
 	}{
 		run.ID, run.FirstRunID, nanoseconds(run.Scheduled), run.Location, run.Build, run.SnapshotHash, run.Queue, run.Plan.Job, selection,
 		request.Title, request.Note, run.Plan.Tags, request.Config, run.Plan.Priority, run.Plan.Walk.Cause, request,
-		run.Walk, rows, orEmpty(run.Plan.Assets), assetsOf(run.Plan.Outside),
+		run.Walk, rows, assets, listed(run.Plan.Outside), partition, several,
 		run.Plan.RetryOf, run.Plan.RootRunID, run.Plan.Walk.Timeout,
 	})
 	if err == nil && planned.Outcome == Planned {

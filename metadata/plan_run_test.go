@@ -119,17 +119,17 @@ func TestInputsThatNobodyMade(t *testing.T) {
 	b.committed("r0", "x", 1, "x")
 	before := b.dump()
 	run := newRun("r1", step("a"))
-	run.Plan.Outside = []plan.AssetPartitions{{Asset: "x"}, {Asset: "z"}, {Asset: "y"}, {Asset: "z"}}
+	run.Plan.Outside = []plan.AssetPartitions{{Asset: "x"}, {Asset: "y"}, {Asset: "z"}}
 	planned, err := b.PlanRun(t.Context(), run)
 	require.NoError(t, err)
 	require.Equal(t, metadata.InputsMissing, planned.Outcome)
-	require.Equal(t, []string{"y", "z"}, planned.Missing)
+	require.Equal(t, []metadata.MissingInput{{Asset: "y", Partitions: []string{""}, Count: 1}, {Asset: "z", Partitions: []string{""}, Count: 1}}, planned.Missing)
 	require.Len(t, planned.Problems("r1"), 2)
 	require.Equal(t, before, b.dump())
 
-	missing, err := b.NotMaterialized(t.Context(), []plan.AssetPartitions{{Asset: "z"}, {Asset: "x"}, {Asset: "y"}})
+	missing, err := b.MissingInputs(t.Context(), run.Plan.Outside)
 	require.NoError(t, err)
-	require.Equal(t, []string{"z", "y"}, missing)
+	require.Equal(t, planned.Missing, missing)
 
 	b.begin("r2", step("y"), step("z"))
 	b.committed("r2", "y", 1, "y")

@@ -88,11 +88,11 @@ func (s *Starter) check(ctx context.Context, run NewRun) error {
 	if err != nil {
 		return err
 	}
-	missing, err := s.Store.NotMaterialized(ctx, planned.Outside)
+	missing, err := s.Store.MissingInputs(ctx, planned.Outside)
 	if err != nil {
 		return fmt.Errorf("look up the inputs of run %q: %w", run.ID, err)
 	}
-	problems := metadata.MissingInputs(missing)
+	problems := metadata.MissingProblems(missing)
 	existing, err := s.Store.Run(ctx, run.ID)
 	switch {
 	case err == nil:

@@ -20,6 +20,10 @@ create table runs (
     priority      int         not null default 3,
     cause         text        not null default '',
     request       jsonb,
+    backfill      text        not null default '', -- the backfill that it belongs to; a run executed again stays in it
+    -- The one partition that it makes; "" of a run over none or several. Which these are say its steps.
+    partition     text        not null default '',
+    several       boolean     not null default false, -- it makes several partitions
     steps_total   int         not null,
     -- Set at the end; until then they are counted from steps.
     succeeded     int         not null default 0,
@@ -42,6 +46,8 @@ create table runs (
     ended_at      timestamptz,
     -- Temporal's time of the end, in nanoseconds. What Temporal scheduled later comes from a reset of this run.
     ended_scheduled bigint,
+    -- The log position of its end: who reads ended runs in this order by a cursor misses none.
+    ended_position  bigint,
     -- ended_scheduled as it was before the last reset of the ended run: what was scheduled until then is from before it.
     reset_scheduled bigint,
     check ((parent_run_id = '') = (root_run_id = ''))
@@ -51,6 +57,9 @@ create index runs_status on runs (status, created_at desc, run_id desc);
 create index runs_job on runs (job, created_at desc, run_id desc);
 create index runs_open on runs (created_at, run_id) where status in ('QUEUED', 'STARTING', 'STARTED', 'CANCELING');
 create index runs_ended on runs (ended_at) where ended_at is not null;
+create index runs_backfill on runs (backfill, ended_position) where backfill <> '';
+create index runs_partition on runs (partition, created_at desc, run_id desc) where partition <> '';
+create index runs_several on runs (created_at desc, run_id desc) where several;
 create index runs_root on runs (root_run_id, created_at) where root_run_id <> '';
 create index runs_parent on runs (parent_run_id) where parent_run_id <> '';
 
@@ -103,13 +112,23 @@ create table run_fans (
     primary key (run_id, fan)
 );
 
--- Which runs set out to make an asset.
+-- Which runs set out to make an asset, and what of its partitions they did not make: one row however many these are.
+-- What a run planned and none of the four lists has, it has made. A reset leaves the lists as its end had them, until
+-- the next end.
 create table run_assets (
     run_id     text        not null references runs (run_id) on delete cascade,
     asset      text        not null,
     created_at timestamptz not null,
+    planned    jsonb,                  -- the partitions, as partition.Subset writes them; null of an asset without partitions
+    count      int         not null default 1, -- of the planned partitions
+    ended_position  bigint,            -- the run's, at its last end; null when it has never left anything undone
+    failed          text[] not null default '{}', -- the step failed; the key of an asset without partitions is ""
+    upstream_failed text[] not null default '{}', -- left behind because a step before it failed
+    skipped         text[] not null default '{}', -- the step succeeded, or was left out, and emitted nothing
+    canceled        text[] not null default '{}',
     primary key (run_id, asset)
 );
+create index run_assets_ended on run_assets (asset, ended_position) where ended_position is not null;
 create index run_assets_asset on run_assets (asset, created_at desc);
 
 -- A refused request changes nothing but this.
@@ -149,8 +168,8 @@ $$;
 create function reopen_run_v1(p_run text, p_scheduled bigint) returns boolean language plpgsql as $$
 begin
     update runs
-    set status = 'STARTED', ended_at = null, ended_scheduled = null, reset_scheduled = ended_scheduled, succeeded = 0, failed = 0,
-        skipped = 0, canceled = 0, failures = '[]', reason = '', will_retry = null
+    set status = 'STARTED', ended_at = null, ended_scheduled = null, ended_position = null,
+        reset_scheduled = ended_scheduled, succeeded = 0, failed = 0, skipped = 0, canceled = 0, failures = '[]', reason = '', will_retry = null
     where run_id = p_run and run_ended_v1(status) and p_scheduled > coalesce(ended_scheduled, 0);
     return found;
 end $$;

@@ -32,14 +32,31 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- Which of [{asset, partitions}] nobody has made: [{asset, partitions, count}] in the order given, at most 3 keys of each
+-- asset, in their order; null when there is nothing missing.
+-- +goose StatementBegin
+create function missing_inputs_v1(p_inputs jsonb) returns jsonb language sql stable as $$
+    select jsonb_agg(jsonb_build_object('asset', m.asset, 'count', m.count, 'partitions', m.partitions) order by m.place)
+    from (
+        select i.place, i.value->>'asset' as asset, count(*) as count,
+               (array_agg(k.key order by k.place))[1:3] as partitions
+        from jsonb_array_elements(p_inputs) with ordinality i(value, place)
+        cross join lateral jsonb_array_elements_text(i.value->'partitions') with ordinality k(key, place)
+        where not exists (select 1 from asset_partitions a where a.asset = i.value->>'asset' and a.partition = k.key)
+        group by i.place, i.value->>'asset') m
+$$;
+-- +goose StatementEnd
+
 -- Begins a run: its row, plan, steps, planned assets and first events, all or nothing. p is the run's columns and
--- {walk (base64), steps: [{plan_steps' columns}], assets: [key], outside: [key]}. Steps that are inherited, and those that
+-- {walk (base64), steps: [{plan_steps' columns}], assets: [{asset, planned, count, ranges}], outside: [{asset, partitions}]}.
+-- planned and count are run_assets', ranges says them for people. Steps that are inherited, and those that
 -- are mapped over an inherited one, are among them. A run that was only noted is adopted. Answers:
 --   {"outcome":"planned"}
 --   {"outcome":"replanned","walk"}  this very run asks again: a retry, or a reset, which also reopens an ended run.
 --                                   scheduled is Temporal's time of the asking, which tells the two apart
 --   {"outcome":"exists","status","created_at"}  another run has the id; nothing changes
---   {"outcome":"missing_inputs","missing":[key]}  assets that steps load but nobody has made; nothing changes
+--   {"outcome":"missing_inputs","missing":[{asset, partitions, count}]}  what steps load but nobody has made, at most 3 partitions of
+--                                   each asset named; nothing changes
 -- +goose StatementBegin
 create function plan_run_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
@@ -67,9 +84,7 @@ begin
             return v_answer;
         end if;
 
-        select jsonb_agg(o.key order by o.key) into v_missing
-        from (select distinct key from jsonb_array_elements_text(p->'outside') o(key)) o
-        where not exists (select 1 from asset_partitions a where a.asset = o.key);
+        v_missing := missing_inputs_v1(p->'outside');
         if v_missing is not null then
             return jsonb_build_object('outcome', 'missing_inputs', 'missing', v_missing);
         end if;
@@ -85,6 +100,9 @@ begin
         queue = coalesce(p->>'queue', ''), status = case status when 'CANCELING' then status else 'STARTED' end,
         job = coalesce(p->>'job', ''), selection = coalesce(p->>'selection', ''), title = coalesce(p->>'title', ''),
         note = coalesce(p->>'note', ''), tags = coalesce(p->'tags', '{}'), config = p->'config',
+        partition = coalesce(p->>'partition', ''), several = coalesce((p->>'several')::boolean, false),
+        backfill = coalesce(nullif(p->'request'->>'backfill', ''),
+            (select parent.backfill from runs parent where parent.run_id = nullif(p->>'parent_run_id', '')), ''),
         priority = coalesce((p->>'priority')::int, 3), cause = v_cause, request = p->'request', steps_total = v_total,
         reason = case status when 'CANCELING' then reason else '' end, parent_run_id = coalesce(p->>'parent_run_id', ''),
         root_run_id = v_root, retry_number = v_retry, timeout = coalesce((p->>'timeout')::bigint, 0), started_at = v_at
@@ -100,20 +118,23 @@ begin
         result jsonb);
     insert into run_fans (run_id, fan)
     select distinct v_run, s.over from jsonb_to_recordset(p->'steps') s(over text) where s.over <> '';
-    insert into run_assets (run_id, asset, created_at)
-    select distinct v_run, a.key, v_at from jsonb_array_elements_text(p->'assets') a(key);
+    insert into run_assets (run_id, asset, created_at, planned, count)
+    select v_run, a.asset, v_at, a.planned, a.count from jsonb_to_recordset(p->'assets') a(asset text, planned jsonb, count int);
 
     perform append_events_v1(v_run, v_cause,
         jsonb_build_array(jsonb_build_object('type', 'RUN_START',
             'body', jsonb_build_object('steps', v_total, 'job', coalesce(p->>'job', ''))
                 || case when v_root <> '' then jsonb_build_object('parent_run_id', p->>'parent_run_id', 'root_run_id', v_root,
                                                                   'retry_number', v_retry) else '{}' end))
-        || coalesce((select jsonb_agg(jsonb_build_object('type', 'ASSET_MATERIALIZATION_PLANNED', 'asset', a.key) order by a.place)
-            from jsonb_array_elements_text(p->'assets') with ordinality a(key, place)), '[]'));
+        || coalesce((select jsonb_agg(jsonb_build_object('type', 'ASSET_MATERIALIZATION_PLANNED', 'asset', a.value->>'asset',
+                'partition', a.value->>'partition', 'body', case when a.value ? 'ranges'
+                    then jsonb_build_object('partitions', a.value->'ranges', 'count', a.value->'count') else '{}' end) order by a.place)
+            from jsonb_array_elements(p->'assets') with ordinality a(value, place)), '[]'));
     return jsonb_build_object('outcome', 'planned');
 end $$;
 -- +goose StatementEnd
 
 -- +goose Down
 drop function plan_run_v1(jsonb);
+drop function missing_inputs_v1(jsonb);
 drop function replan_run_v1(jsonb);

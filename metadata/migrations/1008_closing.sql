@@ -103,6 +103,69 @@ create function step_counts_v1(p_run text) returns jsonb language sql stable as 
 $$;
 -- +goose StatementEnd
 
+-- Sets what a run that ends did not make of its assets, and returns an event for each asset of which something failed or was
+-- left out. What a cancel after a reset left undone stays failed as it was before, unless it was made or wiped since.
+-- +goose StatementBegin
+create function end_assets_v1(p_run text) returns jsonb language plpgsql as $$
+declare
+    v_events jsonb;
+begin
+    -- Nearly every run has made all that it planned.
+    perform 1 from plan_steps ps
+    where ps.run_id = p_run and ps.over = '' and ps.inherited_from = '' and cardinality(ps.assets) > 0
+      and coalesce((select s.state <> 'done' or s.result ? 'not_emitted' or not s.result ? 'materialized'
+                    from steps s where s.run_id = p_run and s.step = ps.step), true) limit 1;
+    if not found then
+        update run_assets set failed = '{}', upstream_failed = '{}', skipped = '{}', canceled = '{}'
+        where run_id = p_run and ended_position is not null;
+        return '[]';
+    end if;
+
+    with undone as (
+        select w.asset, w.partition,
+               case s.state when 'failed' then 'failed' when 'upstream_failed' then 'upstream_failed' when 'canceled' then 'canceled'
+                   else 'skipped' end as how
+        from plan_steps ps
+        cross join lateral unnest(ps.assets, ps.partitions) w(asset, partition)
+        left join lateral (select st.state, st.scheduled from steps st where st.run_id = p_run and st.step = ps.step limit 1) s on true
+        where ps.run_id = p_run and ps.over = '' and ps.inherited_from = ''
+          and not (s.state = 'done' and exists (
+              select 1 from materializations m
+              where m.run_id = p_run and m.asset = w.asset and m.partition = w.partition and m.scheduled = s.scheduled and m.step = ps.step))
+    ), before as (
+        -- As the last end had it, of what was not made since.
+        select a.asset, k.partition, k.how
+        from run_assets a
+        cross join lateral (
+            select unnest(a.failed), 'failed' union all select unnest(a.upstream_failed), 'upstream_failed') k(partition, how)
+        where a.run_id = p_run and a.ended_position is not null and not exists (
+            select 1 from materializations m
+            where m.asset = a.asset and m.partition = k.partition and m.position > a.ended_position)
+    ), listed as (
+        select u.asset, u.partition, u.how, case u.how when 'canceled' then b.how end as kept
+        from undone u left join before b using (asset, partition)
+    ), lists as (
+        select asset,
+               coalesce(array_agg(partition order by partition) filter (where how = 'failed' or kept = 'failed'), '{}') as failed,
+               coalesce(array_agg(partition order by partition) filter (where how = 'upstream_failed' or kept = 'upstream_failed'), '{}') as upstream_failed,
+               coalesce(array_agg(partition order by partition) filter (where how = 'skipped'), '{}') as skipped,
+               coalesce(array_agg(partition order by partition) filter (where how = 'canceled'), '{}') as canceled
+        from listed group by asset
+    ), ended as (
+        update run_assets a
+        set failed = coalesce(l.failed, '{}'), upstream_failed = coalesce(l.upstream_failed, '{}'),
+            skipped = coalesce(l.skipped, '{}'), canceled = coalesce(l.canceled, '{}')
+        from run_assets o left join lists l using (asset)
+        where o.run_id = p_run and a.run_id = o.run_id and a.asset = o.asset
+        returning a.asset, a.failed, a.upstream_failed, a.skipped)
+    select jsonb_agg(jsonb_build_object('type', 'ASSET_FAILED_TO_MATERIALIZE', 'asset', asset, 'body', jsonb_build_object(
+        'failed', to_jsonb(failed), 'upstream_failed', to_jsonb(upstream_failed), 'skipped', to_jsonb(skipped))) order by asset)
+    into v_events
+    from ended where cardinality(failed) + cardinality(upstream_failed) + cardinality(skipped) > 0;
+    return coalesce(v_events, '[]');
+end $$;
+-- +goose StatementEnd
+
 -- {run, first_run_id, scheduled, status, reason, own} -> {"found", "superseded", "status", "steps", "materialized",
 -- "failures"}. Closes as canceled whatever is left open, frees what the run writes and ends it. Counts, failures and what
 -- was materialized come from the rows. scheduled is Temporal's time of the end; an end from before a reset that has begun
@@ -119,6 +182,8 @@ declare
     v_tried     jsonb;
     v_counts    jsonb;
     v_failures  jsonb;
+    v_reason    text;
+    v_first     bigint;
     v_at        timestamptz;
 begin
     select * into v_row from runs where run_id = v_run and first_run_id = p->>'first_run_id' for no key update;
@@ -153,19 +218,22 @@ begin
         into v_failures
         from (select step, coalesce(error->>'message', '') as message, ended_at from steps
               where run_id = v_run and state = 'failed' order by ended_at, step limit 20) f;
+        -- Why somebody cancels a run is also why it is cancelled.
+        v_reason := coalesce(nullif(p->>'reason', ''),
+            case when v_row.status = 'CANCELING' and p->>'status' = 'CANCELED' then v_row.reason else '' end);
+        v_events := v_events || end_assets_v1(v_run) || jsonb_build_object('type', 'RUN_' || (p->>'status'), 'body',
+            jsonb_build_object('steps', v_counts, 'failures', v_failures, 'reason', v_reason));
+        select o_first into v_first from append_events_v1(v_run, v_row.cause, v_events);
         update runs
-        set status = p->>'status', ended_at = v_at,
-            -- Why somebody cancels a run is also why it is cancelled.
-            reason = coalesce(nullif(p->>'reason', ''),
-                case when status = 'CANCELING' and p->>'status' = 'CANCELED' then reason else '' end),
+        set status = p->>'status', ended_at = v_at, reason = v_reason, ended_position = v_first + jsonb_array_length(v_events) - 1,
             -- No step that the run has now is from after its end.
             ended_scheduled = greatest(case when v_scheduled > 0 then v_scheduled else (extract(epoch from v_at) * 1e9)::bigint end,
                 (select max(scheduled) from steps where run_id = v_run)),
             succeeded = (v_counts->>'succeeded')::int, failed = (v_counts->>'failed')::int,
             skipped = (v_counts->>'skipped')::int, canceled = (v_counts->>'canceled')::int, failures = v_failures
         where run_id = v_run returning * into v_row;
-        perform append_events_v1(v_run, v_row.cause, v_events || jsonb_build_object('type', 'RUN_' || v_row.status, 'body',
-            jsonb_build_object('steps', v_counts, 'failures', v_failures, 'reason', v_row.reason)));
+        update run_assets set ended_position = v_row.ended_position
+        where run_id = v_run and (ended_position is not null or failed <> '{}' or upstream_failed <> '{}' or skipped <> '{}' or canceled <> '{}');
     end if;
 
     return jsonb_build_object('found', true, 'status', v_row.status,
@@ -188,6 +256,7 @@ end $$;
 
 -- +goose Down
 drop function end_run_v1(jsonb);
+drop function end_assets_v1(text);
 drop function step_counts_v1(text);
 drop function close_steps_v1(jsonb);
 drop function close_rows_v1(text, bigint, jsonb);

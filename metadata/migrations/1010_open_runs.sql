@@ -12,10 +12,10 @@ declare
     v_new boolean;
 begin
     insert into runs (run_id, first_run_id, location, queue, status, job, selection, title, note, tags, config, cause, request,
-        steps_total, reason, created_at)
+        backfill, steps_total, reason, created_at)
     values (p->>'run_id', p->>'first_run_id', p->>'location', p->>'queue', 'STARTING', coalesce(p->>'job', ''),
         coalesce(p->>'selection', ''), coalesce(p->>'title', ''), coalesce(p->>'note', ''), coalesce(nullif(p->'tags', 'null'), '{}'),
-        p->'config', coalesce(p->>'cause', ''), p->'request', 0, p->>'reason',
+        p->'config', coalesce(p->>'cause', ''), p->'request', coalesce(p->'request'->>'backfill', ''), 0, p->>'reason',
         coalesce(to_timestamp(nullif((p->>'created')::bigint, 0) / 1e9), v_at))
     on conflict (run_id) do nothing;
     v_new := found;
