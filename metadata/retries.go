@@ -29,12 +29,12 @@ func (s *Store) ParentRun(ctx context.Context, id string) (*plan.ParentRun, erro
 	parent.Steps, err = rows[plan.ParentStep](ctx, s, operation, `
 		with held as (
 			select ps.idx, ps.place, ps.step, ps.inherited_from <> '' as inherited, coalesce(nullif(ps.inherited_from, ''), $1) as run,
-			       ps.result, ps.assets, ps.type, ps.body
+			       ps.result, ps.assets, ps.partitions, ps.type, ps.body
 			from plan_steps ps where ps.run_id = $1 and ps.over = ''
 		), gone as (
 			-- What the runs that hold the outputs made last of each asset, and is removed, or just being.
-			select m.run_id, m.asset from (
-				select distinct on (run_id, asset, partition) id, run_id, asset, removed_at from materializations
+			select m.run_id, m.asset, m.partition from (
+				select distinct on (run_id, asset, partition) id, run_id, asset, partition, removed_at from materializations
 				where run_id in (select run from held)
 				order by run_id, asset, partition, scheduled desc, token desc) m
 			where m.removed_at is not null or exists (
@@ -45,7 +45,8 @@ func (s *Store) ParentRun(ctx context.Context, id string) (*plan.ParentRun, erro
 			'partitions', h.body->'partitions', 'status', `+stepStatus+`,
 			'result', coalesce(s.result, h.result),
 			'gone', (h.inherited or s.state = 'done') and (
-				exists (select 1 from gone g where g.run_id = h.run and g.asset = any (h.assets))
+				exists (select 1 from gone g where g.run_id = h.run and (g.asset, g.partition) in (
+					select w.asset, w.partition from unnest(h.assets, h.partitions) w(asset, partition)))
 				or h.inherited and not exists (select 1 from runs where run_id = h.run)))
 		from held h left join steps s on s.run_id = $1 and s.step = h.step
 		order by h.idx, h.place`, id)

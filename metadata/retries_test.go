@@ -50,6 +50,7 @@ func TestAnInheritedAssetIsLoadedAsTheEarlierRunMadeIt(t *testing.T) {
 	b.begin("r9", step("flights"))
 	b.committed("r9", "flights", 3, "flights")
 
+	joined.Inputs = []plan.StepInput{{Asset: "flights", InRun: true, From: "r1"}}
 	b.retry("r1~1", "r1", "r1", map[string]string{"flights": "r1"}, step("flights"), joined)
 	claim := b.claim("r1~1", "joined", 5, 5)
 	require.Equal(t, wire.ClaimGranted, claim.Outcome)

@@ -46,7 +46,7 @@ type Claim struct {
 	Attempt int `json:"attempt,omitempty"`
 	// Plan is the step as planned (plan.Step).
 	Plan json.RawMessage `json:"plan,omitempty"`
-	// Inputs are the materializations to load, one for each input asset that has one.
+	// Inputs are the materializations to load, one for each partition of an input that has one.
 	Inputs []InputVersion `json:"inputs,omitempty"`
 	// Values are the outputs of ops to load, each element of a dynamic output for itself.
 	Values []StepValue `json:"values,omitempty"`
@@ -70,11 +70,13 @@ type Claim struct {
 
 // Holder is the step that writes an asset partition.
 type Holder struct {
-	Run    string    `json:"run"`
-	Step   string    `json:"step"`
-	Asset  string    `json:"asset"`
-	Worker string    `json:"worker"`
-	Since  time.Time `json:"since"`
+	Run   string `json:"run"`
+	Step  string `json:"step"`
+	Asset string `json:"asset"`
+	// Partition is the key, or the first of several; "" of an asset without partitions.
+	Partition string    `json:"partition,omitempty"`
+	Worker    string    `json:"worker"`
+	Since     time.Time `json:"since"`
 }
 
 // InputVersion is the materialization of an input that a step loads.

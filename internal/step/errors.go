@@ -36,8 +36,12 @@ type WaitingError struct {
 }
 
 func (e *WaitingError) Error() string {
+	what := e.Holder.Asset
+	if e.Holder.Partition != "" {
+		what = fmt.Sprintf("%s [%s]", what, e.Holder.Partition)
+	}
 	return fmt.Sprintf("%s waits for %s of run %s, which writes %s on %s since %s",
-		e.Step, e.Holder.Step, e.Holder.Run, e.Holder.Asset, e.Holder.Worker, e.Holder.Since.UTC().Format(time.RFC3339))
+		e.Step, e.Holder.Step, e.Holder.Run, what, e.Holder.Worker, e.Holder.Since.UTC().Format(time.RFC3339))
 }
 
 // SupersededError ends an attempt that no longer holds its step; what it computed was not recorded.

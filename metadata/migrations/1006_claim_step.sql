@@ -4,8 +4,8 @@
 
 -- Makes p_run's p_step the writer of all its outputs, or of none: then it returns the step in the way
 -- (wire.Holder). A writer is in the way while its step is open under the same token and its run has not ended; any
--- other row is a left-over and is replaced. Rows are locked one by one in the order of p_assets and p_partitions, which
--- is sorted.
+-- other row is a left-over and is replaced. A step that writes one waits for its row while it holds none; how several
+-- are taken says take_all_writers_v1.
 -- +goose StatementBegin
 create function take_writers_v1(p_run text, p_step text, p_token bigint, p_assets text[], p_partitions text[], p_at timestamptz)
 returns jsonb language plpgsql as $$
@@ -13,6 +13,9 @@ declare
     v_row    writers;
     v_holder jsonb;
 begin
+    if cardinality(p_assets) > 1 then
+        return take_all_writers_v1(p_run, p_step, p_token, p_assets, p_partitions, p_at);
+    end if;
     for i in 1 .. cardinality(p_assets) loop
         loop
             insert into writers (asset, partition, run_id, step, token, since)
@@ -23,12 +26,11 @@ begin
             continue when not found; -- it was freed between the two
             if v_row.run_id <> p_run or v_row.step <> p_step then
                 select jsonb_build_object('run', v_row.run_id, 'step', v_row.step, 'asset', v_row.asset,
-                                          'worker', s.worker, 'since', v_row.since) into v_holder
+                                          'partition', v_row.partition, 'worker', s.worker, 'since', v_row.since) into v_holder
                 from steps s join runs r using (run_id)
                 where s.run_id = v_row.run_id and s.step = v_row.step and s.state = 'open' and s.token = v_row.token
                   and not run_ended_v1(r.status);
                 if found then
-                    delete from writers where run_id = p_run and step = p_step and token = p_token;
                     return v_holder;
                 end if;
             end if;
@@ -41,14 +43,77 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- As take_writers_v1, for many at once. No two wait for each other: new rows are inserted in the order of p_assets and
+-- p_partitions, which is sorted, and rows that are there are taken only when nobody has them; what somebody has is waited
+-- for while nothing is held. Rows of a step that lives are never locked.
+-- +goose StatementBegin
+create function take_all_writers_v1(p_run text, p_step text, p_token bigint, p_assets text[], p_partitions text[], p_at timestamptz)
+returns jsonb language plpgsql as $$
+declare
+    v_count  int := cardinality(p_assets);
+    v_new    int;
+    v_taken  int;
+    v_holder jsonb;
+begin
+    loop
+        begin
+            insert into writers (asset, partition, run_id, step, token, since)
+            select w.asset, w.partition, p_run, p_step, p_token, p_at
+            from unnest(p_assets, p_partitions) with ordinality w(asset, partition, place) order by w.place
+            on conflict (asset, partition) do nothing;
+            get diagnostics v_new = row_count;
+            if v_new = v_count then
+                return null;
+            end if;
+
+            select jsonb_build_object('run', o.run_id, 'step', o.step, 'asset', o.asset, 'partition', o.partition,
+                                      'worker', s.worker, 'since', o.since) into v_holder
+            from unnest(p_assets, p_partitions) with ordinality w(asset, partition, place)
+            join writers o on o.asset = w.asset and o.partition = w.partition and (o.run_id <> p_run or o.step <> p_step)
+            join steps s on s.run_id = o.run_id and s.step = o.step and s.state = 'open' and s.token = o.token
+            join runs r on r.run_id = o.run_id and not run_ended_v1(r.status)
+            order by w.place limit 1;
+            if found then
+                raise exception using errcode = 'PW001'; -- gives back what it holds
+            end if;
+
+            with free as (
+                select o.asset, o.partition from unnest(p_assets, p_partitions) w(asset, partition)
+                join writers o on o.asset = w.asset and o.partition = w.partition and o.token <> p_token
+                for update of o skip locked)
+            update writers o set run_id = p_run, step = p_step, token = p_token, since = p_at
+            from free where o.asset = free.asset and o.partition = free.partition
+              -- As it is now that it is locked.
+              and not exists (
+                  select 1 from steps s join runs r using (run_id)
+                  where s.run_id = o.run_id and s.step = o.step and s.state = 'open' and s.token = o.token and not run_ended_v1(r.status)
+                    and (o.run_id <> p_run or o.step <> p_step));
+            get diagnostics v_taken = row_count;
+            if v_new + v_taken = v_count then
+                return null;
+            end if;
+            raise exception using errcode = 'PW001';
+        exception when sqlstate 'PW001' then
+            if v_holder is not null then
+                return v_holder;
+            end if;
+        end;
+        -- Somebody takes or frees some of them just now, which takes him as long as a claim.
+        perform pg_sleep(0.005);
+    end loop;
+end $$;
+-- +goose StatementEnd
+
 -- The stored values that a step loads: [wire.InputVersion] in the order of the plan. What its run makes is loaded as
--- this run made it and never as another did ("from" names the run that it inherits it of); an asset without
--- materialization is left out. One short look-up for each
--- input: most steps have few, and one statement for all of them costs more to begin than those to run.
+-- this run made it and never as another did ("from" names the run that it inherits it of); a partition without
+-- materialization is left out. One short look-up for each input of one partition: most steps have few, and one statement
+-- for all of them costs more to begin than those to run. An input of several partitions is one statement.
 -- +goose StatementBegin
 create function step_inputs_v1(p_run text, p_inputs jsonb) returns json language plpgsql stable as $$
 declare
     v_asset     text;
+    v_keys      jsonb;
+    v_partition text;
     v_token     bigint;
     v_version   text;
     v_position  bigint;
@@ -57,13 +122,21 @@ declare
     v_step      text;
     v_scheduled bigint;
     v_inputs    json[] := '{}';
+    v_many      json[];
 begin
     for i in 0 .. coalesce(jsonb_array_length(p_inputs), 0) - 1 loop
         v_asset := p_inputs->i->>'asset';
+        v_keys := p_inputs->i->'partitions';
+        if jsonb_array_length(v_keys) > 1 then
+            v_many := inputs_of_v1(case when (p_inputs->i->'in_run')::boolean then coalesce(p_inputs->i->>'from', p_run) end, v_asset, v_keys);
+            v_inputs := v_inputs || v_many;
+            continue;
+        end if;
+        v_partition := coalesce(v_keys->>0, '');
         if (p_inputs->i->'in_run')::boolean then
             select slot_token, data_version, position, location, run_id, step, scheduled
             into v_token, v_version, v_position, v_location, v_run, v_step, v_scheduled from materializations
-            where run_id = coalesce(p_inputs->i->>'from', p_run) and asset = v_asset and partition = ''
+            where run_id = coalesce(p_inputs->i->>'from', p_run) and asset = v_asset and partition = v_partition
             order by scheduled desc, token desc limit 1;
             if found then
                 -- After a reset its step may have left it out.
@@ -71,14 +144,43 @@ begin
             end if;
         else
             select slot_token, data_version, position, location into v_token, v_version, v_position, v_location from asset_partitions
-            where asset = v_asset and partition = '';
+            where asset = v_asset and partition = v_partition;
         end if;
         if found then
-            v_inputs := v_inputs || json_build_object('asset', v_asset, 'token', v_token, 'data_version', v_version,
+            v_inputs := v_inputs || json_build_object('asset', v_asset, 'partition', v_partition, 'token', v_token, 'data_version', v_version,
                 'location', v_location, 'position', v_position);
         end if;
     end loop;
     return array_to_json(v_inputs);
+end $$;
+-- +goose StatementEnd
+
+-- What step_inputs_v1 answers for several partitions of one asset: as p_run made them, or as they are when that is null.
+-- Each is looked up by its key, whatever the planner believes of the tables.
+-- +goose StatementBegin
+create function inputs_of_v1(p_run text, p_asset text, p_keys jsonb) returns json[] language plpgsql stable as $$
+declare
+    v_inputs json[];
+begin
+    if p_run is null then
+        select array_agg(json_build_object('asset', p_asset, 'partition', k.key, 'token', a.slot_token,
+            'data_version', a.data_version, 'location', a.location, 'position', a.position) order by k.place) into v_inputs
+        from jsonb_array_elements_text(p_keys) with ordinality k(key, place)
+        cross join lateral (
+            select c.slot_token, c.data_version, c.location, c.position from asset_partitions c
+            where c.asset = p_asset and c.partition = k.key limit 1) a;
+    else
+        select array_agg(json_build_object('asset', p_asset, 'partition', k.key, 'token', m.slot_token,
+            'data_version', m.data_version, 'location', m.location, 'position', m.position) order by k.place) into v_inputs
+        from jsonb_array_elements_text(p_keys) with ordinality k(key, place)
+        cross join lateral (
+            select o.slot_token, o.data_version, o.location, o.position, o.run_id, o.step, o.scheduled from materializations o
+            where o.run_id = p_run and o.asset = p_asset and o.partition = k.key
+            order by o.scheduled desc, o.token desc limit 1) m
+        where exists (
+            select 1 from steps s where s.run_id = m.run_id and s.step = m.step and s.state = 'done' and s.scheduled = m.scheduled);
+    end if;
+    return coalesce(v_inputs, '{}');
 end $$;
 -- +goose StatementEnd
 
@@ -178,7 +280,7 @@ begin
             -- A zombie, or a retry that another of Temporal's hosts started whose clock is behind. Only Temporal can tell
             -- them apart: it hears nothing from a zombie any more, and starts the retry once again.
             v_answer := json_build_object('outcome', 'waiting', 'holder', jsonb_build_object('run', v_run, 'step', v_step,
-                'asset', coalesce(v_plan.assets[1], v_step), 'worker', v_row.worker, 'since', v_row.claimed_at));
+                'asset', coalesce(v_plan.assets[1], v_step), 'partition', coalesce(v_plan.partitions[1], ''), 'worker', v_row.worker, 'since', v_row.claimed_at));
             exit decide;
         end if;
 
@@ -223,7 +325,8 @@ begin
                 update steps
                 set reason_since = case when reason_code = 'waiting_for_writer' then reason_since else v_at end,
                     reason_code = 'waiting_for_writer',
-                    reason = format('waits for step %s of run %s, which is writing %s', v_holder->>'step', v_holder->>'run', v_holder->>'asset')
+                    reason = format('waits for step %s of run %s, which is writing %s', v_holder->>'step', v_holder->>'run',
+                        (v_holder->>'asset') || coalesce(' [' || nullif(v_holder->>'partition', '') || ']', ''))
                 where run_id = v_run and step = v_step;
                 v_answer := json_build_object('outcome', 'waiting', 'holder', v_holder);
                 exit decide;
@@ -246,5 +349,7 @@ end $$;
 -- +goose Down
 drop function claim_step_v1(jsonb);
 drop function granted_v1(text, bigint, int, json, jsonb, jsonb, text[], text, text, text, jsonb);
+drop function inputs_of_v1(text, text, jsonb);
 drop function step_inputs_v1(text, jsonb);
+drop function take_all_writers_v1(text, text, bigint, text[], text[], timestamptz);
 drop function take_writers_v1(text, text, bigint, text[], text[], timestamptz);
