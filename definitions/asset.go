@@ -4,6 +4,7 @@ import (
 	"reflect"
 
 	"github.com/perdure-io/perdure/internal/step"
+	"github.com/perdure-io/perdure/plan"
 )
 
 // AssetOf is the typed handle of an asset whose value is a T: the [Source] that downstream functions bind, its
@@ -36,8 +37,11 @@ type asset struct {
 	metadata    []Metadatum
 	store       *storage
 	ofType      *checkedType
-	options     optionNames
-	bundles     []Options
+	// partitions is how it is sliced; nil is not at all. backfill is nil for the default.
+	partitions *partitionSet
+	backfill   *plan.BackfillPolicy
+	options    optionNames
+	bundles    []Options
 	// inherited are the options that the multi-asset of an output gave it.
 	inherited optionNames
 }
@@ -60,14 +64,16 @@ type compute struct {
 	description string
 	tags        map[string]string
 	needs       []need
-	after       []*asset
+	after       []orderedAfter
 	afterOps    []*node
 	queue       string
 	pool        string
 	retries     *Retries
 	timeout     *Timeout
 	// remote says that an activity on the queue computes it, which another program serves.
-	remote  bool
+	remote bool
+	// ranged says that its function makes all partitions of a step at once.
+	ranged  bool
 	options optionNames
 	control control
 	run     func(*scope) ([]step.Output, error)
@@ -131,6 +137,7 @@ func newComputed[T any](key string, fn bound, opts []AssetOption) *asset {
 	a := newAsset[T](key, place())
 	a.maker = &compute{declared: declared{what: "asset", name: key, at: a.at}, outs: []*asset{a}, needs: fn.needs, remote: fn.remote}
 	a.applyAssetOptions(opts)
+	a.maker.needs = withPrevious(a.maker.needs, a)
 	return a
 }
 

@@ -16,6 +16,8 @@ type Definitions struct {
 	// loggers are those of jobs.
 	loggers []*resource
 	jobs    []*Job
+	// opPartitions is how the ops of jobs are sliced.
+	opPartitions map[*compute]*partitionSet
 }
 
 // Definition is what [New] takes: an *[AssetOf], a *[MultiAssetOf], a *[ResourceOf] or a *[Job].
@@ -119,6 +121,7 @@ func (d *Definitions) deduplicated() *Definitions {
 	d.resources = once(d.resources)
 	d.loggers = once(d.loggers)
 	d.jobs = once(d.jobs)
+	d.findOpPartitions()
 	return d
 }
 

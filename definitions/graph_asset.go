@@ -94,7 +94,7 @@ type family struct {
 	multi *compute
 	// shared is what its declaration says for all ops, order what these run after.
 	shared   *compute
-	order    []*asset
+	order    []orderedAfter
 	results  []*node
 	assets   map[*node]*asset
 	computes map[*node]*compute
@@ -153,6 +153,9 @@ func (f *family) build(shared *compute) {
 			a.maker = &c
 		}
 		c.inherit(shared)
+		if f.multi == nil {
+			c.needs = withPrevious(c.needs, shared.outs[0])
+		}
 		first := true
 		c.eachOp(func(*node) { first = false })
 		if first {

@@ -125,7 +125,7 @@ func (v *validation) hookNeed(d *declared, h *hook, n need) {
 	switch {
 	case n.kind == needAsset, n.node != nil:
 		v.add(d.problem(string(h.on), fmt.Sprintf("the hook (%s) binds %s, and a hook loads no values", h.run.at, n.describe()), "bind TheSuccess or TheFailure, resources and config"))
-	case n.kind == needRequested, n.kind == needMappingKey:
+	case n.kind == needRequested, n.kind == needMappingKey, n.kind == needPartition, n.kind == needPrevious, n.kind == needReport:
 		v.add(d.problem(string(h.on), fmt.Sprintf("the hook (%s) binds %s, which only a step's function can", h.run.at, n.describe()), "bind TheSuccess or TheFailure, resources and config"))
 	case n.kind.of() != "" && n.kind.of() != h.on:
 		v.add(d.problem(string(h.on), fmt.Sprintf("the hook (%s) binds %s, which is not what it is about", h.run.at, n.describe()), "bind TheSuccess in OnSuccess, and TheFailure in OnFailure"))

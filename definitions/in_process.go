@@ -4,6 +4,8 @@ package definitions
 type inProcess struct {
 	// replaced is what stands in a source's place, by the source's identity.
 	replaced map[any]any
+	// parts are the values of an asset's partitions that were given; nothing computes the asset then.
+	parts map[*asset]map[string]any
 	// outputs are what stands in the place of an op's function: the value that it gives, the elements of a dynamic output.
 	outputs map[*node]any
 	// loads are the external assets that their own managers load.
@@ -18,6 +20,27 @@ func (p *inProcess) given(id any) (any, bool) {
 		return nil, false
 	}
 	value, ok := p.replaced[id]
+	return value, ok
+}
+
+// replaces says whether an asset was given, whole or in partitions: it is then not computed.
+func (p *inProcess) replaces(a *asset) bool {
+	if p == nil {
+		return false
+	}
+	_, whole := p.replaced[a]
+	return whole || p.parts[a] != nil
+}
+
+// givenPart is what stands in the place of an asset's partition.
+func (p *inProcess) givenPart(a *asset, key string) (any, bool) {
+	if p == nil {
+		return nil, false
+	}
+	if value, ok := p.replaced[a]; ok {
+		return value, true
+	}
+	value, ok := p.parts[a][key]
 	return value, ok
 }
 

@@ -1,7 +1,9 @@
 package definitions
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"slices"
 
 	"github.com/perdure-io/perdure/plan"
@@ -11,8 +13,11 @@ import (
 // function's own affair, and no reason to hand a step back to another build.
 func (l *lowering) inputs(c *compute) []plan.Input {
 	var inputs []plan.Input
+	own := l.definitions.partitionsOf(c)
 	add := func(kind plan.InputKind, isDefault bool, from ...inputOf) {
 		input := plan.Input{Kind: kind, Default: isDefault}
+		var parts []plan.InputPart
+		sliced := false
 		for _, one := range from {
 			a := one.asset
 			if one.node != nil {
@@ -25,7 +30,12 @@ func (l *lowering) inputs(c *compute) []plan.Input {
 			}
 			if l.without == nil || !l.without(c, a) {
 				input.Assets = append(input.Assets, a.name)
+				parts = append(parts, plan.InputPart{Mapping: one.part.mapping.lowered, Take: one.part.take})
+				sliced = sliced || own != nil || a.partitions != nil
 			}
+		}
+		if sliced {
+			input.Parts = parts
 		}
 		if len(input.Assets)+len(input.Ops) > 0 {
 			inputs = append(inputs, input)
@@ -34,9 +44,9 @@ func (l *lowering) inputs(c *compute) []plan.Input {
 	for _, n := range l.needs(c) {
 		eachInput(n, l.skip, false, add)
 	}
-	for _, a := range c.after {
-		if _, replaced := l.inProcess.given(a); !replaced {
-			add(plan.InputAfter, false, inputOf{asset: a})
+	for _, one := range c.after {
+		if !l.inProcess.replaces(one.asset) {
+			add(plan.InputAfter, false, inputOf{asset: one.asset, part: assetPart{mapping: one.mapping}})
 		}
 	}
 	for _, n := range c.afterOps {
@@ -48,7 +58,15 @@ func (l *lowering) inputs(c *compute) []plan.Input {
 
 func compareInputs(a, b plan.Input) int {
 	return cmp.Or(cmp.Compare(slices.Index(inputKinds, a.Kind), slices.Index(inputKinds, b.Kind)),
-		slices.Compare(a.Assets, b.Assets), slices.Compare(a.Ops, b.Ops), boolOrder(a.Default)-boolOrder(b.Default))
+		slices.Compare(a.Assets, b.Assets), slices.Compare(a.Ops, b.Ops), boolOrder(a.Default)-boolOrder(b.Default),
+		slices.CompareFunc(a.Parts, b.Parts, compareParts))
+}
+
+// compareParts orders by what JSON says, which is the same for equal ones.
+func compareParts(a, b plan.InputPart) int {
+	one, _ := json.Marshal(a) // it holds only strings and numbers
+	two, _ := json.Marshal(b)
+	return bytes.Compare(one, two)
 }
 
 func boolOrder(b bool) int {
@@ -64,6 +82,7 @@ var inputKinds = []plan.InputKind{plan.InputValue, plan.InputAll, plan.InputElem
 type inputOf struct {
 	asset *asset
 	node  *node
+	part  assetPart
 }
 
 // eachInput visits a source's needs of assets and ops: one by one, and those of a fan-in together. isDefault says that
@@ -74,7 +93,7 @@ func eachInput(n need, skip func(need) bool, isDefault bool, visit func(kind pla
 	}
 	switch n.kind {
 	case needAsset:
-		visit(plan.InputValue, isDefault, inputOf{asset: n.asset})
+		visit(plan.InputValue, isDefault || n.part.take != plan.TakeOnePartition, inputOf{asset: n.asset, part: n.part})
 	case needOp, needElement:
 		kind := plan.InputValue
 		if n.node.take(n.kind) == plan.TakeKey {
@@ -110,7 +129,8 @@ func eachMember(all need, skip func(need) bool, isDefault bool, visit func(kind 
 			return false
 		}, func(n need) {
 			if n.kind == needAsset || n.kind == needOp || n.kind == needElement {
-				members = append(members, inputOf{n.asset, n.node})
+				members = append(members, inputOf{n.asset, n.node, n.part})
+				isDefault = isDefault || n.part.take != plan.TakeOnePartition
 			}
 		})
 		isDefault = isDefault || len(members) == before

@@ -15,14 +15,16 @@ type Job struct {
 	// ops are all that an op job runs, in the order of their declaration; results are those that it lists.
 	ops, results []*node
 	isOps        bool
-	description  string
-	tags         map[string]string
-	runConfig    RunConfig
-	configured   []configured
-	retries      *Retries
-	priority     Priority
-	control      jobControl
-	options      optionNames
+	// partitions is how an op job is sliced; nil is not at all.
+	partitions  *partitionSet
+	description string
+	tags        map[string]string
+	runConfig   RunConfig
+	configured  []configured
+	retries     *Retries
+	priority    Priority
+	control     jobControl
+	options     optionNames
 }
 
 // JobOption is an option of [AssetJob] and [OpJob].

@@ -189,6 +189,9 @@ func (m *materialization) loadExternal() {
 func (n need) describe() string {
 	switch n.kind {
 	case needAsset:
+		if n.part.name != "" {
+			return n.part.name + " of " + n.asset.object()
+		}
 		return n.asset.object()
 	case needResource:
 		return n.resource.object()
@@ -212,6 +215,12 @@ func (n need) describe() string {
 		return "Requested"
 	case needMappingKey:
 		return "MappingKey"
+	case needPartition:
+		return fmt.Sprintf("the %s of the %s", n.source, n.partitions.object())
+	case needPrevious:
+		return "a Previous"
+	case needReport:
+		return "ReportByKey"
 	case needOrElse:
 		return "an OrElse"
 	case needLiteral:

@@ -30,13 +30,18 @@ func (m *memory) Load(_ Context, at Slot, into any) error {
 	if !ok {
 		return ErrNotStored
 	}
+	setTo(into, value)
+	return nil
+}
+
+// setTo sets what into, a *T, points to.
+func setTo(into, value any) {
 	target := reflect.ValueOf(into).Elem()
 	if value == nil { // of an interface type
 		target.SetZero()
-		return nil
+		return
 	}
 	target.Set(reflect.ValueOf(value))
-	return nil
 }
 
 type memoryStaged struct {

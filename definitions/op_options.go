@@ -6,7 +6,28 @@ import "fmt"
 type OpOption interface{ applyOp(*compute) }
 
 // Orderable is what a step can be ordered after: an [AnyAsset] for assets, an [AnyValue] for ops.
-type Orderable interface{ orderedAfter() (*asset, *node) }
+type Orderable interface{ orderedAfter() orderedAfter }
+
+// orderedAfter is an asset or an op that comes before; both are nil for a handle that was never declared.
+type orderedAfter struct {
+	asset *asset
+	node  *node
+	// mapping says which partitions of the asset.
+	mapping Mapping
+}
+
+// Mapped is an asset in [After], by a mapping of its own: after its last partition, for example. Without it, the mapping is
+// inferred.
+func Mapped(a AnyAsset, m Mapping) Orderable { return mappedAsset{a, m} }
+
+type mappedAsset struct {
+	asset   AnyAsset
+	mapping Mapping
+}
+
+func (m mappedAsset) orderedAfter() orderedAfter {
+	return orderedAfter{asset: baseOf(m.asset), mapping: m.mapping}
+}
 
 // OrderOption is what [After] returns.
 type OrderOption interface {
@@ -25,17 +46,20 @@ type order []Orderable
 
 func (o order) apply(c *compute, d *declared) {
 	for _, one := range o {
-		var a *asset
-		var n *node
+		var before orderedAfter
 		if one != nil {
-			a, n = one.orderedAfter()
+			before = one.orderedAfter()
+		}
+		a, n := before.asset, before.node
+		for _, f := range before.mapping.faults {
+			d.wrong("after", f.message, f.fix)
 		}
 		switch {
 		case a != nil && c.node != nil:
 			d.wrong("after", fmt.Sprintf("it is an op, and After names %s (%s)", a.object(), a.at),
 				"name ops, or bind the asset; a GraphAsset takes After with assets")
 		case a != nil:
-			c.after = append(c.after, a)
+			c.after = append(c.after, before)
 		case n != nil && c.node == nil:
 			d.wrong("after", fmt.Sprintf("it makes assets, and After names %s (%s)", n.object(), n.at), "name assets")
 		case n != nil:
@@ -50,9 +74,9 @@ func (o order) applyAsset(a *asset)        { o.apply(a.maker, &a.declared) }
 func (o order) applyMultiAsset(c *compute) { o.apply(c, &c.declared) }
 func (o order) applyOp(c *compute)         { o.apply(c, &c.declared) }
 
-func (a *AssetOf[T]) orderedAfter() (*asset, *node) { return a.base(), nil }
-func (v *Value[T]) orderedAfter() (*asset, *node)   { return nil, v.op() }
-func (f *Fan[T]) orderedAfter() (*asset, *node)     { return nil, f.op() }
+func (a *AssetOf[T]) orderedAfter() orderedAfter { return orderedAfter{asset: a.base()} }
+func (v *Value[T]) orderedAfter() orderedAfter   { return orderedAfter{node: v.op()} }
+func (f *Fan[T]) orderedAfter() orderedAfter     { return orderedAfter{node: f.op()} }
 
 func (c *compute) setDescription(v Description) {
 	c.options.once(&c.declared, "description", optionDescription)

@@ -54,6 +54,8 @@ const (
 	optionExecutor    = "ExecuteAs"
 	optionOrder       = "Order"
 	optionType        = "OfType"
+	optionPartitions  = "PartitionedBy"
+	optionBackfill    = "SingleRun or MultiRun"
 )
 
 // inherit takes over the options of another that this asset was not given itself, and says which.
@@ -68,6 +70,8 @@ func (a *asset) inherit(from *asset) (taken optionNames) {
 		optionMetadata:    func() { a.metadata = from.metadata },
 		optionStorage:     func() { a.store = from.store },
 		optionType:        func() { a.ofType = from.ofType },
+		optionPartitions:  func() { a.partitions = from.partitions },
+		optionBackfill:    func() { a.backfill = from.backfill },
 	} {
 		if option == optionStorage && a.isNothing() {
 			continue // there is nothing to store, and this says nothing about it

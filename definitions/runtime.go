@@ -15,6 +15,7 @@ import (
 // Runtime is a location's definitions, ready to run in this process: its code by name, and its open resources. It
 // is for Perdure's own packages. All methods may be called concurrently.
 type Runtime struct {
+	definitions *Definitions
 	environment Environment
 	snapshot    *plan.Snapshot
 	codes       map[string]*step.Code
@@ -42,7 +43,7 @@ func newRuntime(d *Definitions, snapshot *plan.Snapshot, environment Environment
 	if environment.Log == nil {
 		environment.Log = slog.Default()
 	}
-	r := &Runtime{environment: environment, snapshot: snapshot, inProcess: inProcess, codes: map[string]*step.Code{}}
+	r := &Runtime{definitions: d, environment: environment, snapshot: snapshot, inProcess: inProcess, codes: map[string]*step.Code{}}
 	r.pool = newPool(r, environment.Log)
 	r.computes = make(map[string]*compute, len(d.computes))
 	for _, c := range d.computes {

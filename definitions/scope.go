@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/perdure-io/perdure/internal/step"
+	"github.com/perdure-io/perdure/plan"
 )
 
 // scope is where a compute runs: an attempt at a step, or the opening of a resource. Sources load from it.
@@ -22,6 +23,8 @@ type scope struct {
 	config json.RawMessage
 	// resources are the resolved configs of resources, by name; others have their defaults.
 	resources map[string]json.RawMessage
+	// reports are for single partitions.
+	reports PartitionReports
 }
 
 func newScope(r *Runtime, c *compute, a *step.Attempt, context Context) *scope {
@@ -38,7 +41,7 @@ func (s *scope) leftOut(n need) bool {
 	left := false
 	n.each(func(n need) bool {
 		_, replaced := s.given(n)
-		return replaced || n.kind == needAll || n.kind == needOrElse || n.kind == needCollect
+		return replaced || n.kind == needAll || n.kind == needOrElse || n.kind == needCollect || n.part.take != plan.TakeOnePartition
 	}, func(n need) {
 		left = left || n.kind == needAsset && s.notEmitted(n.asset) || n.node != nil && s.noOutput(n)
 	})
@@ -72,33 +75,42 @@ func (s *scope) noOutput(n need) bool {
 
 // notEmitted says whether an asset of this run, or an optional one, has no materialization for this step.
 func (s *scope) notEmitted(a *asset) bool {
-	if _, found := s.attempt.Inputs[step.AssetPartition{Asset: a.name}]; found || a.external {
-		return false
+	keys := s.inputKeys(a, Mapping{})
+	if len(keys) != 1 {
+		return len(keys) == 0 && a.partitions == nil && a.optional
 	}
-	if a.optional {
-		return true
-	}
-	for _, input := range s.attempt.Plan.Inputs {
-		if input.Asset == a.name {
-			return input.InRun
-		}
-	}
-	return false
+	return s.partNotEmitted(a, keys[0])
 }
 
 // loadAsset fills into, a *T, with an asset's value.
 func (s *scope) loadAsset(a *asset, into any) error {
-	if err := s.load(a, into); err != nil {
+	keys := s.inputKeys(a, Mapping{})
+	if len(keys) != 1 && a.partitions != nil {
+		return fmt.Errorf("load input %q: its mapping gives %d partitions where one is expected: bind ByKey, or At with a mapping that gives one", a.name, len(keys))
+	}
+	key := ""
+	if len(keys) == 1 {
+		key = keys[0]
+	}
+	if err := s.load(a, key, into); err != nil {
+		if key != "" {
+			err = fmt.Errorf("partition %q: %w", key, err)
+		}
 		return fmt.Errorf("load input %q: %w", a.name, err)
 	}
 	return nil
 }
 
-func (s *scope) load(a *asset, into any) error {
+// load fills into, a *T, with the value of an asset's partition; the key is "" of an asset that is not partitioned.
+func (s *scope) load(a *asset, key string, into any) error {
 	if a.isNothing() {
 		return nil
 	}
-	version, found := s.attempt.Inputs[step.AssetPartition{Asset: a.name}]
+	if value, given := s.runtime.inProcess.givenPart(a, key); given {
+		setTo(into, value)
+		return nil
+	}
+	version, found := s.attempt.Inputs[step.AssetPartition{Asset: a.name, Partition: key}]
 	if !found && !a.external {
 		return fmt.Errorf("it has no materialization: materialize it first, or select it in the same run (%q takes everything above)", "+"+s.attempt.Plan.Key)
 	}
@@ -106,7 +118,7 @@ func (s *scope) load(a *asset, into any) error {
 	if err != nil {
 		return err
 	}
-	err = reader.Load(s.context, Slot{Asset: a.name, Partition: version.Partition, Token: version.Token, Location: version.Location}, into)
+	err = reader.Load(s.context, Slot{Asset: a.name, Partition: key, Token: version.Token, Location: version.Location}, into)
 	if errors.Is(err, ErrNotStored) && a.external && !found {
 		return fmt.Errorf("%w (external asset: is it where its IO manager looks?)", err)
 	}

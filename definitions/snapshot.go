@@ -79,7 +79,7 @@ func (l *lowering) asset(a *asset) (plan.Asset, error) {
 	lowered := plan.Asset{
 		Key: a.name, Group: cmp.Or(a.group, defaultGroup), Description: a.description,
 		Owners: sorted(a.owners), Tags: maps.Clone(a.tags), Kinds: sorted(a.kinds), CodeVersion: a.codeVersion,
-		Metadata: metadata, Optional: a.optional, Type: a.typ.String(), At: a.at,
+		Metadata: metadata, Optional: a.optional, Partitions: a.partitions.lower(), Backfill: a.backfill, Type: a.typ.String(), At: a.at,
 	}
 	if lowered.TypeCheck, err = a.ofType.lower(); err != nil {
 		return plan.Asset{}, fmt.Errorf("%s: %w", a.object(), err)
@@ -100,7 +100,11 @@ func (l *lowering) compute(c *compute) (plan.Compute, error) {
 	lowered := plan.Compute{
 		Name: c.name, Outputs: []string{}, CanSubset: c.canSubset, Inputs: l.inputs(c), Resources: l.resources(c),
 		Config: l.config(needs), Queue: c.queue, Pool: c.pool, Retries: c.retries.lower(), Description: c.description,
-		Tags: maps.Clone(c.tags), Remote: c.remote, At: c.at,
+		Tags: maps.Clone(c.tags), Remote: c.remote, Ranged: c.ranged, At: c.at,
+	}
+	partitions := l.definitions.partitionsOf(c).lower()
+	if len(c.outs) == 0 {
+		lowered.Partitions = partitions
 	}
 	if c.timeout != nil {
 		lowered.Timeout = c.timeout.duration()
@@ -118,7 +122,7 @@ func (l *lowering) compute(c *compute) (plan.Compute, error) {
 	if lowered.TypeCheck, err = c.control.ofType.lower(); err != nil {
 		return plan.Compute{}, fmt.Errorf("%s: %w", c.object(), err)
 	}
-	lowered.Shape, err = plan.ShapeOf(&lowered, optional)
+	lowered.Shape, err = plan.ShapeOf(&lowered, optional, partitions)
 	if err != nil {
 		return plan.Compute{}, fmt.Errorf("%s: %w", c.object(), err)
 	}
@@ -219,7 +223,7 @@ func (l *lowering) job(j *Job) (plan.Job, error) {
 	}
 	lowered := plan.Job{
 		Name: j.name, Description: j.description, Selection: selection, Ops: l.jobOps(j), Config: config, Tags: maps.Clone(j.tags),
-		Retries: j.retries.lower(), Priority: wire.Priority(j.priority), At: j.at,
+		Retries: j.retries.lower(), Priority: wire.Priority(j.priority), Partitions: j.partitions.lower(), At: j.at,
 	}
 	l.jobControl(j, &lowered)
 	return lowered, nil

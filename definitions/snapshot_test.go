@@ -62,7 +62,7 @@ func TestSnapshotCarriesEveryOption(t *testing.T) {
 		snapshot.Assets[i].At = ""
 	}
 	snapshot.Computes[0].At, snapshot.Jobs[0].At = "", ""
-	shape, err := plan.ShapeOf(&plan.Compute{Inputs: []plan.Input{{Kind: plan.InputValue, Assets: []string{"raw/a"}}}, Outputs: []string{"b"}}, nil)
+	shape, err := plan.ShapeOf(&plan.Compute{Inputs: []plan.Input{{Kind: plan.InputValue, Assets: []string{"raw/a"}}}, Outputs: []string{"b"}}, nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, &plan.Snapshot{
 		V: plan.SnapshotVersion, Location: "x",

@@ -1,9 +1,11 @@
 package definitions
 
+import "reflect"
+
 // Source is anything that a parameter of type T can be bound to: an asset's value ([AssetOf]), a resource
 // ([ResourceOf]), config ([ConfigOf]), an op's output ([Value]), several sources as a slice ([All]), a part of another
-// source ([View]), a value for what was not emitted ([OrElse]), one that is always the same ([Literal]), or what a step
-// is for ([Requested], [MappingKey]). The interface is sealed: only this package's types are sources.
+// source ([View]), a value for what was not emitted ([OrElse]), one that is always the same ([Literal]), what a step is for
+// ([Requested], [MappingKey], the Window and Key of [Partitions]), or partitions of an asset ([ByKey], [At], [Previous]). The interface is sealed: only this package's types are sources.
 type Source[T any] interface {
 	// carries is never called. It makes the compiler name both types where a source does not fit:
 	// "have carries([]Airport), want carries([]Flight)".
@@ -32,14 +34,27 @@ const (
 	needFailure
 	needOrElse
 	needLiteral
+	// needPartition is what a step knows of its own partitions, needPrevious the partition before in a compute that is not known
+	// yet, needReport where a step reports for single partitions.
+	needPartition
+	needPrevious
+	needReport
 )
 
 // need is a source as data: what must be there before it can be loaded.
 type need struct {
 	kind needKind
 	// id is the source's identity, by which [Given] replaces it.
-	id       any
-	asset    *asset
+	id    any
+	asset *asset
+	// part says which partitions of the asset.
+	part assetPart
+	// partitions is the set of a needPartition, source what it takes of it, many whether that may be several keys.
+	partitions *partitionSet
+	source     string
+	many       howMany
+	// typ is the type that a needPrevious expects.
+	typ      reflect.Type
 	resource *resource
 	config   *config
 	node     *node

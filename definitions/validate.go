@@ -28,6 +28,7 @@ func (d *Definitions) Validate() error {
 	}
 	v.ops()
 	v.families()
+	v.partitions()
 	for _, r := range d.resources {
 		v.resource(r)
 	}
@@ -211,6 +212,8 @@ func (v *validation) resource(r *resource) {
 					"bind only other resources and config"))
 			case needRequested:
 				v.add(r.problem("inputs", "it binds Requested, which only the function of a multi-asset can", "bind only other resources and config"))
+			case needPartition, needPrevious, needReport:
+				v.add(r.problem("inputs", "it binds "+n.describe()+", which only a step's function can", "bind only other resources and config"))
 			case needMappingKey:
 				v.add(r.problem("inputs", "it binds MappingKey, which only a mapped op can", "bind only other resources and config"))
 			case needOp, needElement, needCollect:

@@ -178,7 +178,8 @@ func (v *validation) inputs(c *compute) {
 			}
 		})
 	}
-	for _, a := range c.after {
+	for _, one := range c.after {
+		a := one.asset
 		check("after", a)
 		if loaded[a] {
 			v.add(c.problem("after", fmt.Sprintf("%s is loaded and named in After, too", a.object()), "leave it out of After: what is loaded comes before anyhow"))

@@ -60,13 +60,15 @@ func (v *validation) edges(c *compute) []edge {
 	found := map[*asset]bool{}
 	for _, n := range c.needs {
 		n.each(nil, func(n need) {
-			if n.kind == needAsset {
+			if n.kind == needAsset && !c.ownBefore(n) {
 				found[n.asset] = true
 			}
 		})
 	}
-	for _, a := range c.after {
-		found[a] = true
+	for _, one := range c.after {
+		if !(one.asset.maker == c && isBefore(one.mapping)) {
+			found[one.asset] = true
+		}
 	}
 	var edges []edge
 	for a := range found {

@@ -148,9 +148,11 @@ func (v *validation) families() {
 
 func (v *validation) shared(f *family) {
 	v.settings(f.shared)
-	for _, a := range once(slices.Clone(f.order)) {
-		if !v.listed[a] {
-			v.add(v.unlistedAsset(f.shared, "after", a))
+	missing := map[*asset]bool{}
+	for _, one := range f.order {
+		if !v.listed[one.asset] && !missing[one.asset] {
+			missing[one.asset] = true
+			v.add(v.unlistedAsset(f.shared, "after", one.asset))
 		}
 	}
 }

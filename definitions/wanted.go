@@ -113,7 +113,7 @@ func (m *materialization) loads(c *plan.Compute, visit func(*asset)) {
 		case kind == plan.InputAfter:
 		case !needed.external:
 			visit(needed)
-		case !m.inProcess.loads[needed]:
+		case !m.inProcess.loads[needed] && !m.isReplaced(needed):
 			m.fail("%s loads %s (%s), which is external: give it with Given, or have its own manager read it with LoadExternal",
 				m.nameOf(c), needed.object(), needed.at)
 		}
@@ -159,6 +159,5 @@ func (m *materialization) nameOf(c *plan.Compute) string {
 }
 
 func (m *materialization) isReplaced(a *asset) bool {
-	_, replaced := m.inProcess.given(a)
-	return replaced
+	return m.inProcess.replaces(a)
 }

@@ -282,14 +282,14 @@ func TestShapeHoldsWhatAPlanReliesOn(t *testing.T) {
 	} {
 		compute := base()
 		change(compute)
-		shape, err := plan.ShapeOf(compute, map[string]bool{"maybe": true})
+		shape, err := plan.ShapeOf(compute, map[string]bool{"maybe": true}, nil)
 		require.NoError(t, err)
 		require.Empty(t, seen[shape], name)
 		seen[shape] = name
 	}
 	compute := base()
 	compute.Queue, compute.Timeout, compute.Name = "gpu", time.Second, "renamed"
-	shape, err := plan.ShapeOf(compute, nil)
+	shape, err := plan.ShapeOf(compute, nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, "as it is", seen[shape], "how it runs is no matter of its shape")
 }

@@ -1,10 +1,12 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/perdure-io/perdure/partition"
@@ -333,9 +335,9 @@ func (s *Snapshot) Hash() (string, error) {
 }
 
 // ShapeOf is the hash of what a plan relies on in a compute: inputs, outputs and which are optional, and how it hangs on
-// a dynamic output. optional are the keys of its optional assets. Go types and config are not part of it: a plan says
-// nothing of them.
-func ShapeOf(compute *Compute, optional map[string]bool) (string, error) {
+// a dynamic output. optional are the keys of its optional assets, partitions is how it is sliced: what its keys mean, and not
+// which there are. Go types and config are not part of it: a plan says nothing of them.
+func ShapeOf(compute *Compute, optional map[string]bool, partitions *partition.Definition) (string, error) {
 	type output struct {
 		Key      string `json:"key"`
 		Optional bool   `json:"optional,omitempty"`
@@ -349,9 +351,13 @@ func ShapeOf(compute *Compute, optional map[string]bool) (string, error) {
 		FanOut    bool     `json:"fan_out,omitempty"`
 		Over      string   `json:"over,omitempty"`
 		NoValue   bool     `json:"no_value,omitempty"`
+		Ranged    bool     `json:"ranged,omitempty"`
+		// Partitions are left out of what is not partitioned.
+		Partitions *partition.Definition `json:"partitions,omitempty"`
 	}{
 		Inputs: compute.Inputs, CanSubset: compute.CanSubset,
 		Op: compute.Op, Optional: compute.Optional, FanOut: compute.FanOut, Over: compute.Over, NoValue: compute.NoValue,
+		Ranged: compute.Ranged, Partitions: meaningOf(partitions),
 	}
 	for _, key := range compute.Outputs {
 		shape.Outputs = append(shape.Outputs, output{key, optional[key]})
@@ -361,6 +367,33 @@ func ShapeOf(compute *Compute, optional map[string]bool) (string, error) {
 		return "", fmt.Errorf("hash a step's shape: %w", err)
 	}
 	return hashOf(data)[:16], nil
+}
+
+// meaningOf is a definition without what says only which partitions there are: starts, ends, exclusions and static keys.
+func meaningOf(definition *partition.Definition) *partition.Definition {
+	if definition == nil {
+		return nil
+	}
+	static := func(keys []string) []string {
+		if keys == nil {
+			return nil
+		}
+		return []string{"*"}
+	}
+	windows := func(w *partition.TimeWindows) *partition.TimeWindows {
+		if w == nil {
+			return nil
+		}
+		meaning := *w
+		meaning.Start, meaning.End, meaning.EndOffset, meaning.Exclude = "", "", 0, partition.Exclusions{}
+		return &meaning
+	}
+	meaning := &partition.Definition{Time: windows(definition.Time), Static: static(definition.Static), Dynamic: definition.Dynamic}
+	for _, d := range definition.Grid {
+		meaning.Grid = append(meaning.Grid, partition.Dimension{Name: d.Name, Time: windows(d.Time), Static: static(d.Static), Dynamic: d.Dynamic})
+	}
+	slices.SortFunc(meaning.Grid, func(a, b partition.Dimension) int { return cmp.Compare(a.Name, b.Name) })
+	return meaning
 }
 
 func hashOf(data []byte) string {
