@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/perdure-io/perdure/internal/pipes"
 	"github.com/perdure-io/perdure/internal/step"
@@ -41,7 +42,24 @@ func pipesContext(s *scope, extras map[string]any) pipes.Context {
 		about.PartitionKey = &partition
 		about.PartitionKeyRange = &pipes.Range{Start: partition, End: partition}
 	}
+	if partitions := a.Plan.Partitions; len(partitions) > 0 {
+		about.PartitionKeyRange = &pipes.Range{Start: partitions[0], End: partitions[len(partitions)-1]}
+	}
+	about.PartitionTimeWindow = s.pipesWindow()
 	return about
+}
+
+// pipesWindow is the span of time of the step's partitions; nil where they have none.
+func (s *scope) pipesWindow() *pipes.Range {
+	keys, own := s.stepKeys(), s.runtime.definitions.partitionsOf(s.compute)
+	if len(keys) == 0 || own == nil {
+		return nil
+	}
+	window, err := own.window(keys)
+	if err != nil {
+		return nil
+	}
+	return &pipes.Range{Start: window.Start.Format(time.RFC3339), End: window.End.Format(time.RFC3339)}
 }
 
 // reports is what a program has reported.

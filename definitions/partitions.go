@@ -212,8 +212,11 @@ func (p *partitionSet) lower() *partition.Definition {
 // beyondAll is how far ahead of now a step looks for its own partition, which somebody has planned: at a time to come, perhaps.
 const beyondAll = 100 * 365 * 24 * time.Hour
 
-// window is the span of time of keys of a set of time windows.
+// window is the span of time of keys of a set of time windows, or of a grid with one dimension of them.
 func (p *partitionSet) window(keys []string) (Window, error) {
+	if p.isGrid() {
+		return p.gridWindow(keys)
+	}
 	compiled, err := p.compile()
 	if err != nil {
 		return Window{}, err
@@ -223,6 +226,23 @@ func (p *partitionSet) window(keys []string) (Window, error) {
 		return Window{}, err
 	}
 	return subset.Window()
+}
+
+func (p *partitionSet) gridWindow(keys []string) (Window, error) {
+	var times []string
+	for name, side := range p.sides {
+		if side.definition.Time != nil {
+			times = append(times, name)
+		}
+	}
+	if len(times) != 1 {
+		return Window{}, fmt.Errorf("the %s have no one dimension of time", p.object())
+	}
+	var parts []string
+	for _, key := range keys {
+		parts = append(parts, p.split(key)[times[0]])
+	}
+	return p.sides[times[0]].window(once(parts))
 }
 
 // split gives the parts of a grid's key by dimension.

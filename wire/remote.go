@@ -9,7 +9,7 @@ type RemoteInput struct {
 	// Run and Step are the run's id and the step's key.
 	Run  string `json:"run"`
 	Step string `json:"step"`
-	// Assets are the keys of the assets to make, none for an op; Partition is the one of theirs to make.
+	// Assets are the keys of the assets to make, none for an op; Partition is the one of theirs to make, if they have any.
 	Assets    []string `json:"assets"`
 	Partition string   `json:"partition,omitempty"`
 	// MappingKey is the key of the element of a dynamic output that a mapped op runs for.
@@ -22,8 +22,10 @@ type RemoteInput struct {
 	Tags  map[string]string `json:"tags,omitempty"`
 	// Config is the step's, whole.
 	Config json.RawMessage `json:"config,omitempty"`
-	// Inputs are the assets to load, by key: those that have a materialization.
-	Inputs map[string]RemoteSource `json:"inputs"`
+	// Inputs are the assets to load, by key: those that have a materialization. Of an asset of which several partitions are to
+	// be loaded, InputPartitions are all, and Inputs has none.
+	Inputs          map[string]RemoteSource   `json:"inputs"`
+	InputPartitions map[string][]RemoteSource `json:"input_partitions,omitempty"`
 	// Values are the outputs of ops to load, by the key of the step that stored them: several of a dynamic output.
 	Values map[string][]RemoteSource `json:"values,omitempty"`
 }

@@ -14,14 +14,14 @@ type carried struct {
 func (c *carried) store(outputs *StagedOutputs) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.staged, c.shown = outputs, false
+	c.staged, c.shown = outputs.packed(), false
 }
 
 // inherit goes on carrying what an earlier attempt's heartbeat did.
 func (c *carried) inherit(outputs *StagedOutputs) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.staged, c.shown = outputs, outputs != nil
+	c.staged, c.shown = outputs.packed(), outputs != nil
 }
 
 // carry is what a heartbeat takes along.

@@ -42,6 +42,9 @@ func (e *execution) check(outputs []Output) (emitted, error) {
 }
 
 func (e *execution) checkAssets(outputs []Output) (notEmitted []string, err error) {
+	if len(e.attempt.Plan.Partitions) > 0 {
+		return nil, e.checkPartitions(outputs)
+	}
 	var problems []error
 	requested := e.attempt.Requested()
 	seen := make(map[string]bool, len(outputs))
@@ -51,6 +54,8 @@ func (e *execution) checkAssets(outputs []Output) (notEmitted []string, err erro
 			problems = append(problems, fmt.Errorf("returned output %q, which was not requested (requested: %s)", output.Asset, strings.Join(requested, ", ")))
 		case seen[output.Asset]:
 			problems = append(problems, fmt.Errorf("returned output %q twice", output.Asset))
+		case output.Partition != "" && output.Partition != e.attempt.Plan.Partition:
+			problems = append(problems, fmt.Errorf("returned partition %q of output %q, and the step is for %q", output.Partition, output.Asset, e.attempt.Plan.Partition))
 		}
 		seen[output.Asset] = true
 	}
@@ -64,6 +69,42 @@ func (e *execution) checkAssets(outputs []Output) (notEmitted []string, err erro
 		}
 	}
 	return notEmitted, errors.Join(problems...)
+}
+
+// checkPartitions checks what a step for many partitions returned: each of them once, of every asset, and no other.
+func (e *execution) checkPartitions(outputs []Output) error {
+	step := e.attempt.Plan
+	missing := make(map[AssetPartition]bool, len(step.Outputs)*len(step.Partitions))
+	for _, output := range step.Outputs {
+		for _, key := range step.Partitions {
+			missing[AssetPartition{output.Asset, key}] = true
+		}
+	}
+	var problems []error
+	seen := make(map[AssetPartition]bool, len(outputs))
+	for _, output := range outputs {
+		of := AssetPartition{output.Asset, output.Partition}
+		switch {
+		case seen[of]:
+			problems = append(problems, fmt.Errorf("returned partition %q of output %q twice", of.Partition, of.Asset))
+		case !missing[of]:
+			problems = append(problems, fmt.Errorf("returned partition %q of output %q, which was not requested (requested: %s to %s)",
+				of.Partition, of.Asset, step.Partitions[0], step.Partitions[len(step.Partitions)-1]))
+		}
+		seen[of] = true
+		delete(missing, of)
+	}
+	for _, output := range step.Outputs {
+		for _, key := range step.Partitions {
+			if missing[AssetPartition{output.Asset, key}] {
+				problems = append(problems, fmt.Errorf("did not return partition %q of output %q", key, output.Asset))
+			}
+		}
+	}
+	if more := len(problems) - maxKeyProblems; more > 0 {
+		problems = append(problems[:maxKeyProblems], fmt.Errorf("and %d more", more))
+	}
+	return errors.Join(problems...)
 }
 
 // checkValue checks the one output of an op that is not dynamic.

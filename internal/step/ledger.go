@@ -38,8 +38,10 @@ type Beat struct {
 // StagedOutputs is what a heartbeat carries to a next attempt: all that a commit needs but the fence.
 type StagedOutputs struct {
 	Outputs []wire.CommittedOutput `json:"outputs"`
-	Result  wire.StepResult        `json:"result"`
-	Events  []wire.StepEvent       `json:"events,omitempty"`
-	Attempt int                    `json:"attempt"`
-	Loaded  []wire.InputVersion    `json:"loaded,omitempty"`
+	// Packed are the outputs in their place, where there are many: JSON, compressed by gzip.
+	Packed  []byte              `json:"packed,omitempty"`
+	Result  wire.StepResult     `json:"result"`
+	Events  []wire.StepEvent    `json:"events,omitempty"`
+	Attempt int                 `json:"attempt"`
+	Loaded  []wire.InputVersion `json:"loaded,omitempty"`
 }

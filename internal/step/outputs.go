@@ -50,8 +50,9 @@ func (e *execution) stage(ctx context.Context, outputs []Output) (*stagedStep, e
 		outputs = nil
 	}
 	if ofOp {
-		record.Loaded = inputVersions(e.attempt.Plan, e.attempt.Inputs)
+		record.Loaded = recordedInputs(inputVersions(e.attempt.Plan, e.attempt.Inputs))
 	}
+	lineage := e.lineage()
 	staged := &stagedStep{record: record, handles: make([]Staged, len(outputs))}
 	record.Outputs = make([]wire.CommittedOutput, len(outputs))
 	err = inParallel(len(outputs), func(i int) error {
@@ -61,12 +62,12 @@ func (e *execution) stage(ctx context.Context, outputs []Output) (*stagedStep, e
 		own.reported, own.dataVersion = nil, ""
 		handle, err := e.code.Stage(&own, e.slotOf(output), output.Value)
 		if err != nil {
-			return fmt.Errorf("store %s: %w", e.nameOf(output.Asset, output.Key), err)
+			return fmt.Errorf("store %s: %w", e.nameOf(output.Asset, output.Partition, output.Key), err)
 		}
 		staged.handles[i] = handle
 		output.Metadata = slices.Concat(own.reported, reported, output.Metadata)
 		output.DataVersion = cmp.Or(output.DataVersion, own.dataVersion)
-		record.Outputs[i] = e.describe(output, handle)
+		record.Outputs[i] = e.describe(output, handle, lineage)
 		return nil
 	})
 	if err != nil {
@@ -74,7 +75,7 @@ func (e *execution) stage(ctx context.Context, outputs []Output) (*stagedStep, e
 		return nil, err
 	}
 	for _, output := range record.Outputs {
-		if output.Asset != "" {
+		if output.Asset != "" && !slices.Contains(record.Result.Materialized, output.Asset) {
 			record.Result.Materialized = append(record.Result.Materialized, output.Asset)
 		}
 	}
@@ -112,8 +113,10 @@ func (e *execution) partitionOf(output Output) string {
 }
 
 // nameOf is an output in a message.
-func (e *execution) nameOf(asset, key string) string {
+func (e *execution) nameOf(asset, partition, key string) string {
 	switch {
+	case asset != "" && partition != "":
+		return fmt.Sprintf("partition %q of %q", partition, asset)
 	case asset != "":
 		return strconv.Quote(asset)
 	case key != "":
@@ -122,7 +125,7 @@ func (e *execution) nameOf(asset, key string) string {
 	return fmt.Sprintf("the value of op %q", e.attempt.Step)
 }
 
-func (e *execution) describe(output Output, handle Staged) wire.CommittedOutput {
+func (e *execution) describe(output Output, handle Staged, lineage *lineage) wire.CommittedOutput {
 	described := wire.CommittedOutput{
 		Asset: output.Asset, Key: output.Key, SlotToken: e.attempt.Token, Location: handle.Location(),
 		Metadata:    lastOfEachLabel(output.Metadata),
@@ -132,24 +135,34 @@ func (e *execution) describe(output Output, handle Staged) wire.CommittedOutput 
 		described.DataVersion = cmp.Or(described.DataVersion, e.attempt.opVersion())
 		return described
 	}
-	described.Inputs = withLoaded(inputVersions(e.attempt.Plan, e.attempt.Inputs), e.attempt.Loaded)
+	partition := e.partitionOf(output)
+	described.Inputs = recordedInputs(withLoaded(lineage.inputs(partition), e.attempt.Loaded))
 	for _, planned := range e.attempt.Plan.Outputs {
 		if planned.Asset == output.Asset {
-			described.Partition, described.CodeVersion = e.partitionOf(output), planned.CodeVersion
+			described.Partition, described.CodeVersion = partition, planned.CodeVersion
 		}
 	}
 	if described.DataVersion == "" {
-		described.DataVersion = dataVersion(cmp.Or(described.CodeVersion, e.attempt.Run), described.Inputs, e.attempt.Values)
+		described.DataVersion = lineage.version(cmp.Or(described.CodeVersion, e.attempt.Run), partition)
 	}
 	return described
 }
 
 // previous is what a lost attempt of the same scheduling had staged; nil when nothing.
 func (e *execution) previous() *StagedOutputs {
-	if previous := e.heartbeat.Previous(); previous != nil && len(previous.Outputs) > 0 {
-		return previous
+	previous := e.heartbeat.Previous()
+	if previous == nil {
+		return nil
 	}
-	return nil
+	unpacked, err := previous.unpacked()
+	if err != nil {
+		e.log.Warn("what an earlier attempt left in its heartbeat is not readable, computing again", "error", err)
+		return nil
+	}
+	if len(unpacked.Outputs) == 0 {
+		return nil
+	}
+	return unpacked
 }
 
 // resume takes over what a lost attempt of the same scheduling had staged, so that its work is
@@ -165,7 +178,7 @@ func (e *execution) resume(ctx context.Context) (*stagedStep, error) {
 		slot := e.slotOf(Output{Asset: output.Asset, Key: output.Key})
 		slot.Partition, slot.Token = output.Partition, output.SlotToken
 		if staged.handles[i], err = e.code.Resume(e.attempt, slot, output.Location); err != nil {
-			return fmt.Errorf("find again what an earlier attempt staged of %s: %w", e.nameOf(output.Asset, output.Key), err)
+			return fmt.Errorf("find again what an earlier attempt staged of %s: %w", e.nameOf(output.Asset, output.Partition, output.Key), err)
 		}
 		return nil
 	})
@@ -205,7 +218,7 @@ func (e *execution) publish(ctx context.Context, staged *stagedStep) (wire.StepR
 	err := inParallel(len(staged.handles), func(i int) error {
 		if err := staged.handles[i].Publish(ctx); err != nil {
 			output := staged.record.Outputs[i]
-			return fmt.Errorf("publish %s: %w", e.nameOf(output.Asset, output.Key), err)
+			return fmt.Errorf("publish %s: %w", e.nameOf(output.Asset, output.Partition, output.Key), err)
 		}
 		return nil
 	})

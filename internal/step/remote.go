@@ -22,8 +22,20 @@ func RemoteInput(id Identity, claim wire.Claim) (wire.RemoteInput, error) {
 	for _, output := range planned.Outputs {
 		input.Assets = append(input.Assets, output.Asset)
 	}
+	count := map[string]int{}
 	for _, one := range claim.Inputs {
-		input.Inputs[one.Asset] = wire.RemoteSource{Partition: one.Partition, Location: one.Location, DataVersion: one.DataVersion}
+		count[one.Asset]++
+	}
+	for _, one := range claim.Inputs {
+		source := wire.RemoteSource{Partition: one.Partition, Location: one.Location, DataVersion: one.DataVersion}
+		if count[one.Asset] == 1 {
+			input.Inputs[one.Asset] = source
+			continue
+		}
+		if input.InputPartitions == nil {
+			input.InputPartitions = map[string][]wire.RemoteSource{}
+		}
+		input.InputPartitions[one.Asset] = append(input.InputPartitions[one.Asset], source)
 	}
 	for _, one := range claim.Values {
 		if input.Values == nil {

@@ -53,25 +53,31 @@ func (a *Attempt) opVersion() string {
 
 // inputVersions are the versions of everything the step loads, each once, in the plan's order, which is by key.
 func inputVersions(step plan.Step, found map[AssetPartition]wire.InputVersion) []wire.InputVersion {
-	versions := make([]wire.InputVersion, 0, len(step.Inputs))
-	seen := make(map[AssetPartition]bool, len(step.Inputs))
-	for _, input := range step.Inputs {
+	return versionsOf(step.Inputs, found)
+}
+
+func versionsOf(inputs []plan.StepInput, found map[AssetPartition]wire.InputVersion) []wire.InputVersion {
+	versions := make([]wire.InputVersion, 0, len(inputs))
+	seen := make(map[AssetPartition]bool, len(inputs))
+	for _, input := range inputs {
 		partitions := input.Partitions
 		if partitions == nil {
 			partitions = []string{""}
 		}
 		for _, partition := range partitions {
 			of := AssetPartition{input.Asset, partition}
-			if seen[of] {
-				continue
+			if !seen[of] {
+				seen[of] = true
+				versions = append(versions, versionOf(of, found))
 			}
-			seen[of] = true
-			version, ok := found[of]
-			if !ok {
-				version = wire.InputVersion{Asset: input.Asset, Partition: partition, DataVersion: initialVersion}
-			}
-			versions = append(versions, version)
 		}
 	}
 	return versions
+}
+
+func versionOf(of AssetPartition, found map[AssetPartition]wire.InputVersion) wire.InputVersion {
+	if version, ok := found[of]; ok {
+		return version
+	}
+	return wire.InputVersion{Asset: of.Asset, Partition: of.Partition, DataVersion: initialVersion}
 }

@@ -89,7 +89,7 @@ func (p *isolation) compute(a *step.Attempt) ([]step.Output, error) {
 	}
 	outputs := make([]step.Output, len(got.Outputs))
 	for i, one := range got.Outputs {
-		outputs[i] = step.Output{Asset: one.Asset, Key: one.Key, Value: value{i}, Metadata: one.Metadata, DataVersion: one.DataVersion}
+		outputs[i] = step.Output{Asset: one.Asset, Partition: one.Partition, Key: one.Key, Value: value{i}, Metadata: one.Metadata, DataVersion: one.DataVersion}
 	}
 	return outputs, nil
 }

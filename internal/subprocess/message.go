@@ -64,6 +64,7 @@ type answer struct {
 // output is a step.Output without its value.
 type output struct {
 	Asset       string           `json:"asset,omitempty"`
+	Partition   string           `json:"partition,omitempty"`
 	Key         string           `json:"key,omitempty"`
 	Metadata    []wire.Metadatum `json:"metadata,omitempty"`
 	DataVersion string           `json:"data_version,omitempty"`

@@ -183,7 +183,7 @@ func (s *server) compute(r request) (answer, error) {
 	got := answer{Outputs: make([]output, len(outputs))}
 	got.Reported, got.DataVersion = a.Reported()
 	for i, one := range outputs {
-		got.Outputs[i] = output{Asset: one.Asset, Key: one.Key, Metadata: one.Metadata, DataVersion: one.DataVersion}
+		got.Outputs[i] = output{Asset: one.Asset, Partition: one.Partition, Key: one.Key, Metadata: one.Metadata, DataVersion: one.DataVersion}
 	}
 	return got, nil
 }
