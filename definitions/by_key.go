@@ -194,11 +194,12 @@ func withPrevious(needs []need, a *asset) []need {
 	return resolved
 }
 
-// inputKeys are the keys of an asset that the step loads by a mapping.
+// inputKeys are the keys of an asset that the step loads by a mapping: [""] of one without partitions.
 func (s *scope) inputKeys(a *asset, m Mapping) []string {
 	var keys []string
+	resolved := s.resolved(a, m)
 	for _, input := range s.attempt.Plan.Inputs {
-		if input.Asset == a.name && sameMapping(input.Mapping, m.lowered) {
+		if input.Asset == a.name && reflect.DeepEqual(input.Mapping, resolved) {
 			if input.Partitions == nil {
 				keys = append(keys, "")
 			}
@@ -208,7 +209,18 @@ func (s *scope) inputKeys(a *asset, m Mapping) []string {
 	return once(keys)
 }
 
-func sameMapping(a, b partition.Mapping) bool { return reflect.DeepEqual(a, b) }
+// resolved is a mapping as plans name it: nothing in it is left to be inferred. Between what is not partitioned there is none.
+func (s *scope) resolved(a *asset, m Mapping) partition.Mapping {
+	own := s.runtime.definitions.partitionsOf(s.compute)
+	if a.partitions == nil && own == nil {
+		return m.lowered
+	}
+	link, err := m.lowered.Between(compiledOf(a.partitions), compiledOf(own), s.runtime)
+	if err != nil {
+		return m.lowered // it has been validated
+	}
+	return link.Mapping()
+}
 
 // loadPartition fills into, a *T, with the value of an asset's partition; found is false when it was not emitted.
 func (s *scope) loadPartition(a *asset, key string, into any) (found bool, err error) {

@@ -35,8 +35,8 @@ func (h *processHooks) begin(ctx context.Context, m *materialization, ledger *me
 func (l *memoryLedger) ended(key string, err error) Ended {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
-	planned := l.steps[key]
-	if template, _, mapped := plan.SplitMappedKey(key); mapped {
+	planned, ok := l.steps[key]
+	if template, _, mapped := plan.SplitMappedKey(key); mapped && !ok {
 		planned = l.steps[template]
 	}
 	ended := Ended{
@@ -58,15 +58,12 @@ func (l *memoryLedger) ended(key string, err error) Ended {
 // nothing else: Err does not say so.
 func (r *Result) Hooks() []HookResult { return r.hooks }
 
-// FailureMetadata is what the error carries that failed an asset's step: see [WithMetadata].
+// FailureMetadata is what the error carries that failed an asset's step, of several the first: see [WithMetadata].
 func (r *Result) FailureMetadata(a AnyAsset) []Metadatum {
-	number, ok := r.step(a)
-	if !ok {
-		return nil
+	for _, key := range r.keysOf(a) {
+		if failed, ok := errors.AsType[*step.FailedError](r.failures[r.stepOf[partOf(a, key)]]); ok {
+			return raiseMetadata(failed.Metadata)
+		}
 	}
-	failed, ok := errors.AsType[*step.FailedError](r.failures[number])
-	if !ok {
-		return nil
-	}
-	return raiseMetadata(failed.Metadata)
+	return nil
 }

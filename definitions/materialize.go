@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perdure-io/perdure/plan"
+	"github.com/perdure-io/perdure/wire"
 )
 
 // processRun is the id of the one run that an in-process materialization is.
@@ -39,9 +40,13 @@ type materialization struct {
 	allExternal bool
 	inProcess   *inProcess
 	given       []need
-	runConfig   RunConfig
-	configured  []configured
-	problems    []error
+	// partitions is which are to be made, as a request says it; asOf and dynamic are which exist.
+	partitions wire.RunRequest
+	asOf       time.Time
+	dynamic    map[string][]string
+	runConfig  RunConfig
+	configured []configured
+	problems   []error
 	// byKey are the assets by key, once somebody asks.
 	byKey map[string]*asset
 
@@ -52,8 +57,8 @@ type materialization struct {
 
 func newMaterialization(d *Definitions, name string, opts []MaterializeOption) *materialization {
 	m := &materialization{
-		definitions: d, result: &Result{},
-		inProcess: &inProcess{replaced: map[any]any{}, outputs: map[*node]any{}, loads: map[*asset]bool{}},
+		definitions: d, result: &Result{}, asOf: time.Now(), dynamic: map[string][]string{},
+		inProcess: &inProcess{replaced: map[any]any{}, parts: map[*asset]map[string]any{}, outputs: map[*node]any{}, loads: map[*asset]bool{}},
 	}
 	for _, o := range opts {
 		if o == nil {
@@ -105,11 +110,11 @@ func (m *materialization) prepare() error {
 	if err != nil || !ok || len(m.problems) > 0 {
 		return err
 	}
-	planner, err := plan.NewPlanner(snapshot, nil)
+	planner, err := plan.NewPlanner(snapshot, m.runtime)
 	if err != nil {
 		return err
 	}
-	m.plan, err = planner.Plan(request, plan.Facts{RunID: processRun})
+	m.plan, err = planner.Plan(request, plan.Facts{RunID: processRun, Now: m.asOf, Dynamic: m.dynamic})
 	return err
 }
 
@@ -150,6 +155,11 @@ func (m *materialization) checkGiven() {
 	for _, r := range d.resources {
 		known[r] = true
 		enter(r.needs)
+	}
+	for a := range m.inProcess.parts {
+		if _, whole := m.inProcess.given(a); whole {
+			m.fail("%s is given whole and in partitions: leave Given or GivenPartition out", a.object())
+		}
 	}
 	for _, n := range m.given {
 		if !known[n.id] {

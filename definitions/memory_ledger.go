@@ -1,6 +1,7 @@
 package definitions
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/perdure-io/perdure/internal/step"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -22,7 +24,7 @@ type memoryLedger struct {
 	steps        map[string]plan.Step
 	attempts     map[string]int
 	token        int64
-	materialized map[string]materialized
+	materialized map[step.AssetPartition]materialized
 	// values are what ops stored, by step: one, or those of a dynamic output in the order of emission. keys are those of
 	// the steps with a dynamic output that have ended.
 	values map[string][]wire.StepValue
@@ -41,7 +43,7 @@ type materialized struct {
 
 func newMemoryLedger(p *plan.Plan) *memoryLedger {
 	l := &memoryLedger{
-		steps: map[string]plan.Step{}, attempts: map[string]int{}, materialized: map[string]materialized{},
+		steps: map[string]plan.Step{}, attempts: map[string]int{}, materialized: map[step.AssetPartition]materialized{},
 		values: map[string][]wire.StepValue{}, keys: map[string][]string{}, committed: map[string][]wire.CommittedOutput{},
 		loaded: map[string][]wire.InputVersion{},
 	}
@@ -60,7 +62,7 @@ func (l *memoryLedger) Claim(_ context.Context, request wire.ClaimRequest) (wire
 	defer l.mutex.Unlock()
 	planned, ok := l.steps[request.Step]
 	mappingKey := ""
-	if template, key, mapped := plan.SplitMappedKey(request.Step); mapped {
+	if template, key, mapped := plan.SplitMappedKey(request.Step); mapped && !ok {
 		planned, ok = l.steps[template]
 		mappingKey = key
 	}
@@ -74,10 +76,16 @@ func (l *memoryLedger) Claim(_ context.Context, request wire.ClaimRequest) (wire
 	l.token++
 	claim := wire.Claim{Outcome: wire.ClaimGranted, Token: l.token, Attempt: l.attempts[request.Step] + 1, Plan: data, Cause: request.Run, Job: l.job, Tags: l.tags, MappingKey: mappingKey}
 	for _, input := range planned.Inputs {
-		if made, ok := l.materialized[input.Asset]; ok {
-			claim.Inputs = append(claim.Inputs, wire.InputVersion{
-				Asset: input.Asset, Token: made.output.SlotToken, DataVersion: made.output.DataVersion, Position: made.number,
-			})
+		partitions := input.Partitions
+		if partitions == nil {
+			partitions = []string{""}
+		}
+		for _, partition := range partitions {
+			if made, ok := l.materialized[step.AssetPartition{Asset: input.Asset, Partition: partition}]; ok {
+				claim.Inputs = append(claim.Inputs, wire.InputVersion{
+					Asset: input.Asset, Partition: partition, Token: made.output.SlotToken, DataVersion: made.output.DataVersion, Position: made.number,
+				})
+			}
 		}
 	}
 	for _, value := range planned.Values {
@@ -87,7 +95,7 @@ func (l *memoryLedger) Claim(_ context.Context, request wire.ClaimRequest) (wire
 	return claim, nil
 }
 
-// loadedBy is what ops have loaded, each asset once: here nobody else materializes it meanwhile.
+// loadedBy is what ops have loaded, each partition of an asset once: here nobody else materializes it meanwhile.
 func (l *memoryLedger) loadedBy(ops []string) []wire.InputVersion {
 	var loaded []wire.InputVersion
 	for _, op := range ops {
@@ -96,8 +104,10 @@ func (l *memoryLedger) loadedBy(ops []string) []wire.InputVersion {
 			loaded = append(loaded, l.loaded[plan.MappedKey(op, key)]...)
 		}
 	}
-	slices.SortFunc(loaded, func(a, b wire.InputVersion) int { return strings.Compare(a.Asset, b.Asset) })
-	return slices.CompactFunc(loaded, func(a, b wire.InputVersion) bool { return a.Asset == b.Asset })
+	slices.SortFunc(loaded, func(a, b wire.InputVersion) int {
+		return cmp.Or(strings.Compare(a.Asset, b.Asset), strings.Compare(a.Partition, b.Partition))
+	})
+	return slices.CompactFunc(loaded, func(a, b wire.InputVersion) bool { return a.Asset == b.Asset && a.Partition == b.Partition })
 }
 
 // valuesOf are the stored outputs of ops that a step loads.
@@ -145,7 +155,7 @@ func (l *memoryLedger) Commit(_ context.Context, commit wire.Commit) (wire.Commi
 			})
 			continue
 		}
-		l.materialized[output.Asset] = materialized{output, int64(len(l.materialized) + 1)}
+		l.materialized[step.AssetPartition{Asset: output.Asset, Partition: output.Partition}] = materialized{output, int64(len(l.materialized) + 1)}
 	}
 	return wire.Committed{Result: commit.Result}, nil
 }
@@ -161,11 +171,11 @@ func (l *memoryLedger) Fail(_ context.Context, failure wire.Failure) (bool, erro
 // Release does nothing: the next claim is granted anyhow.
 func (l *memoryLedger) Release(context.Context, wire.Fence, error) error { return nil }
 
-// output is what was recorded of an asset.
-func (l *memoryLedger) output(key string) (wire.CommittedOutput, bool) {
+// output is what was recorded of a partition of an asset.
+func (l *memoryLedger) output(of step.AssetPartition) (wire.CommittedOutput, bool) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
-	made, ok := l.materialized[key]
+	made, ok := l.materialized[of]
 	return made.output, ok
 }
 
@@ -173,7 +183,11 @@ func (l *memoryLedger) output(key string) (wire.CommittedOutput, bool) {
 func (l *memoryLedger) assets() []string {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
-	return slices.Sorted(maps.Keys(l.materialized))
+	keys := map[string]bool{}
+	for of := range l.materialized {
+		keys[of.Asset] = true
+	}
+	return slices.Sorted(maps.Keys(keys))
 }
 
 // stored are the stored outputs of an op's step, or of all steps mapped by a template.

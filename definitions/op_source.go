@@ -55,12 +55,22 @@ func (n *node) take(kind needKind) plan.Take {
 
 // outputsOf are the stored outputs of an op that this step loads.
 func (s *scope) outputsOf(n *node, kind needKind) []step.Slot {
-	values := s.attempt.ValuesOf(s.compute.peer(n).name, n.take(kind))
+	values := s.attempt.ValuesOf(s.stepOf(s.compute.peer(n)), n.take(kind))
 	slots := make([]step.Slot, len(values))
 	for i, value := range values {
 		slots[i] = step.ValueSlot(value)
 	}
 	return once(slots) // one that is bound for itself and in a Collect, too, is there twice
+}
+
+// stepOf is the key of the step of another op that this step loads: that of the same partition, where there are several.
+func (s *scope) stepOf(peer *compute) string {
+	for _, input := range s.attempt.Plan.Values {
+		if computeOf(input.Step) == peer.name {
+			return input.Step
+		}
+	}
+	return peer.name
 }
 
 // loadOutput fills into, a *T, with an op's value.

@@ -22,15 +22,25 @@ type Result struct {
 	// failures by step; steps by the asset they make.
 	failures map[int]error
 	hooks    []HookResult
-	stepOf   map[string]int
+	stepOf   map[step.AssetPartition]int
+	// partitions are the keys of each partitioned asset that the run makes, in the order of their set.
+	partitions map[string][]string
 }
 
 func (r *Result) begin(p *plan.Plan, progress *plan.Progress, ledger *memoryLedger) {
 	r.plan, r.progress, r.ledger = p, progress, ledger
-	r.failures, r.stepOf = map[int]error{}, map[string]int{}
+	r.failures, r.stepOf = map[int]error{}, map[step.AssetPartition]int{}
+	r.partitions = map[string][]string{}
 	for number, planned := range p.Steps {
+		keys := planned.Partitions
+		if len(keys) == 0 {
+			keys = []string{planned.Partition}
+		}
 		for _, output := range planned.Outputs {
-			r.stepOf[output.Asset] = number
+			for _, key := range keys {
+				r.stepOf[step.AssetPartition{Asset: output.Asset, Partition: key}] = number
+				r.partitions[output.Asset] = append(r.partitions[output.Asset], key)
+			}
 		}
 	}
 }
@@ -63,61 +73,51 @@ func (r *Result) Materialized() []string {
 }
 
 // Status is how the step ended that makes an asset: SUCCESS, FAILED, SKIPPED, UPSTREAM_FAILED or CANCELED. It is ""
-// when there was no step, because the asset was given or not needed.
+// when there was no step, because the asset was given or not needed. Where it has several, for several partitions, it is SUCCESS
+// when all have succeeded, and else how the first other one ended.
 func (r *Result) Status(a AnyAsset) wire.StepStatus {
-	number, ok := r.step(a)
-	if !ok {
-		return ""
+	status := wire.StepStatus("")
+	for _, key := range r.keysOf(a) {
+		if status = r.PartitionStatus(a, key); status != wire.StepSuccess {
+			break
+		}
 	}
-	return r.progress.Status(number)
+	return status
 }
 
-// Stack is the Go stack of the panic that failed an asset's step; "" when it did not panic.
+// Stack is the Go stack of the panic that failed an asset's step, of several the first; "" when none panicked.
 func (r *Result) Stack(a AnyAsset) string {
-	number, ok := r.step(a)
-	if !ok {
-		return ""
+	for _, key := range r.keysOf(a) {
+		var failed *step.FailedError
+		if errors.As(r.failures[r.stepOf[partOf(a, key)]], &failed) && failed.Stack != "" {
+			return failed.Stack
+		}
 	}
-	var failed *step.FailedError
-	if !errors.As(r.failures[number], &failed) {
-		return ""
-	}
-	return failed.Stack
+	return ""
 }
 
-// Metadata is what was reported for an asset's materialization; nil when there is none.
+// Metadata is what was reported for an asset's materialization; nil when there is none, or several, for several partitions: see
+// [Result.PartitionMetadata].
 func (r *Result) Metadata(a AnyAsset) []Metadatum {
-	base := baseOf(a)
-	if base == nil || r.ledger == nil {
+	key, err := r.onlyKey(a)
+	if err != nil {
 		return nil
 	}
-	output, ok := r.ledger.output(base.name)
-	if !ok {
-		return nil
-	}
-	return raiseMetadata(output.Metadata)
+	return r.PartitionMetadata(a, key)
 }
 
-// DataVersion is the data version of an asset's materialization; "" when there is none.
+// DataVersion is the data version of an asset's materialization; "" when there is none, or several, for several partitions: see
+// [Result.PartitionDataVersion].
 func (r *Result) DataVersion(a AnyAsset) string {
-	base := baseOf(a)
-	if base == nil || r.ledger == nil {
+	key, err := r.onlyKey(a)
+	if err != nil {
 		return ""
 	}
-	output, _ := r.ledger.output(base.name)
-	return output.DataVersion
+	return r.PartitionDataVersion(a, key)
 }
 
-func (r *Result) step(a AnyAsset) (int, bool) {
-	base := baseOf(a)
-	if base == nil {
-		return 0, false
-	}
-	number, ok := r.stepOf[base.name]
-	return number, ok
-}
-
-// In is this asset's value in the result of [Materialize], also when it was [Given]. An error says why there is none.
+// In is this asset's value in the result of [Materialize], also when it was [Given]. An error says why there is none. Of several
+// partitions read each with [AssetOf.InPartition].
 func (a *AssetOf[T]) In(r *Result) (T, error) {
 	var value T
 	def := a.base()
@@ -128,29 +128,35 @@ func (a *AssetOf[T]) In(r *Result) (T, error) {
 		value, _ = given.(T) // Given has checked the type; a nil interface stays nil
 		return value, nil
 	}
-	if err := r.read(def, &value); err != nil {
+	key, err := r.onlyKey(a)
+	if err == nil {
+		err = r.read(def, key, &value)
+	}
+	if err != nil {
 		return value, fmt.Errorf("%s has no value: %w", def.object(), err)
 	}
 	return value, nil
 }
 
-func (r *Result) read(a *asset, into any) error {
+// read reads a partition of an asset; its key is "" of one without partitions.
+func (r *Result) read(a *asset, key string, into any) error {
 	if r.refused != nil {
 		return r.refused
 	}
-	number, planned := r.stepOf[a.name]
+	of := step.AssetPartition{Asset: a.name, Partition: key}
+	number, planned := r.stepOf[of]
 	if !planned && a.external {
 		return errors.New("it is external: nothing here makes it, and it was not Given")
 	}
 	if !planned {
 		return errors.New("it was not asked for: name it in Only")
 	}
-	output, ok := r.ledger.output(a.name)
+	output, ok := r.ledger.output(of)
 	switch {
 	case ok && a.isNothing():
 		return nil
 	case ok:
-		return r.memory.Load(nil, Slot{Asset: a.name, Token: output.SlotToken}, into)
+		return r.memory.Load(nil, Slot{Asset: a.name, Partition: key, Token: output.SlotToken}, into)
 	case r.failures[number] != nil:
 		return r.failures[number]
 	case r.progress.Status(number) == wire.StepSuccess:

@@ -27,7 +27,7 @@ func (v *Value[T]) In(r *Result) (T, error) {
 	switch {
 	case err != nil:
 	case len(c.outs) > 0:
-		err = r.read(c.outs[0], &value)
+		err = r.read(c.outs[0], r.plan.Steps[number].Partition, &value)
 	case n.noValue() && r.progress.Status(number) == wire.StepSuccess:
 	default:
 		err = r.readValue(c, number, &value)

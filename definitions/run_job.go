@@ -72,7 +72,8 @@ func (m *materialization) request(snapshot *plan.Snapshot) (request wire.RunRequ
 		return request, false, err
 	}
 	snapshot.Jobs = []plan.Job{job}
-	request = wire.RunRequest{Job: job.Name}
+	request = m.partitions
+	request.Job = job.Name
 	if m.runConfig != "" {
 		request.Config = json.RawMessage(m.runConfig)
 	}
@@ -85,7 +86,7 @@ func (m *materialization) selected(selection wire.AssetSelection) ([]*asset, err
 	if err != nil {
 		return nil, err
 	}
-	planner, err := plan.NewPlanner(snapshot, nil)
+	planner, err := plan.NewPlanner(snapshot, m.runtime)
 	if err != nil {
 		return nil, err
 	}

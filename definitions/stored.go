@@ -104,8 +104,11 @@ func (r *Runtime) managerOf(ctx context.Context, at Slot) (IOManager, *scope, er
 	return r.environment.Storage, s, nil
 }
 
-// computeOf is the name of the compute whose step has that key: a mapped one's ends with its key in brackets.
+// computeOf is the name of the compute whose step has that key: of several partitions it goes on with "@" and the partition, and a
+// mapped one's ends with its key in brackets.
 func computeOf(step string) string {
-	name, _, _ := strings.Cut(step, "[")
-	return name
+	if end := strings.IndexAny(step, "@["); end >= 0 {
+		return step[:end]
+	}
+	return step
 }

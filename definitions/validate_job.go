@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
@@ -71,8 +72,8 @@ func (v *validation) wire(d *declared, problems wire.Problems) {
 func ofJob(name string, problems wire.Problems) wire.Problems {
 	var found wire.Problems
 	for _, p := range problems {
-		if p.Code == wire.CodeMissing && strings.HasPrefix(p.Path, "config") {
-			continue // a required config, which the request may bring
+		if p.Code == wire.CodeMissing && (strings.HasPrefix(p.Path, "config") || p.Path == "partition") {
+			continue // a required config, or which partitions: the request brings them
 		}
 		if message, cut := strings.CutPrefix(p.Message, fmt.Sprintf("the selection of job %q: ", name)); cut {
 			p.Path, p.Message = "selection", message
@@ -103,8 +104,20 @@ func (v *validation) planJobs(jobs []*Job) {
 	for _, j := range jobs {
 		_, err := planner.Plan(wire.RunRequest{Job: j.name}, plan.Facts{})
 		v.wire(&j.declared, ofJob(j.name, wire.ProblemsOf(err)))
+		v.jobRoots(planner, j)
 		if contents, err := planner.JobContents(j.name); err == nil {
 			v.jobHookConfigs(j, contents)
+		}
+	}
+}
+
+// jobRoots checks that there is one set of partitions that a run of the job can be asked for.
+func (v *validation) jobRoots(planner *plan.Planner, j *Job) {
+	existing := planner.Existing(time.Now(), nil)
+	_, problems := planner.Target(wire.RunRequest{Job: j.name, AllPartitions: true}, existing)
+	for _, p := range problems {
+		if p.Path == "all_partitions" && p.Code == wire.CodeConflict && !strings.HasSuffix(p.Message, "not partitioned") && !strings.HasPrefix(p.Message, "none of") {
+			v.add(j.problem("selection", p.Message, "select less, or one asset that all others are made from"))
 		}
 	}
 }
