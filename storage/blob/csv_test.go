@@ -145,5 +145,4 @@ func TestCSVFiles(t *testing.T) {
 	require.ErrorContains(t, err, "load raw/airports from raw/airports.csv")
 	err = files.Load(ctx, definitions.Slot{Asset: "empty"}, &loaded)
 	require.ErrorContains(t, err, "load empty from empty.csv: the file is empty")
-	require.ErrorContains(t, files.Load(ctx, definitions.Slot{Asset: "raw/routes", Partition: "a"}, &loaded), "raw/routes [a]")
 }

@@ -18,7 +18,9 @@ type Files struct {
 var _ definitions.InputManager = (*Files)(nil)
 
 // CSVFiles reads the file "<asset key>.csv" of fsys, or the one that [Paths] name, in the format of [CSV]:
-// os.DirFS("data") for a folder, or an embed.FS. External assets name it with [definitions.LoadedBy].
+// os.DirFS("data") for a folder, or an embed.FS. External assets name it with [definitions.LoadedBy]. A partitioned one has a file
+// for each partition, which Paths must name; where one file holds many, declare it without partitions, and have the function that loads it
+// take the rows of its partition's window.
 func CSVFiles(fsys fs.FS, options ...FilesOption) *Files {
 	f := &Files{fsys: fsys}
 	for _, option := range options {
@@ -36,15 +38,12 @@ func (*Files) Accepts(t reflect.Type) error { return CSV().Accepts(t) }
 // Load reads the asset's file into *into. The error wraps [definitions.ErrNotStored] when there is no such file, and
 // [definitions.ErrUnavailable] when the file system is not to be reached.
 func (f *Files) Load(ctx definitions.Context, at definitions.Slot, into any) error {
-	name, ok := f.paths[at.Asset]
-	if !ok {
-		name = at.Asset + ".csv"
-	}
-	if at.Partition != "" {
-		return fmt.Errorf("load %s [%s]: CSVFiles has one file for an asset and cannot tell its partitions apart", at.Asset, at.Partition)
+	name, err := f.paths.of(at, at.Asset+".csv")
+	if err != nil {
+		return fmt.Errorf("load %s: %w", at, err)
 	}
 	if err := f.load(ctx, name, into); err != nil {
-		return fmt.Errorf("load %s from %s: %w", at.Asset, name, err)
+		return fmt.Errorf("load %s from %s: %w", at, name, err)
 	}
 	return nil
 }

@@ -29,13 +29,37 @@ func StablePaths() Option {
 	})
 }
 
-// Remove deletes the slot's object. What is already gone is no error.
+// Remove deletes the slot's object, and the copy of [StablePaths] while it is of that value. What is already gone is no error.
 func (s *Storage) Remove(ctx definitions.Context, at definitions.Slot) error {
 	v, err := s.storedAt(at)
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", at, err)
 	}
+	if s.stable && at.Asset != "" {
+		if err := s.removeStable(ctx, at, v); err != nil {
+			return fmt.Errorf("remove %s: %w", at, err)
+		}
+	}
 	return v.Discard(ctx)
+}
+
+// removeStable leaves the object that says which value the copy was of, so that an earlier one does not take its place.
+func (s *Storage) removeStable(ctx context.Context, at definitions.Slot, v *stored) error {
+	folder, name := v.stable(at)
+	has, err := s.stableToken(ctx, folder)
+	if err != nil || has != at.Token {
+		return err
+	}
+	if err := s.bucket.Delete(ctx, name); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+		return fmt.Errorf("delete %s: %w", s.locate(name), s.classify(ctx, err))
+	}
+	return nil
+}
+
+// stable is the folder of the copy of a slot's value, and its name.
+func (v *stored) stable(at definitions.Slot) (folder, name string) {
+	folder = strings.TrimSuffix(stem(at), strconv.FormatInt(at.Token, 10))
+	return folder, folder + stableName + v.name[strings.LastIndexByte(v.name, '.'):]
 }
 
 // storedAt is the object of a slot whose value was stored here, as its location says.
@@ -57,12 +81,11 @@ func (s *Storage) Settle(ctx definitions.Context, at definitions.Slot) error {
 	if err != nil {
 		return err
 	}
-	folder := strings.TrimSuffix(stem(at), strconv.FormatInt(at.Token, 10))
+	folder, name := v.stable(at)
 	has, err := s.stableToken(ctx, folder)
 	if err != nil || has >= at.Token {
 		return err
 	}
-	name := folder + stableName + v.name[strings.LastIndexByte(v.name, '.'):]
 	if err := s.bucket.Copy(ctx, name, v.name, nil); err != nil {
 		return fmt.Errorf("copy %s to %s: %w", v.Location(), s.locate(name), s.classify(ctx, err))
 	}

@@ -47,22 +47,6 @@ func Tables(format Format) Option {
 	})
 }
 
-// Paths names the objects of external assets, by asset key. An asset that it does not name is read from its key and
-// the format's extension: "raw/airports.csv". It suits [Open] and [CSVFiles].
-type Paths map[string]string
-
-func (p Paths) applyStorage(s *Storage) error {
-	for asset, path := range p {
-		if !fs.ValidPath(path) {
-			return fmt.Errorf("blob.Paths: %q of %s is not a path like \"raw/airports.csv\", without a leading slash or \"..\"", path, asset)
-		}
-	}
-	s.paths = p
-	return nil
-}
-
-func (p Paths) applyFiles(f *Files) { f.paths = p }
-
 // Open opens a bucket by its URL: "file:///var/data" or "file://./data" (a folder, made if it is missing),
 // "mem://", "s3://bucket?region=eu-central-1", "gs://bucket" or "azblob://container", each with the parameters that
 // gocloud.dev documents, and with "prefix=a/" to stay below a part of the bucket. Credentials are found as

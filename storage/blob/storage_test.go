@@ -265,3 +265,34 @@ func TestStablePathsKeepTheCurrentValue(t *testing.T) {
 	require.NoError(t, storage.Settle(ctx, put(3, 30)))
 	require.Contains(t, current(), "30")
 }
+
+func TestStablePathsOfPartitionsGoWithTheirValues(t *testing.T) {
+	t.Parallel()
+	path, url := folderURL(t)
+	storage, ctx := open(t, url, blob.StablePaths()), definitions.NewContext(t.Context())
+	put := func(partition string, token int64, value string) definitions.Slot {
+		at := definitions.Slot{Asset: "daily", Partition: partition, Token: token}
+		staged := store(t, storage, at, value)
+		at.Location = staged.Location()
+		require.NoError(t, storage.Settle(ctx, at))
+		return at
+	}
+	current := func(partition string) string {
+		return filepath.Join(path, "daily", "partition="+partition, "current.txt")
+	}
+	first, second := put("2001-01-01", 1, "a"), put("2001-01-02", 2, "b")
+	require.FileExists(t, current("2001-01-01"))
+	later := put("2001-01-01", 3, "c")
+	require.NoError(t, storage.Remove(ctx, first))
+	text, err := os.ReadFile(current("2001-01-01"))
+	require.NoError(t, err)
+	require.Equal(t, "c", string(text))
+	require.NoError(t, storage.Remove(ctx, later))
+	require.NoFileExists(t, current("2001-01-01"))
+	put("2001-01-01", 2, "late")
+	require.NoFileExists(t, current("2001-01-01"), "told late")
+	text, err = os.ReadFile(current("2001-01-02"))
+	require.NoError(t, err)
+	require.Equal(t, "b", string(text))
+	require.NoError(t, storage.Remove(ctx, second))
+}

@@ -90,12 +90,8 @@ func (s *Storage) Load(ctx definitions.Context, at definitions.Slot, into any) e
 	format = s.recordedFormat(at, target.Elem(), format)
 	name := stem(at) + "." + format.Extension()
 	if at.Token == 0 {
-		if at.Partition != "" {
-			return fmt.Errorf("load %s: an external asset is one object, whose partitions cannot be told apart", at)
-		}
-		name = assetName(at.Asset) + "." + format.Extension()
-		if path, ok := s.paths[at.Asset]; ok {
-			name = path
+		if name, err = s.paths.of(at, assetName(at.Asset)+"."+format.Extension()); err != nil {
+			return fmt.Errorf("load %s: %w", at, err)
 		}
 	}
 	err = s.read(ctx, name, format, into)

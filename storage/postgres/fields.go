@@ -50,6 +50,9 @@ func fieldOf(column columns.Column) (field, error) {
 	if len(column.Name) > maxIdentifier || strings.ContainsRune(column.Name, 0) {
 		return f, fmt.Errorf("%s: %q is no column name of at most %d bytes: give it a shorter db tag", column.Field, column.Name, maxIdentifier)
 	}
+	if strings.HasPrefix(column.Name, reserved) {
+		return f, fmt.Errorf("%s: columns that begin with %q are Perdure's own: give it another db tag", column.Field, reserved)
+	}
 	inner, nullable := column.Type, false
 	if inner.Kind() == reflect.Pointer {
 		inner, nullable = inner.Elem(), true

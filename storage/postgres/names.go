@@ -16,6 +16,9 @@ const (
 	// reserved begins the names of tables that are not assets'.
 	reserved     = "perdure_"
 	stagedPrefix = reserved + "staged_"
+	// partitionColumn says which partition a row of a partitioned asset is of, and rowColumn where in its value it stands.
+	partitionColumn = reserved + "partition"
+	rowColumn       = reserved + "row"
 )
 
 // tableOf is the table of an asset: the parts of its key joined by "__", in lower case, with "_" for other characters. Where
@@ -47,12 +50,17 @@ func tableOf(asset string) string {
 	return name[:min(len(name), maxIdentifier-len(hash))] + hash
 }
 
-// stagedPrefixOf begins the names of all staged tables of one table.
-func stagedPrefixOf(table string) string { return stagedPrefix + hashOf(table)[:16] + "_" }
+// stagedPrefixOf begins the names of all staged tables of one table, or of one of its partitions.
+func stagedPrefixOf(table, partition string) string {
+	if partition != "" {
+		table += "|" + partition
+	}
+	return stagedPrefix + hashOf(table)[:16] + "_"
+}
 
 // stagedOf is the table of a value that is not yet published.
-func stagedOf(table string, token int64) string {
-	return fmt.Sprintf("%s%d", stagedPrefixOf(table), token)
+func stagedOf(table, partition string, token int64) string {
+	return fmt.Sprintf("%s%d", stagedPrefixOf(table, partition), token)
 }
 
 func hashOf(text string) string {
@@ -71,9 +79,6 @@ func (*Storage) AcceptsOps() error { return errNoOps }
 func check(at definitions.Slot) error {
 	if at.Asset == "" {
 		return fmt.Errorf("%s: %w", at, errNoOps)
-	}
-	if at.Partition != "" {
-		return fmt.Errorf("%s: a table holds a whole asset, and this one has partitions: store it with storage/blob", at)
 	}
 	return nil
 }

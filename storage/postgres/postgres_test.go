@@ -271,26 +271,17 @@ func TestAValueThatCannotBeWrittenLeavesNothing(t *testing.T) {
 	require.Equal(t, "0", s.get(t, `SELECT count(*)::text FROM pg_tables WHERE schemaname = current_schema() AND tablename LIKE 'perdure_staged_%'`))
 }
 
-func TestPartitionsAreRefused(t *testing.T) {
-	t.Parallel()
-	storage, err := postgres.Open("postgres://localhost/nowhere")
-	require.NoError(t, err)
-	ctx, at := definitions.NewContext(t.Context()), definitions.Slot{Asset: "daily", Partition: "2001-01-01", Token: 1}
-	_, err = storage.Stage(ctx, at, numbers(1))
-	require.ErrorContains(t, err, "daily [2001-01-01]: a table holds a whole asset")
-	require.ErrorContains(t, storage.Load(ctx, at, new([]number)), "a table holds a whole asset")
-}
-
 func TestAcceptsListsEveryProblem(t *testing.T) {
 	t.Parallel()
 	type wrong struct {
 		Tags   []string
 		Nested struct{ A int }
 		Any    any
+		Ours   string `db:"perdure_row"`
 		Long   string `db:"a_name_of_more_than_sixty_three_bytes_is_cut_by_postgres_without_saying_so"`
 	}
 	err := (&postgres.Storage{}).Accepts(reflect.TypeFor[[]wrong]())
-	for _, want := range []string{"wrong.Tags is a []string", "wrong.Nested", "wrong.Any is a interface {}", "at most 63 bytes", "json.RawMessage"} {
+	for _, want := range []string{"wrong.Tags is a []string", "wrong.Nested", "wrong.Any is a interface {}", "wrong.Ours: columns that begin with \"perdure_\"", "at most 63 bytes", "json.RawMessage"} {
 		require.ErrorContains(t, err, want)
 	}
 }

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,74 +21,94 @@ const (
 	lockPause = time.Second
 )
 
-// Publish puts the staged table in the place of the asset's, in one transaction. The error wraps [ErrSuperseded] when the
-// table holds the value of a larger token. It waits, trying again and again, while somebody reads the table for long.
+// Publish puts the staged table in the place of the asset's, or its rows in the place of the partition's, in one
+// transaction. The error wraps [ErrSuperseded] when the value of a larger token is there. It waits, trying again and again, while
+// somebody who reads for long is in its way.
 func (v *table) Publish(ctx definitions.Context) error {
+	// The rows of a partition are replaced beside others; who changes the table is alone with it.
+	alone := v.partition == ""
 	for {
-		err := v.storage.transaction(ctx, func(tx *sqlx.Tx) error { return v.publish(ctx, tx) })
-		if pq.As(err, pqerror.LockNotAvailable) == nil {
-			if err != nil {
-				return fmt.Errorf("publish %s at %s: %w", v.asset, v.Location(), err)
-			}
+		err := v.storage.transaction(ctx, func(tx *sqlx.Tx) error { return v.publish(ctx, tx, alone) })
+		switch {
+		case err == nil:
 			return nil
+		case errors.Is(err, errTableChanges):
+			alone = true
+			continue
+		case pq.As(err, pqerror.LockNotAvailable) == nil:
+			return fmt.Errorf("publish %s at %s: %w", v, v.Location(), err)
 		}
-		ctx.Log().Warn("waiting to replace a table that is being read", "asset", v.asset, "table", v.storage.schema+"."+v.name)
+		ctx.Log().Warn("waiting to replace what is being read", "asset", v.asset, "partition", v.partition, "table", v.storage.schema+"."+v.name)
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("publish %s at %s: %w", v.asset, v.Location(), context.Cause(ctx))
+			return fmt.Errorf("publish %s at %s: %w", v, v.Location(), context.Cause(ctx))
 		case <-time.After(lockPause):
 		}
 	}
 }
 
-func (v *table) publish(ctx context.Context, tx *sqlx.Tx) error {
+func (v *table) publish(ctx context.Context, tx *sqlx.Tx, alone bool) error {
 	s := v.storage
-	if _, err := tx.ExecContext(ctx, `SET LOCAL lock_timeout = '`+lockTimeout+`'`); err != nil {
+	if err := v.lock(ctx, tx, alone); err != nil {
 		return err
 	}
-	published, known, err := v.lock(ctx, tx)
+	found, err := v.state(ctx, tx)
 	if err != nil {
 		return err
 	}
-	if published > v.token {
-		return fmt.Errorf("%w (token %d, this one is %d); if Perdure's own database was set up anew since, so that its tokens start over, delete the row of %q from %s.%s",
-			ErrSuperseded, published, v.token, v.name, s.schema, bookkeeping)
-	}
-	var isStaged, isThere bool
-	row := tx.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL, to_regclass($2) IS NOT NULL`, s.quote(v.staged), s.quote(v.name))
-	switch err := row.Scan(&isStaged, &isThere); {
-	case err != nil:
-		return err
-	case !isStaged && known && published == v.token:
+	switch {
+	case found.Token > v.token:
+		return fmt.Errorf("%w (token %d, this one is %d); if Perdure's own database was set up anew since, so that its tokens start over, delete the row of table_name %q, partition %q from %s.%s",
+			ErrSuperseded, found.Token, v.token, v.name, v.partition, s.schema, bookkeeping)
+	case !found.Staged && found.holds(v.token):
 		return nil
-	case !isStaged:
+	case !found.Staged:
 		return fmt.Errorf("%w: the staged table %s.%s is gone", definitions.ErrNotStored, s.schema, v.staged)
-	case isThere && !known:
+	case found.There && !found.Known:
 		return fmt.Errorf("%s.%s is there and was not made by Perdure, which does not overwrite it: drop or rename it, or set another postgres.Schema", s.schema, v.name)
+	case found.There && found.Other:
+		return v.otherKind()
+	case found.Other:
+		// The table was dropped, so the asset may begin anew.
+		if err := v.forget(ctx, tx); err != nil {
+			return err
+		}
 	}
-	if err := v.replace(ctx, tx); err != nil {
+	if v.partition == "" {
+		err = v.replace(ctx, tx)
+	} else {
+		err = v.replaceRows(ctx, tx, alone)
+	}
+	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, fmt.Sprintf(`INSERT INTO %s AS t (table_name, asset, token) VALUES ($1, $2, $3)
-		ON CONFLICT (table_name) DO UPDATE SET asset = excluded.asset, token = excluded.token, published_at = now()`, s.quote(bookkeeping)),
-		v.name, v.asset, v.token)
-	if err != nil {
+	if err := v.record(ctx, tx); err != nil {
 		return err
 	}
 	return v.dropEarlier(ctx, tx)
 }
 
-// lock holds the asset's table against other publications until the transaction ends. The lock is advisory because a
-// table that was never published has no row to lock.
-func (v *table) lock(ctx context.Context, tx *sqlx.Tx) (published int64, known bool, err error) {
-	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "perdure:"+v.storage.quote(v.name)); err != nil {
-		return 0, false, err
+// otherKind says that the asset has got partitions, or has them no more.
+func (v *table) otherKind() error {
+	place := v.storage.schema + "." + v.name
+	if v.partition != "" {
+		return fmt.Errorf("%s holds the asset from when it had no partitions: drop or rename the table, then materialize the partitions", place)
 	}
-	err = tx.GetContext(ctx, &published, fmt.Sprintf(`SELECT token FROM %s WHERE table_name = $1`, v.storage.quote(bookkeeping)), v.name)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, false, nil
+	return fmt.Errorf("%s holds partitions of the asset, which has none any more: drop or rename the table, then materialize the asset", place)
+}
+
+// lock holds the value against other publications until the transaction ends: alone the whole table, otherwise beside those of
+// other partitions. The locks are advisory because what was never published has no row to lock.
+func (v *table) lock(ctx context.Context, tx *sqlx.Tx, alone bool) error {
+	const key = `(hashtextextended(%s, 0))`
+	whole := fmt.Sprintf(key, pq.QuoteLiteral("perdure:"+v.storage.quote(v.name)))
+	statements := `SET LOCAL lock_timeout = '` + lockTimeout + `'; SELECT pg_advisory_xact_lock`
+	if !alone {
+		statements += `_shared` + whole + `; SELECT pg_advisory_xact_lock`
+		whole = fmt.Sprintf(key, pq.QuoteLiteral("perdure:"+v.storage.quote(v.name)+"|"+v.partition))
 	}
-	return published, err == nil, err
+	_, err := tx.ExecContext(ctx, statements+whole)
+	return err
 }
 
 // replace swaps the tables. What others depend on is kept and filled instead.
@@ -119,34 +138,30 @@ SELECT format('GRANT %s ON TABLE %s TO %s%s', a.privilege_type, $2::text,
 FROM pg_class c, aclexplode(c.relacl) a
 WHERE c.oid = to_regclass($1) AND a.grantee <> c.relowner`
 
-// selectColumns describes a table's columns, to compare two.
-const selectColumns = `
-SELECT quote_ident(attname) || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
-FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum`
-
 func (v *table) refill(ctx context.Context, tx *sqlx.Tx, dependents *pq.Error) error {
 	s := v.storage
 	if _, err := tx.ExecContext(ctx, `ROLLBACK TO SAVEPOINT swap`); err != nil {
 		return err
 	}
-	var old, staged []string
-	if err := tx.SelectContext(ctx, &old, selectColumns, s.quote(v.name)); err != nil {
+	old, err := s.columnsOf(ctx, tx, v.name)
+	if err != nil {
 		return err
 	}
-	if err := tx.SelectContext(ctx, &staged, selectColumns, s.quote(v.staged)); err != nil {
+	staged, err := s.columnsOf(ctx, tx, v.staged)
+	if err != nil {
 		return err
 	}
-	if before, after := strings.Join(old, ", "), strings.Join(staged, ", "); before != after {
+	if before, after := old.String(), staged.String(); before != after {
 		return fmt.Errorf("the columns change from (%s) to (%s), and others depend on the table: drop them, publish, and make them again: %s",
 			before, after, dependents.Detail)
 	}
-	_, err := tx.ExecContext(ctx, inOrder+fmt.Sprintf(`; TRUNCATE %[1]s; INSERT INTO %[1]s SELECT * FROM %[2]s; DROP TABLE %[2]s`, s.quote(v.name), s.quote(v.staged)))
+	_, err = tx.ExecContext(ctx, inOrder+fmt.Sprintf(`; TRUNCATE %[1]s; INSERT INTO %[1]s SELECT * FROM %[2]s; DROP TABLE %[2]s`, s.quote(v.name), s.quote(v.staged)))
 	return err
 }
 
 // dropEarlier drops what attempts before this one have staged and left behind: it can no longer be published.
 func (v *table) dropEarlier(ctx context.Context, tx *sqlx.Tx) error {
-	prefix := stagedPrefixOf(v.name)
+	prefix := stagedPrefixOf(v.name, v.partition)
 	var left []string
 	err := tx.SelectContext(ctx, &left, `SELECT tablename FROM pg_tables WHERE schemaname = $1 AND starts_with(tablename, $2)
 		AND substr(tablename, length($2) + 1)::bigint < $3`, v.storage.schema, prefix, v.token)

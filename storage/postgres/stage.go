@@ -19,44 +19,51 @@ func (s *Storage) Stage(ctx definitions.Context, at definitions.Slot, value any)
 		return nil, fmt.Errorf("store %w", err)
 	}
 	if at.Token <= 0 {
-		return nil, fmt.Errorf("store %s: the token is %d: only tokens above 0 can be stored", at.Asset, at.Token)
+		return nil, fmt.Errorf("store %s: the token is %d: only tokens above 0 can be stored", at, at.Token)
 	}
 	rows := reflect.ValueOf(value)
 	if !rows.IsValid() {
-		return nil, fmt.Errorf("store %s: a nil value has no columns: return an empty slice", at.Asset)
+		return nil, fmt.Errorf("store %s: a nil value has no columns: return an empty slice", at)
 	}
 	fields, err := fieldsOf(rows.Type())
 	if err != nil {
-		return nil, fmt.Errorf("store %s: %w", at.Asset, err)
+		return nil, fmt.Errorf("store %s: %w", at, err)
 	}
 	v := s.stagedAt(at)
 	if err := s.prepare(ctx); err != nil {
-		return nil, fmt.Errorf("store %s at %s: %w", at.Asset, v.Location(), err)
+		return nil, fmt.Errorf("store %s at %s: %w", at, v.Location(), err)
 	}
 	err = s.transaction(ctx, func(tx *sqlx.Tx) error {
 		if err := s.create(ctx, tx, v, fields); err != nil {
 			return err
 		}
-		return s.fill(ctx, tx, v.staged, fields, rows)
+		return s.fill(ctx, tx, v, fields, rows)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("store %s at %s: %w", at.Asset, v.Location(), err)
+		return nil, fmt.Errorf("store %s at %s: %w", at, v.Location(), err)
 	}
 	return v, nil
 }
 
 func (s *Storage) create(ctx context.Context, tx *sqlx.Tx, v *table, fields []field) error {
-	lines := make([]string, len(fields))
-	for i, f := range fields {
-		lines[i] = "\t" + pq.QuoteIdentifier(f.Name) + " " + f.sqlType
+	lines := make([]string, 0, len(fields)+1)
+	for _, f := range fields {
+		lines = append(lines, "\t"+pq.QuoteIdentifier(f.Name)+" "+f.sqlType)
+	}
+	if v.partition != "" {
+		lines = append(lines, "\t"+rowColumn+" bigint NOT NULL")
 	}
 	_, err := tx.ExecContext(ctx, fmt.Sprintf("DROP TABLE IF EXISTS %[1]s;\nCREATE TABLE %[1]s (\n%[2]s\n);\nCOMMENT ON TABLE %[1]s IS %[3]s",
 		s.quote(v.staged), strings.Join(lines, ",\n"), pq.QuoteLiteral("Perdure asset "+v.asset)))
 	return err
 }
 
-func (s *Storage) fill(ctx context.Context, tx *sqlx.Tx, staged string, fields []field, rows reflect.Value) (err error) {
-	copied, err := tx.PrepareContext(ctx, fmt.Sprintf(`COPY %s (%s) FROM STDIN`, s.quote(staged), columnList(fields)))
+func (s *Storage) fill(ctx context.Context, tx *sqlx.Tx, v *table, fields []field, rows reflect.Value) (err error) {
+	list, values := columnList(fields), make([]any, len(fields))
+	if v.partition != "" {
+		list, values = list+", "+rowColumn, make([]any, len(fields)+1)
+	}
+	copied, err := tx.PrepareContext(ctx, fmt.Sprintf(`COPY %s (%s) FROM STDIN`, s.quote(v.staged), list))
 	if err != nil {
 		return err
 	}
@@ -65,12 +72,14 @@ func (s *Storage) fill(ctx context.Context, tx *sqlx.Tx, staged string, fields [
 			err = closed // after another error it is that one again
 		}
 	}()
-	values := make([]any, len(fields))
 	for i := range rows.Len() {
 		for c, f := range fields {
 			if values[c], err = f.value(rows.Index(i)); err != nil {
 				return fmt.Errorf("row %d, %s: %w", i, f.Field, err)
 			}
+		}
+		if v.partition != "" {
+			values[len(fields)] = i
 		}
 		if _, err := copied.ExecContext(ctx, values...); err != nil {
 			return err
@@ -89,49 +98,53 @@ func (s *Storage) Resume(ctx definitions.Context, at definitions.Slot, location 
 	}
 	v := s.stagedAt(at)
 	if want := v.Location(); location != want {
-		return nil, fmt.Errorf("resume %s: it was staged for %s, and here it would be for %s: the workers' databases differ", at.Asset, location, want)
+		return nil, fmt.Errorf("resume %s: it was staged for %s, and here it would be for %s: the workers' databases differ", at, location, want)
 	}
 	if err := s.prepare(ctx); err != nil {
-		return nil, fmt.Errorf("resume %s: %w", at.Asset, err)
+		return nil, fmt.Errorf("resume %s: %w", at, err)
 	}
-	var found bool
-	err := s.db.GetContext(ctx, &found, fmt.Sprintf(
-		`SELECT to_regclass($1) IS NOT NULL OR EXISTS (SELECT FROM %s WHERE table_name = $2 AND token = $3)`, s.quote(bookkeeping)),
-		s.quote(v.staged), v.name, v.token)
+	var found state
+	err := s.transaction(ctx, func(tx *sqlx.Tx) (err error) {
+		found, err = v.state(ctx, tx)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("resume %s: %w", at.Asset, classify(ctx, err))
+		return nil, fmt.Errorf("resume %s: %w", at, err)
 	}
-	if !found {
-		return nil, fmt.Errorf("resume %s: %w: the staged table %s.%s is gone", at.Asset, definitions.ErrNotStored, s.schema, v.staged)
+	if !found.Staged && !found.holds(v.token) {
+		return nil, fmt.Errorf("resume %s: %w: the staged table %s.%s is gone", at, definitions.ErrNotStored, s.schema, v.staged)
 	}
 	return v, nil
 }
 
-// table is one value of an asset's table.
+// table is one value of an asset: its whole table, or the rows of one partition.
 type table struct {
-	storage      *Storage
-	asset        string
+	storage *Storage
+	asset   string
+	// partition is "" for a whole table.
+	partition    string
 	token        int64
 	name, staged string
 }
 
 func (s *Storage) stagedAt(at definitions.Slot) *table {
 	name := tableOf(at.Asset)
-	return &table{storage: s, asset: at.Asset, token: at.Token, name: name, staged: stagedOf(name, at.Token)}
+	return &table{
+		storage: s, asset: at.Asset, partition: at.Partition, token: at.Token,
+		name: name, staged: stagedOf(name, at.Partition, at.Token),
+	}
 }
 
-func (v *table) Location() string { return v.storage.locate(v.name) }
+func (v *table) String() string {
+	return definitions.Slot{Asset: v.asset, Partition: v.partition}.String()
+}
+
+func (v *table) Location() string { return v.storage.locate(v.name, v.partition) }
 
 // Discard drops the staged table. What is published stays: it may have replaced what was there before.
 func (v *table) Discard(ctx definitions.Context) error {
 	if _, err := v.storage.db.ExecContext(ctx, `DROP TABLE IF EXISTS `+v.storage.quote(v.staged)); err != nil {
-		return fmt.Errorf("discard %s.%s of %s: %w", v.storage.schema, v.staged, v.asset, classify(ctx, err))
+		return fmt.Errorf("discard %s.%s of %s: %w", v.storage.schema, v.staged, v, classify(ctx, err))
 	}
 	return nil
-}
-
-// Remove drops the table of a value that was staged and never published. A published one is gone by itself: the next
-// takes its place.
-func (s *Storage) Remove(ctx definitions.Context, at definitions.Slot) error {
-	return s.stagedAt(at).Discard(ctx)
 }

@@ -26,7 +26,7 @@ const (
 	idleTime       = 5 * time.Minute
 )
 
-// Storage is an IO manager that keeps each asset in a table. It is safe for concurrent use.
+// Storage is an IO manager that keeps each asset in a table, and its partitions as rows of it. It is safe for concurrent use.
 type Storage struct {
 	db     *sqlx.DB
 	owned  bool
@@ -134,61 +134,18 @@ func (*Storage) Accepts(t reflect.Type) error {
 	return err
 }
 
-// locate says where an asset's table is, without credentials.
-func (s *Storage) locate(table string) string {
+// locate says where a value is, without credentials.
+func (s *Storage) locate(table, partition string) string {
 	name := s.schema + "." + table
-	if s.server == "" {
-		return name
+	switch {
+	case s.server != "" && partition != "":
+		return s.server + url.Values{"table": {name}, "partition": {partition}}.Encode()
+	case s.server != "":
+		return s.server + url.Values{"table": {name}}.Encode()
+	case partition != "":
+		return name + " [" + partition + "]"
 	}
-	return s.server + url.Values{"table": {name}}.Encode()
-}
-
-// bookkeeping is the table that says which tables are ours.
-const bookkeeping = `perdure_tables`
-
-const createBookkeeping = `CREATE TABLE IF NOT EXISTS %s (
-	table_name   text PRIMARY KEY,
-	asset        text NOT NULL,
-	token        bigint NOT NULL,
-	published_at timestamptz NOT NULL DEFAULT now()
-)`
-
-// prepareLock is an arbitrary number under which processes make the bookkeeping one after the other:
-// CREATE IF NOT EXISTS fails when two do it at once.
-const prepareLock = 0x70657264757265
-
-// prepare makes the schema and the bookkeeping, once.
-func (s *Storage) prepare(ctx context.Context) error {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	if s.prepared {
-		return nil
-	}
-	err := s.transaction(ctx, func(tx *sqlx.Tx) error {
-		var ready bool
-		if err := tx.GetContext(ctx, &ready, `SELECT to_regclass($1) IS NOT NULL`, s.quote(bookkeeping)); err != nil || ready {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(prepareLock)); err != nil {
-			return err
-		}
-		var hasSchema bool
-		if err := tx.GetContext(ctx, &hasSchema, `SELECT to_regnamespace($1) IS NOT NULL`, pq.QuoteIdentifier(s.schema)); err != nil {
-			return err
-		}
-		if !hasSchema {
-			if _, err := tx.ExecContext(ctx, `CREATE SCHEMA `+pq.QuoteIdentifier(s.schema)); err != nil {
-				return err
-			}
-		}
-		_, err := tx.ExecContext(ctx, fmt.Sprintf(createBookkeeping, s.quote(bookkeeping)))
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("prepare schema %s: %w", s.schema, err)
-	}
-	s.prepared = true
-	return nil
+	return name
 }
 
 // transaction commits what do did, or nothing.

@@ -84,6 +84,11 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		{"outputs of ops are kept by run, step and key", ops},
 		{"a recorded location changes nothing", locations},
 		{"a superseded value is removed, and no other", removing},
+		{"no two partitions share a name", partitionNames},
+		{"partitions are replaced one by one", partitionsApart},
+		{"partitions do not disturb each other", partitionsConcurrently},
+		{"another process publishes what was staged of a partition", resumePartition},
+		{"what is removed of a partition stays removed", removePartition},
 		{"external values cannot be written", tokenZero},
 		{"a store that is away is reported as such", unreachable},
 	}
