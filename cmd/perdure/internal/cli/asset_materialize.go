@@ -18,6 +18,7 @@ import (
 type materialize struct {
 	selections    []string
 	job, location string
+	of            requestOptions
 	run           runOptions
 }
 
@@ -26,8 +27,10 @@ func (a *app) assetMaterializeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "materialize SELECTION...", Short: "Start a run that makes assets, and watch it",
 		Long: "Start a run that makes the selected assets, or those of a job, and watch it to its end. Several selections are\n" +
-			"taken together. The exit code is 0 only when the run ends SUCCESS. Ctrl-C ends the watching, not the run." + settingHelp,
+			"taken together. The exit code is 0 only when the run ends SUCCESS. Ctrl-C ends the watching, not the run." + partitionHelp + settingHelp,
 		Example: "  perdure asset materialize '*'\n" +
+			"  perdure asset materialize route_delays --partition 2001-01-01\n" +
+			"  perdure asset materialize route_delays+ --range 2001-01-01..2001-01-07 --only missing --dry-run\n" +
 			"  perdure asset materialize route_delays+ --set assets.route_delays.min_flights=5\n" +
 			"  perdure asset materialize --job nightly --run-config run.yaml --tag team=ops",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -38,6 +41,7 @@ func (a *app) assetMaterializeCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&options.job, "job", "", "materialize the assets of this job, with its config and tags")
 	flags.StringVar(&options.location, "location", "", "the code location; needed when there are several")
+	options.of.addTo(flags)
 	options.run.addTo(flags, newRunID)
 	return cmd
 }
@@ -74,7 +78,7 @@ func (a *app) materialize(ctx context.Context, options materialize) error {
 		problem = usagef("name a selection or --job, not both")
 	}
 	request, given, err := a.request(options.run)
-	if err := errors.Join(problem, err); err != nil {
+	if err := errors.Join(problem, options.of.addToRequest(&request), err); err != nil {
 		return err
 	}
 	request.Job, request.Assets = options.job, union(options.selections)

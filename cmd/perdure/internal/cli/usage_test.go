@@ -38,6 +38,14 @@ func TestACommandLineThatMakesNoSenseIsExplainedWithoutUsageText(t *testing.T) {
 				"--set a=1: write it as assets.KEY.FIELD=VALUE, or with ops.PATH, resources.NAME, loggers.NAME or execution; a name can be quoted: ops[\"etl.clean\"].FIELD=VALUE\n" +
 				"--priority must be 1 to 5, or \"high\", \"normal\", \"low\" or \"backfill\", not urgent\n`perdure asset materialize --help` says how to use it\n",
 		},
+		{
+			[]string{"asset", "materialize", "daily", "--partition", "a", "--range", "a..", "--all-partitions", "--only", "stalle", "--as-of", "today"},
+			"Error: give --partition or --range or --all-partitions, not several of them\n" +
+				"--range a..: write it as FIRST..LAST, or FIRST...LAST where a key holds \"..\"\n" +
+				"--only: there is no state \"stalle\" (did you mean \"stale\"? known: missing, failed, stale)\n" +
+				"--as-of today: write it as 2001-04-01T00:00:00Z\n`perdure asset materialize --help` says how to use it\n",
+		},
+		{[]string{"job", "run", "daily", "--range", "2001-01-01"}, "Error: --range 2001-01-01: write it as FIRST..LAST, or FIRST...LAST where a key holds \"..\"\n`perdure job run --help` says how to use it\n"},
 		{[]string{"migrate", "down"}, "Error: --to is missing: the version to go back to, as `perdure migrate status` lists them; 0 removes every table\n`perdure migrate down --help` says how to use it\n"},
 		{[]string{"migrate", "upp"}, "Error: perdure migrate has no command \"upp\" (did you mean up?)\n`perdure migrate --help` says how to use it\n"},
 		{[]string{"schema", "RunRequst"}, "Error: there is no schema \"RunRequst\" (did you mean \"RunRequest\"? known: CancelStepInput, Metadatum, Refusal, RemoteInput, RemoteResult, RunRequest, RunResult, StepState, StepsQueryInput, StepsQueryResult)\n`perdure schema --help` says how to use it\n"},
