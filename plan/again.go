@@ -137,45 +137,75 @@ func (a *again) below(problems wire.Problems) wire.Problems {
 	return told
 }
 
-// restrict leaves of a target what the parent had steps for: what it was narrowed to, and not what exists only since.
-func (a *again) restrict(p *Planner, found *target, existing *Existing) wire.Problems {
-	if a.parent == nil || (found.subsets == nil && a.merged.Only == "") {
+// repeat gives a target the partitions that the parent had steps for: whatever it was narrowed to, and whatever has been
+// added since. selected are the assets of its request. What had no steps has come to the location since, and stays.
+func (a *again) repeat(p *Planner, selected []int, found *target, existing *Existing) wire.Problems {
+	if a.parent == nil {
 		return nil
 	}
-	var problems wire.Problems
-	subsets := make(map[int]partition.Subset, len(found.assets))
 	steps := map[string][]*ParentStep{}
 	for i := range a.parent.Steps {
 		steps[a.parent.Steps[i].Compute] = append(steps[a.parent.Steps[i].Compute], &a.parent.Steps[i])
 	}
-	for i, asset := range found.assets {
-		subset, key := found.subset(i, existing), p.snapshot.Assets[asset].Key
-		of := steps[p.snapshot.Computes[p.computeOf[asset]].Name]
-		switch {
-		case len(of) == 0 && a.merged.Only == "":
-			subsets[asset] = subset // it has come to the location since
-			continue
-		case len(of) == 0:
-			continue
-		case p.assetParts[asset] == nil:
-			subsets[asset] = subset
-			continue
-		}
-		var keys []string
-		for _, step := range of {
-			if slices.Contains(step.Assets, key) {
-				if step.Partition != "" {
-					keys = append(keys, step.Partition)
-				}
-				keys = append(keys, step.Partitions...)
-			}
-		}
-		had, err := subset.Set().Of(keys...)
-		problems = append(problems, keyProblems(fmt.Sprintf("asset %q", key), err, func(string) string { return "partition" })...)
-		subsets[asset] = subset.Intersection(had)
+	if found.ops != nil {
+		return a.repeatOps(p, steps, found, existing)
 	}
-	if len(problems) == 0 {
-		p.setSubsets(found, subsets)
+	if found.subsets == nil && a.merged.Only == "" {
+		return nil
+	}
+	subsets := make(map[int]partition.Subset, len(selected))
+	for i, asset := range found.assets {
+		if a.merged.Only == "" {
+			subsets[asset] = found.subset(i, existing)
+		}
+	}
+	var problems wire.Problems
+	for _, asset := range selected {
+		key, of := p.snapshot.Assets[asset].Key, steps[p.snapshot.Computes[p.computeOf[asset]].Name]
+		if len(of) == 0 {
+			continue
+		}
+		had, wrong := partitionsHad(fmt.Sprintf("asset %q", key), existing.of(p.assetParts[asset]), of, func(step *ParentStep) bool { return slices.Contains(step.Assets, key) })
+		problems = append(problems, wrong...)
+		subsets[asset] = had
+	}
+	found.assets = selected
+	p.setSubsets(found, subsets)
+	return problems
+}
+
+func (a *again) repeatOps(p *Planner, steps map[string][]*ParentStep, found *target, existing *Existing) wire.Problems {
+	parts := p.jobParts[p.jobs[found.job.Name]]
+	if parts == nil {
+		return nil
+	}
+	var problems wire.Problems
+	var all partition.Subset
+	for _, op := range found.ops {
+		// The partitions of mapped steps are those of the step with the dynamic output.
+		if of := steps[p.snapshot.Computes[op].Name]; p.over[op] < 0 && len(of) > 0 {
+			had, wrong := partitionsHad(fmt.Sprintf("job %q", found.job.Name), existing.of(parts), of, func(*ParentStep) bool { return true })
+			problems, all = append(problems, wrong...), all.Union(had)
+		}
+	}
+	if !all.IsEmpty() {
+		found.opSubset = all
 	}
 	return problems
+}
+
+// partitionsHad are the partitions of those steps of an earlier run that count; what is whose they are.
+func partitionsHad(what string, set *partition.Set, of []*ParentStep, counts func(*ParentStep) bool) (partition.Subset, wire.Problems) {
+	var keys []string
+	for _, step := range of {
+		switch {
+		case !counts(step):
+		case step.Partitions != nil:
+			keys = append(keys, step.Partitions...)
+		default:
+			keys = append(keys, step.Partition)
+		}
+	}
+	had, err := set.Of(keys...)
+	return had, keyProblems(what, err, func(string) string { return "partition" })
 }

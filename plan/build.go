@@ -39,9 +39,10 @@ func (p *Planner) Plan(request wire.RunRequest, facts Facts) (*Plan, error) {
 	at, _ := AsOf(again.target, facts.Now) // what is wrong with it is told with the target
 	existing := p.Existing(at, facts.Dynamic)
 	wanted, targetProblems := p.resolve(again.target)
+	selected := wanted.assets
 	targetProblems = append(targetProblems, p.choosePartitions(again.target, existing, &wanted)...)
 	if len(targetProblems) == 0 {
-		targetProblems = append(p.narrow(&wanted, again.target.Only, facts.States, existing), again.restrict(p, &wanted, existing)...)
+		targetProblems = append(p.narrow(&wanted, again.target.Only, facts.States, existing), again.repeat(p, selected, &wanted, existing)...)
 	}
 	wanted.known = wanted.known && len(targetProblems) == 0
 	problems = append(again.below(targetProblems), problems...)
@@ -349,9 +350,6 @@ func (b *builder) describePartitions() {
 	if len(b.planner.definitions) > 0 && plan.Request.AsOf == "" && b.usesPartitions() {
 		plan.Request.AsOf = b.existing.at.UTC().Format(time.RFC3339Nano)
 	}
-	if plan.Request.AllPartitions && !all.IsEmpty() && b.again.parent == nil {
-		b.freezeAll()
-	}
 	if !same || all.IsEmpty() {
 		return
 	}
@@ -378,22 +376,4 @@ func (b *builder) describePartitions() {
 // usesPartitions says whether anything in the plan is partitioned, or is made from what is.
 func (b *builder) usesPartitions() bool {
 	return slices.ContainsFunc(b.computes, func(c int) bool { return b.planner.computeParts[c] != nil || b.needed[c] != nil })
-}
-
-// freezeAll names the partitions that all are now: keys that are added later are not what was asked for.
-func (b *builder) freezeAll() {
-	request := &b.plan.Request
-	set := b.target.rootSet
-	if set == nil {
-		return
-	}
-	first, _ := set.All().First()
-	last, _ := set.All().Last()
-	switch set.Partitions().Kind() {
-	case partition.KindDynamic, partition.KindGrid:
-		if len(set.Partitions().Dynamic()) > 0 {
-			request.AllPartitions, request.Range = false, &wire.PartitionRange{Start: first, End: last}
-		}
-	default: // the time of existence says which they are
-	}
 }

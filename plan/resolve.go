@@ -29,8 +29,6 @@ type target struct {
 	// job that is partitioned.
 	subsets  []partition.Subset
 	opSubset partition.Subset
-	// rootSet is the set that the request's partitions are of; nil when nothing is partitioned.
-	rootSet *partition.Set
 }
 
 // resolve finds what a request asks for.

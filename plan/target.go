@@ -134,7 +134,6 @@ func (p *Planner) choosePartitions(request wire.RunRequest, existing *Existing, 
 		}
 	}
 	set := existing.of(p.assetParts[roots[0]])
-	found.rootSet = set
 	anchor, wrong := requested(request, fmt.Sprintf("asset %q", p.snapshot.Assets[roots[0]].Key), set)
 	if len(wrong) > 0 {
 		return append(problems, wrong...)
@@ -225,8 +224,7 @@ func (p *Planner) chooseJobPartitions(request wire.RunRequest, existing *Existin
 		return wire.Problems{noPartitionGiven(what, existing.of(parts))}
 	}
 	var problems wire.Problems
-	found.rootSet = existing.of(parts)
-	found.opSubset, problems = requested(request, what, found.rootSet)
+	found.opSubset, problems = requested(request, what, existing.of(parts))
 	return problems
 }
 
