@@ -48,7 +48,7 @@ func (p *Planner) Plan(request wire.RunRequest, facts Facts) (*Plan, error) {
 	problems = append(again.below(targetProblems), problems...)
 	b := &builder{
 		planner: p, request: request, again: again, facts: facts, target: wanted, limits: limits, existing: existing,
-		wanted: make([]bool, len(p.snapshot.Assets)), work: make([]work, len(p.snapshot.Computes)), kinds: map[string]int{},
+		wanted: make([]bool, len(p.snapshot.Assets)), work: make([]work, len(p.snapshot.Computes)), kinds: map[string]int{}, ranges: map[rangeKey][]string{},
 		made: make([]partition.Subset, len(p.snapshot.Assets)), needed: make([][][][]partsNeeded, len(p.snapshot.Computes)),
 	}
 	if wanted.known {
@@ -121,6 +121,8 @@ type builder struct {
 	// outside is what of partitioned assets is needed and not made in the run, loaded how many partitions are loaded in all.
 	outside []outsideNeed
 	loaded  int
+	// ranges are the keys of long ranges, each listed once.
+	ranges map[rangeKey][]string
 	// taken is what an earlier run has done; nil for a run that begins anew.
 	taken *takenOver
 	// maySkip are the steps that an optional output can leave out.

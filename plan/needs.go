@@ -298,31 +298,66 @@ func (s *splitter) split(need partition.Subset) (partsNeeded, error) {
 // splitRanges is split where ranges make the asset: it looks at the ends of ranges.
 func (s *splitter) splitRanges(need partition.Subset) (partsNeeded, error) {
 	inside, outside := need.Intersection(s.made), need.Difference(s.made)
-	parts := partsNeeded{outside: slices.Collect(outside.Keys())}
+	parts := partsNeeded{outside: s.b.keysOf(outside)}
 	if inside.IsEmpty() {
 		return parts, nil
 	}
-	set := inside.Set()
-	next, stop := 0, 0 // positions
-	var ranges [][2]int
+	parts.inside = s.b.keysOf(inside)
+	parts.makers = make([]int, 0, len(parts.inside))
+	own := false
 	for r := range inside.Ranges() {
-		first, err := set.Position(r.First)
+		first, err := inside.Set().Position(r.First)
 		if err != nil {
 			return parts, err
 		}
-		ranges = append(ranges, [2]int{first, first + r.Count})
-	}
-	at := -1
-	for key := range inside.Keys() {
-		if next == stop {
-			at++
-			next, stop = ranges[at][0], ranges[at][1]
-		}
-		place := s.maker.at(s.b, next)
-		next++
-		if s.maker.first+place != s.self {
-			parts.inside, parts.makers = append(parts.inside, key), append(parts.makers, s.maker.first+place)
+		for position := first; position < first+r.Count; position++ {
+			maker := s.maker.first + s.maker.at(s.b, position)
+			own = own || maker == s.self
+			parts.makers = append(parts.makers, maker)
 		}
 	}
-	return parts, nil
+	if !own {
+		return parts, nil
+	}
+	var others partsNeeded
+	for i, maker := range parts.makers {
+		if maker != s.self {
+			others.inside, others.makers = append(others.inside, parts.inside[i]), append(others.makers, maker)
+		}
+	}
+	others.outside = parts.outside
+	return others, nil
+}
+
+// rangeKey names consecutive partitions of a set.
+type rangeKey struct {
+	set   *partition.Set
+	first string
+	count int
+}
+
+// keysOf are the keys of a subset in the order of its set. Those of a range, which are many and which other steps have too,
+// are listed once in a plan.
+func (b *builder) keysOf(subset partition.Subset) []string {
+	count := subset.Count()
+	if count == 0 {
+		return nil
+	}
+	listed := func() []string { return slices.AppendSeq(make([]string, 0, count), subset.Keys()) }
+	if subset.Set().Partitions().Kind() == partition.KindGrid {
+		return listed()
+	}
+	for first := range subset.Ranges() {
+		if first.Count < count {
+			break
+		}
+		at := rangeKey{subset.Set(), first.First, count}
+		keys, known := b.ranges[at]
+		if !known {
+			keys = listed()
+			b.ranges[at] = keys
+		}
+		return keys
+	}
+	return listed()
 }

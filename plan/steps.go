@@ -24,8 +24,7 @@ func (b *builder) step(n *node, outside map[int]bool) Step {
 		MaxLostWorkers: b.limits.MaxLostWorkers,
 	}
 	if !n.subset.IsEmpty() {
-		step.Partitions = make([]string, 0, n.subset.Count())
-		step.Partitions = slices.AppendSeq(step.Partitions, n.subset.Keys())
+		step.Partitions = b.keysOf(n.subset)
 	}
 	if over := b.overNode(n); over >= 0 {
 		step.Over = b.nodes[over].key

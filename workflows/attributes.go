@@ -29,6 +29,14 @@ func (r *run) describe(ctx workflow.Context) error {
 			if r.walkPlan.Job != "" {
 				updates = append(updates, key.ValueSet(keyword(r.walkPlan.Job)))
 			}
+		case wire.SearchPartition:
+			if r.walkPlan.Partition != "" {
+				updates = append(updates, key.ValueSet(keyword(r.walkPlan.Partition)))
+			}
+		case wire.SearchBackfill:
+			if r.walkPlan.Backfill != "" {
+				updates = append(updates, key.ValueSet(keyword(r.walkPlan.Backfill)))
+			}
 		case wire.SearchCause:
 			updates = append(updates, key.ValueSet(keyword(r.walkPlan.Cause)))
 		case wire.SearchStatus:

@@ -36,12 +36,12 @@ func patientRetries() *temporal.RetryPolicy {
 
 func summary(text string) string { return cut(text, maxSummary) }
 
-// summaryOf is what a step's line in Temporal's timeline says besides its activity type: nothing when that is its key.
-func summaryOf(key, activityType string) string {
-	if key == activityType {
-		return ""
+// summaryOf is what a step's line in Temporal's timeline says besides its activity type: nothing when that says it all.
+func summaryOf(step plan.WalkStep) string {
+	if text := step.Summary(); text != step.ActivityType() {
+		return summary(text)
 	}
-	return summary(key)
+	return ""
 }
 
 func controlOptions(ctx workflow.Context, queue, id string) workflow.Context {

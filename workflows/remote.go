@@ -127,7 +127,7 @@ func (r *run) settleBegun(ctx workflow.Context, p *pendingStep) bool {
 	p.remote.outcome = wire.EndRemoteInput{Run: r.id, Step: key, Type: step.ActivityType(), Claim: begun.Claim}
 	p.remote.phase = remoteComputing
 	r.started(p, workflow.ExecuteActivity(
-		remoteOptions(p.ctx, r.queue, key, summaryOf(key, step.ActivityType()), r.kind(p.step)), step.ActivityType(), begun.Input))
+		remoteOptions(p.ctx, r.queue, key, summaryOf(step), r.kind(p.step)), step.ActivityType(), begun.Input))
 	return false
 }
 

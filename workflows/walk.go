@@ -93,7 +93,7 @@ func (r *run) startActivity(p *pendingStep) {
 	kind, step := r.kind(p.step), r.progress.Step(p.step)
 	key := r.key(p.step)
 	r.started(p, workflow.ExecuteActivity(
-		stepOptions(p.ctx, r.queue, key, summaryOf(key, step.ActivityType()), kind), step.ActivityType(),
+		stepOptions(p.ctx, r.queue, key, summaryOf(step), kind), step.ActivityType(),
 		wire.StepInput{Run: r.id, Step: key, Subprocess: kind.Subprocess}))
 }
 
