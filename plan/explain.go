@@ -13,7 +13,7 @@ func (p *Plan) PlannedSteps() []wire.PlannedStep {
 		}
 	}
 	for i, step := range p.Steps {
-		planned[i] = wire.PlannedStep{Step: step.Key, Assets: []string{}, After: planned[i].After, Reason: p.reason}
+		planned[i] = wire.PlannedStep{Step: step.Key, Assets: []string{}, Partition: p.Walk.Steps[i].Partition, After: planned[i].After, Reason: p.reason}
 		if note := p.notes[i]; note != "" {
 			planned[i].Reason += "; " + note
 		}

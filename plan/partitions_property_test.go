@@ -62,9 +62,15 @@ func drawPartitioned(t *rapid.T) *plan.Snapshot {
 		for range rapid.IntRange(0, 2).Draw(t, "inputs") {
 			upstream := &s.Assets[rapid.IntRange(0, known-1).Draw(t, "asset")]
 			mapping := rapid.SampledFrom([]partition.Mapping{
-				{}, {}, {Kind: partition.MapAll}, {Kind: partition.MapLast}, {Kind: partition.MapIdentity},
-				{Kind: partition.MapTime, StartOffset: -1}, {Kind: partition.MapTime, StartOffset: -1, EndOffset: -1},
-				{Kind: partition.MapTime, AllowNonexistent: true}, {Kind: partition.MapSpecific, Keys: []string{"b"}},
+				{},
+				{},
+				{Kind: partition.MapAll},
+				{Kind: partition.MapLast},
+				{Kind: partition.MapIdentity},
+				{Kind: partition.MapTime, StartOffset: -1},
+				{Kind: partition.MapTime, StartOffset: -1, EndOffset: -1},
+				{Kind: partition.MapTime, AllowNonexistent: true},
+				{Kind: partition.MapSpecific, Keys: []string{"b"}},
 			}).Draw(t, "mapping")
 			if _, err := mapping.Between(compiled(upstream.Partitions), compiled(definition), nil); err != nil {
 				mapping = partition.Mapping{Kind: partition.MapAll}
@@ -80,10 +86,14 @@ func drawPartitioned(t *rapid.T) *plan.Snapshot {
 		if rapid.IntRange(0, 2).Draw(t, "multi-asset") == 0 {
 			outputs = []string{name + "/0", name + "/1"}
 		}
-		if definition != nil && definition.Time != nil && rapid.Bool().Draw(t, "on its own") {
-			inputs = append(inputs, plan.Input{Kind: plan.InputValue, Assets: outputs[:1], Parts: []plan.InputPart{
-				{Mapping: partition.Mapping{Kind: partition.MapTime, StartOffset: -2, EndOffset: -1}, Take: plan.TakePartitionsByKey},
-			}})
+		if definition != nil && (definition.Time != nil || definition.Grid != nil) && rapid.Bool().Draw(t, "on its own") {
+			mapping := partition.Mapping{Kind: partition.MapTime, StartOffset: -2, EndOffset: -1}
+			if definition.Grid != nil {
+				mapping = partition.Mapping{Kind: partition.MapGrid, Dimensions: []partition.DimensionMapping{{Upstream: "day", Downstream: "day", Mapping: mapping}}}
+			}
+			inputs = append(inputs, plan.Input{
+				Kind: plan.InputValue, Assets: outputs[:1], Parts: []plan.InputPart{{Mapping: mapping, Take: plan.TakePartitionsByKey}},
+			})
 		}
 		compute := add(s, name, outputs, inputs...)
 		compute.CanSubset = rapid.Bool().Draw(t, "can subset")
@@ -183,6 +193,39 @@ func (r *partitionReading) choose(t *rapid.T, selected map[string]bool, keysOf f
 	return true
 }
 
+// narrow draws what is materialized, and takes it out of the target.
+func (r *partitionReading) narrow(t *rapid.T) map[string]plan.PartitionStates {
+	states := map[string]plan.PartitionStates{}
+	elsewhere := r.planner.Existing(partitionNow, partitionSites) // as of whoever reads them
+	for _, asset := range r.s.Assets {
+		var done []string
+		for _, key := range slices.Sorted(maps.Keys(r.target[asset.Key])) {
+			if rapid.Bool().Draw(t, "materialized") {
+				done = append(done, key)
+			}
+		}
+		materialized, err := elsewhere.Set(asset.Key).Of(done...)
+		require.NoError(t, err)
+		states[asset.Key] = plan.PartitionStates{Materialized: materialized}
+		for _, key := range done {
+			delete(r.target[asset.Key], key)
+		}
+	}
+	for _, compute := range r.s.Computes {
+		if compute.CanSubset {
+			continue
+		}
+		for _, one := range compute.Outputs {
+			for _, other := range compute.Outputs {
+				if r.target[one] != nil {
+					maps.Copy(r.target[one], r.target[other])
+				}
+			}
+		}
+	}
+	return states
+}
+
 // missing says whether any step needs a partition that does not exist.
 func (r *partitionReading) missing(t *rapid.T) bool {
 	for key, own := range r.target {
@@ -232,7 +275,17 @@ func TestAPlanOverPartitionsAgreesWithAReading(t *testing.T) {
 		if root := r.first(selected); root != "" {
 			request.Partitions = slices.Sorted(maps.Keys(keysOf(root)))
 		}
-		got, err := planner.Plan(request, plan.Facts{RunID: "r", Now: partitionNow, Dynamic: partitionSites})
+		facts := plan.Facts{RunID: "r", Now: partitionNow, Dynamic: partitionSites}
+		if common && rapid.Bool().Draw(t, "narrowed") {
+			request.Only, facts.States = wire.OnlyMissing, r.narrow(t)
+		}
+		got, err := planner.Plan(request, facts)
+		if problems := wire.ProblemsOf(err); len(problems) > 0 && problems[0].Code == wire.CodeNothingLeft {
+			for asset, left := range r.target {
+				require.Empty(t, left, asset)
+			}
+			return
+		}
 		if !common || r.missing(t) {
 			require.Error(t, err)
 			require.NotEmpty(t, wire.ProblemsOf(err))
@@ -284,7 +337,7 @@ func (r *partitionReading) check(t *rapid.T, got *plan.Plan) {
 	}
 	var made []string
 	for asset, own := range r.target {
-		require.Equal(t, len(own), len(makes[asset]), asset)
+		require.Len(t, makes[asset], len(own), asset)
 		for key := range own {
 			require.Contains(t, makes[asset], key)
 		}
@@ -398,79 +451,4 @@ func (r *partitionReading) inOrder(t *rapid.T, input plan.StepInput) {
 		require.Greater(t, position, last)
 		last = position
 	}
-}
-
-// TestAPartitionedRunIsExecutedAgain lets steps of a run over partitions end at random and executes it again from its
-// failure: what was not done runs, under the same keys, and nothing else.
-func TestAPartitionedRunIsExecutedAgain(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		s := drawPartitioned(t)
-		planner, err := plan.NewPlanner(s, nil)
-		require.NoError(t, err)
-		selected := drawSelection(t, s)
-		request := keys(slices.Sorted(maps.Keys(selected))...)
-		for key := range selected {
-			if planner.Partitions(key).Kind() != partition.KindSingle {
-				request.AllPartitions = true
-			}
-		}
-		facts := plan.Facts{RunID: "r1", Now: partitionNow, Dynamic: partitionSites}
-		first, err := planner.Plan(request, facts)
-		if err != nil {
-			t.Skip("not to be planned")
-		}
-		p := plan.NewProgress(&first.Walk)
-		for step, ok := p.NextReady(); ok; step, ok = p.NextReady() {
-			if rapid.IntRange(0, 4).Draw(t, "fails") == 0 {
-				p.Fail(step)
-			} else {
-				p.Succeed(step, nil, nil)
-			}
-		}
-		require.True(t, p.Done())
-		parent := &plan.ParentRun{RunID: "r1", Status: wire.RunFailure, Request: first.Request}
-		undone := map[string]bool{}
-		for i, step := range first.Steps {
-			of := plan.ParentStep{Step: step.Key, Status: p.Status(i), Run: "r1", Compute: step.Type, Partition: step.Partition, Partitions: step.Partitions}
-			for _, output := range step.Outputs {
-				of.Assets = append(of.Assets, output.Asset)
-			}
-			parent.Steps = append(parent.Steps, of)
-			if p.Status(i) != wire.StepSuccess {
-				undone[step.Key] = true
-			}
-		}
-		// Time goes on, and a key is added.
-		later := plan.Facts{RunID: "r2", Parent: parent, Now: partitionNow.AddDate(0, 0, 9), Dynamic: map[string][]string{"sites": {"s2", "s1", "b", "s3"}}}
-		got, err := planner.Plan(wire.RunRequest{RetryOf: &wire.RetryOf{RunID: "r1"}}, later)
-		if len(undone) == 0 {
-			require.ErrorContains(t, err, "is done")
-			return
-		}
-		require.NoError(t, err)
-		again := plan.NewProgress(&got.Walk)
-		running := map[string]bool{}
-		for i, step := range got.Steps {
-			if !again.Inherited(i) {
-				running[step.Key] = true
-			}
-			for _, input := range step.Inputs {
-				if input.From == "" {
-					continue
-				}
-				require.Equal(t, "r1", input.From)
-				for _, key := range input.Partitions {
-					for j, other := range first.Steps {
-						makes := slices.ContainsFunc(other.Outputs, func(o plan.Output) bool { return o.Asset == input.Asset })
-						if makes && slices.Contains(partitionsOf(other), key) {
-							require.Equal(t, wire.StepSuccess, p.Status(j))
-						}
-					}
-				}
-			}
-		}
-		require.Equal(t, undone, running)
-		require.Equal(t, first.Request.AsOf, got.Request.AsOf)
-	})
 }

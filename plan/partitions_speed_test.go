@@ -48,6 +48,7 @@ func aMillionHours() *plan.Snapshot {
 }
 
 func planAll(t testing.TB, p *plan.Planner) *plan.Plan {
+	t.Helper()
 	request := assets("*")
 	request.AllPartitions = true
 	got, err := p.Plan(request, plan.Facts{RunID: "r", Now: time.Date(2024, 5, 19, 0, 0, 0, 0, time.UTC)})
@@ -94,6 +95,7 @@ func TestAPlanOverPartitionsIsLinear(t *testing.T) { //nolint:paralleltest // te
 }
 
 func benchmarkPartitions(b *testing.B, s *plan.Snapshot) {
+	b.Helper()
 	p := planner(b, s)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -111,6 +111,10 @@ func TestInputsAndTagsOfARunOverPartitions(t *testing.T) {
 	}, got.Tags)
 	require.Equal(t, "bf1", got.Walk.Backfill)
 	require.Equal(t, 2, got.Targets["total"].Count())
+	require.Contains(t, got.PlannedSteps(), wire.PlannedStep{
+		Step: "total@2001-01-02", Assets: []string{"total"}, Partition: "2001-01-02", After: []string{"delays@2001-01-02", "total@2001-01-01"},
+		Reason: "selected by delays or total",
+	})
 
 	got, err = p.Plan(onDay("grid", "short|2001-01-03"), dailyFacts())
 	require.NoError(t, err)

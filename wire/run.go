@@ -105,8 +105,10 @@ type StepFailureInfo struct {
 // PlannedStep is a step that a dry run would take.
 type PlannedStep struct {
 	Step string `json:"step"`
-	// Assets are what it materializes.
-	Assets []string `json:"assets"`
+	// Assets are what it materializes, Partition which partitions of them: a key, or "2001-01-01 to 2001-01-31 (31)"; absent
+	// of what is not partitioned.
+	Assets    []string `json:"assets"`
+	Partition string   `json:"partition,omitempty"`
 	// After are the steps of the same run that it needs.
 	After []string `json:"after,omitempty"`
 	// Reason says why the step is in the plan.
