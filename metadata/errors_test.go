@@ -118,12 +118,12 @@ func TestWhatPostgresCannotStore(t *testing.T) {
 	require.Equal(t, wire.StepRunning, b.stepRow("r1", "a").Status)
 
 	// These are not: whatever a user's error says is recorded.
-	refused, err := b.Store.Fail(t.Context(), wire.Failure{
+	failed, err := b.Store.Fail(t.Context(), wire.Failure{
 		Fence: fence, Attempt: 1, Final: true,
 		Error: wire.ErrorInfo{Message: "a\x00b\xffc", Metadata: []wire.Metadatum{{Label: "raw", Type: wire.MetadataJSON, Value: []byte(`"\u0000 \ud800 \\u0000 \ud83d\ude00"`)}}},
 	})
 	require.NoError(t, err)
-	require.False(t, refused)
+	require.False(t, failed.Refused)
 	row := b.stepRow("r1", "a")
 	require.Equal(t, "a\uFFFDb\uFFFDc", row.Error.Message)
 	require.JSONEq(t, `"\ufffd \ufffd \\u0000 😀"`, string(row.Error.Metadata[0].Value))

@@ -299,9 +299,9 @@ func TestAnEventOfAnAttemptThatFailedIsInTheLog(t *testing.T) {
 			Events: []wire.StepEvent{{Type: "ASSET_CHECK_EVALUATION", Asset: "a", Body: []byte(`{"passed":false}`)}, {Type: "CUSTOM_MESSAGE"}},
 		}
 		for range 2 {
-			refused, err := b.Store.Fail(t.Context(), failure)
+			failed, err := b.Store.Fail(t.Context(), failure)
 			require.NoError(t, err)
-			require.False(t, refused)
+			require.False(t, failed.Refused)
 		}
 	}
 	require.Equal(t, []metadata.EventType{

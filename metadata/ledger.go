@@ -9,7 +9,8 @@ import (
 )
 
 // Claim asks for a step in the name of one attempt; see [wire.ClaimOutcome] for what may come back.
-// Asked again, the same attempt is given the same token.
+// Asked again, the same attempt is given the same token. A grant may be lost when Postgres crashes before anything else is
+// recorded: whatever is refused then says so, and the attempt may claim again.
 func (s *Store) Claim(ctx context.Context, request wire.ClaimRequest) (wire.Claim, error) {
 	return call[wire.Claim](ctx, s, fmt.Sprintf("claim step %q of run %q", request.Step, request.Run), "claim_step_v1", request)
 }
@@ -25,21 +26,16 @@ func (s *Store) CheckToken(ctx context.Context, check wire.TokenCheck) (wire.Tok
 	return call[wire.TokenState](ctx, s, fmt.Sprintf("check the token of step %q of run %q", check.Step, check.Run), "check_token_v1", check)
 }
 
-type refusable struct {
-	Refused bool `json:"refused"`
-}
-
-// Fail records a failure of the user's function, once for each attempt. Refused says that the fence no longer holds.
-func (s *Store) Fail(ctx context.Context, failure wire.Failure) (refused bool, err error) {
-	answer, err := call[refusable](ctx, s, fmt.Sprintf("record a failure of step %q of run %q", failure.Step, failure.Run), "fail_step_v1", failure)
-	return answer.Refused, err
+// Fail records a failure of the user's function, once for each attempt.
+func (s *Store) Fail(ctx context.Context, failure wire.Failure) (wire.Failed, error) {
+	return call[wire.Failed](ctx, s, fmt.Sprintf("record a failure of step %q of run %q", failure.Step, failure.Run), "fail_step_v1", failure)
 }
 
 // Release gives a step back unharmed, because its worker stops or cannot go on: no failure, and no lost worker. code is why
 // (wire.FailureDraining, wire.FailureStoreUnavailable, …), reason the same for people. It changes nothing when the fence
 // no longer holds.
 func (s *Store) Release(ctx context.Context, fence wire.Fence, code, reason string) error {
-	_, err := call[refusable](ctx, s, fmt.Sprintf("release step %q of run %q", fence.Step, fence.Run), "release_step_v1", struct {
+	_, err := call[struct{}](ctx, s, fmt.Sprintf("release step %q of run %q", fence.Step, fence.Run), "release_step_v1", struct {
 		wire.Fence
 		Code   string `json:"code"`
 		Reason string `json:"reason"`

@@ -157,11 +157,11 @@ func (b *bench) end(run string, scheduled int64, status wire.RunStatus) wire.Run
 
 func (b *bench) fail(fence wire.Fence, attempt int, final bool) bool {
 	b.Helper()
-	refused, err := b.Store.Fail(b.Context(), wire.Failure{
+	failed, err := b.Store.Fail(b.Context(), wire.Failure{
 		Fence: fence, Attempt: attempt, Final: final, Delay: 90 * time.Second, Error: wire.ErrorInfo{Message: "no such file"}, Worker: "host-1",
 	})
 	require.NoError(b, err)
-	return refused
+	return failed.Refused
 }
 
 // types are the types of a run's events in their order.

@@ -89,8 +89,8 @@ func race(b *bench, random *rand.Rand, number int) error {
 			fence := wire.Fence{Run: run, Step: "s", Scheduled: a.scheduled, Token: claim.Token}
 			switch endings[i] {
 			case 0: // fails for good
-				refused, err := b.Store.Fail(b.Context(), wire.Failure{Fence: fence, Attempt: claim.Attempt, Final: true, Error: wire.ErrorInfo{Message: "no"}})
-				a.failed, errs[i] = err == nil && !refused, err
+				failed, err := b.Store.Fail(b.Context(), wire.Failure{Fence: fence, Attempt: claim.Attempt, Final: true, Error: wire.ErrorInfo{Message: "no"}})
+				a.failed, errs[i] = err == nil && !failed.Refused, err
 				return
 			case 1: // freezes, and wakes when the others are done
 				<-time.After(4 * time.Millisecond)

@@ -126,6 +126,8 @@ type TokenState struct {
 	// Orphaned says that what is staged under the slot token is nobody's any more: the attempt's scheduling has ended, so
 	// that no other attempt can take it over, and no record names it. It is never true while Holds is.
 	Orphaned bool `json:"orphaned,omitempty"`
+	// Lost says that the token does not hold because Postgres lost the claim in a crash: the attempt may claim again.
+	Lost bool `json:"lost,omitempty"`
 }
 
 // Commit records a step's outputs and ends it, all or nothing.
@@ -177,6 +179,8 @@ type Committed struct {
 	Refused bool `json:"refused,omitempty"`
 	// Orphaned says of a refused commit that its outputs are nobody's any more: see TokenState.
 	Orphaned bool `json:"orphaned,omitempty"`
+	// Lost says of a refused commit that Postgres lost the claim in a crash: see TokenState.
+	Lost bool `json:"lost,omitempty"`
 	// Result is the recorded result.
 	Result StepResult `json:"result"`
 }
@@ -193,6 +197,14 @@ type Failure struct {
 	Worker  string        `json:"worker"`
 	// Events are what the attempt reported before it failed: check evaluations, custom messages.
 	Events []StepEvent `json:"events,omitempty"`
+}
+
+// Failed answers a Failure.
+type Failed struct {
+	// Refused says that the fence no longer holds: nothing was written.
+	Refused bool `json:"refused"`
+	// Lost says of a refused failure that Postgres lost the claim in a crash: see TokenState.
+	Lost bool `json:"lost,omitempty"`
 }
 
 // ErrorInfo is an error as it is recorded and shown.

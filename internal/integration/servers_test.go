@@ -4,8 +4,11 @@ package integration
 
 import (
 	"context"
+	"database/sql"
 	"net/url"
 	"os"
+	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -115,4 +118,55 @@ func TestPostgresIsAwayForAMinuteAtTheMomentOfCommit(t *testing.T) {
 	step := handed.steps(t, handedRun)["handed"]
 	require.Equal(t, 1, step.Lost)
 	require.Contains(t, heir.Log(), "publishing what an earlier attempt had staged")
+}
+
+// A claim is on the disk only with what is recorded next. Here Postgres crashes before that, so that nobody has claimed the
+// step whose function is running.
+func TestPostgresCrashesAndLosesAClaim(t *testing.T) {
+	t.Parallel()
+	stack := ownStack(t, devstack.Options{Ephemeral: true})
+	dsn := schema(t, stack, "perdure")
+	f := newFixtureOn(t, dsn, stack.TemporalAddress, []testlocation.Asset{asset("source"), asset("middle", "source"), asset("sink", "middle")})
+	f.worker(t, "b1")
+	lost := 0
+	// Something else that is recorded may bring a claim to the disk, such as that the worker lives: it does so rarely.
+	for try := 1; lost == 0; try++ {
+		require.LessOrEqual(t, try, 5, "no claim was lost")
+		f.hold(t, "middle")
+		// The process that would bring the claim to the disk within a second does nothing.
+		writer := walWriter(t, dsn)
+		require.NoError(t, syscall.Kill(writer, syscall.SIGSTOP))
+		run := f.start(t, strconv.Itoa(try), "*")
+		f.awaitNotes(t, testlocation.Called, "middle", try)
+		require.NoError(t, stack.KillPostgres())
+		require.NoError(t, syscall.Kill(writer, syscall.SIGKILL))
+		require.NoError(t, stack.StartPostgres(t.Context()))
+		var middle metadata.Step
+		require.Eventually(t, func() bool {
+			page, err := f.Store.Steps(t.Context(), run, "", 10)
+			for _, found := range page.Rows {
+				if found.Step == "middle" {
+					middle = found
+				}
+			}
+			return err == nil
+		}, longEnough, often)
+		if middle.Status == wire.StepWaiting {
+			lost++
+		}
+		f.release(t, "middle")
+		f.requireGood(t, run)
+		f.requireCalls(t, run, nil)
+		require.Zero(t, f.steps(t, run)["middle"].Lost)
+	}
+}
+
+// walWriter is the process of a PostgreSQL that brings to the disk what was committed without waiting for it.
+func walWriter(t *testing.T, dsn string) (process int) {
+	t.Helper()
+	db, err := sql.Open("postgres", dsn)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	require.NoError(t, db.QueryRowContext(t.Context(), "select pid from pg_stat_activity where backend_type = 'walwriter'").Scan(&process))
+	return process
 }

@@ -2,8 +2,52 @@
 
 -- +goose Up
 
--- Tokens grow with every grant in the deployment. One that is lost to a rollback is a gap, which nobody minds.
+-- Tokens grow with every grant in the deployment, and none is granted twice, although a crash of Postgres may lose grants
+-- and set the sequence back: see next_token_v1. One that is lost to a rollback is a gap, which nobody minds.
 create sequence step_tokens as bigint;
+
+create table token_limit (
+    id        boolean primary key default true check (id),
+    -- Up to here a token may be granted by a transaction that is not on the disk yet. It is on the disk itself.
+    reserved  bigint not null,
+    -- What was reserved when Postgres was found to have crashed the last time: a claim with such a token may be lost.
+    recovered bigint not null default 0
+);
+insert into token_limit (reserved) values (100000);
+
+-- Has its one row from the first token after a crash until the next crash: Postgres empties unlogged tables when it recovers,
+-- and so does a replica that takes over.
+create unlogged table token_guard (id boolean primary key default true check (id));
+insert into token_guard default values;
+
+-- The next token; o_reserved says that the caller need not be on the disk before it answers. Whoever sees the guard sees a
+-- sequence that was put right, so that it is looked at before the sequence is. Moving the limit is the only thing here that
+-- others wait for, and happens once in 100,000 tokens.
+-- +goose StatementBegin
+create function next_token_v1(out o_token bigint, out o_reserved boolean) language plpgsql as $$
+declare
+    v_reserved  bigint;
+    v_recovered bigint;
+begin
+    select nextval('step_tokens'), l.reserved into o_token, v_reserved from token_limit l, token_guard;
+    o_reserved := coalesce(o_token <= v_reserved, false);
+    if o_reserved then
+        return;
+    end if;
+    select reserved, recovered into v_reserved, v_recovered from token_limit for update;
+    insert into token_guard default values on conflict do nothing;
+    if found then
+        perform setval('step_tokens', greatest(v_reserved, (select last_value from step_tokens)));
+        v_recovered := v_reserved;
+        o_token := null;
+    end if;
+    o_token := coalesce(o_token, nextval('step_tokens'));
+    o_reserved := o_token <= v_reserved; -- somebody else has moved the limit meanwhile
+    if not o_reserved then
+        update token_limit set reserved = o_token + 100000, recovered = v_recovered;
+    end if;
+end $$;
+-- +goose StatementEnd
 
 -- One row for each step of a run that was claimed, handed back or closed.
 create table steps (
@@ -173,6 +217,17 @@ create function start_event_v1(p_row steps, p_attempt int) returns jsonb languag
 $$;
 -- +goose StatementEnd
 
+-- Whether an attempt's claim may have been lost in a crash: it was granted before one, and nothing that others did since is
+-- in the way of claiming again. Only the first claim of a scheduling can be lost, so that nothing else is of the step.
+-- +goose StatementBegin
+create function claim_lost_v1(p_run text, p_step text, p_scheduled bigint, p_token bigint) returns boolean language sql stable as $$
+    select (p_token <= (select recovered from token_limit) or not exists (select 1 from token_guard))
+        and coalesce((
+            select state = 'open' and token is null and scheduled = p_scheduled
+            from steps where run_id = p_run and step = p_step), true)
+$$;
+-- +goose StatementEnd
+
 -- wire.TokenCheck -> wire.TokenState: whether the attempt may still publish and commit.
 -- +goose StatementBegin
 create function check_token_v1(p jsonb) returns jsonb language plpgsql stable as $$
@@ -180,13 +235,18 @@ begin
     perform 1 from steps
     where run_id = p->>'run' and step = p->>'step' and state = 'open'
       and scheduled = (p->>'scheduled')::bigint and token = (p->>'token')::bigint;
-    return jsonb_build_object('holds', found, 'orphaned', not found
-        and orphaned_v1(p->>'run', p->>'step', (p->>'scheduled')::bigint, (p->>'slot_token')::bigint));
+    if found then
+        return '{"holds":true}';
+    end if;
+    return jsonb_build_object('holds', false,
+        'orphaned', orphaned_v1(p->>'run', p->>'step', (p->>'scheduled')::bigint, (p->>'slot_token')::bigint),
+        'lost', claim_lost_v1(p->>'run', p->>'step', (p->>'scheduled')::bigint, (p->>'token')::bigint));
 end $$;
 -- +goose StatementEnd
 
 -- +goose Down
 drop function check_token_v1(jsonb);
+drop function claim_lost_v1(text, text, bigint, bigint);
 drop function start_event_v1(steps, int);
 drop function start_body_v1(steps, int);
 drop function start_type_v1(steps);
@@ -197,4 +257,7 @@ drop table asset_partitions;
 drop table materializations;
 drop table writers;
 drop table steps;
+drop function next_token_v1();
+drop table token_guard;
+drop table token_limit;
 drop sequence step_tokens;

@@ -209,6 +209,7 @@ declare
     v_build     text   := coalesce(p->>'build', '');
     v_plan      record;
     v_row       steps;
+    v_token     record;
     v_at        timestamptz;
     v_events    jsonb := '[]';
     v_answer    json;
@@ -237,12 +238,18 @@ begin
     if v_plan.known is null and v_plan.shape = p->>'shape' and not run_ended_v1(v_plan.status) then
         perform pg_advisory_xact_lock_shared(run_lock_v1(v_run)); -- see begin_step_v1
         v_at := clock_v1();
+        select * into v_token from next_token_v1();
         insert into steps (run_id, step, scheduled, started, token, held, worker, build, first_started_at, claimed_at)
-        select v_run, v_step, v_scheduled, v_started, nextval('step_tokens'), true, v_worker, v_build, v_at, v_at
+        select v_run, v_step, v_scheduled, v_started, v_token.o_token, true, v_worker, v_build, v_at, v_at
         from runs where run_id = v_run and not run_ended_v1(status)
         on conflict (run_id, step) do nothing returning token into v_row.token;
         if found then
             if take_writers_v1(v_run, v_step, v_row.token, v_plan.assets, v_plan.partitions, v_at) is null then
+                -- Its commit brings it to the disk. When Postgres crashes before that, the step is as if nobody had claimed
+                -- it, and the attempt claims it again: see claim_lost_v1.
+                if v_token.o_reserved then
+                    perform set_config('synchronous_commit', 'off', true);
+                end if;
                 return granted_v1(v_run, v_row.token, 1, v_plan.body, v_plan.inputs, v_plan.op_values, v_plan.made_of,
                     v_plan.mapping_key, v_plan.job, v_plan.cause, v_plan.tags);
             end if;
@@ -319,7 +326,7 @@ begin
             -- The holder asks again: it did not hear the answer.
             v_holder := null;
         else
-            v_row.token := nextval('step_tokens');
+            select o_token into v_row.token from next_token_v1();
             v_holder := take_writers_v1(v_run, v_step, v_row.token, v_plan.assets, v_plan.partitions, v_at);
             if v_holder is not null then
                 update steps

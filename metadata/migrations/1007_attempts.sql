@@ -37,7 +37,8 @@ begin
             return jsonb_build_object('result', v_row.result);
         end if;
         return jsonb_build_object('refused', true, 'result', '{}'::jsonb,
-            'orphaned', orphaned_v1(v_run, v_step, v_scheduled, (v_outputs->0->>'slot_token')::bigint));
+            'orphaned', orphaned_v1(v_run, v_step, v_scheduled, (v_outputs->0->>'slot_token')::bigint),
+            'lost', claim_lost_v1(v_run, v_step, v_scheduled, v_token));
     end if;
     delete from writers where run_id = v_run and step = v_step; -- in no order: see free_writers_v1
     if v_count > 0 and not v_outputs->0 ? 'asset' then
@@ -106,7 +107,7 @@ create function duration_text_v1(p_ns bigint) returns text language sql immutabl
 $$;
 -- +goose StatementEnd
 
--- wire.Failure -> {"refused"}. Recorded once for each attempt of the user's function, with what it reported until then.
+-- wire.Failure -> wire.Failed. Recorded once for each attempt of the user's function, with what it reported until then.
 -- +goose StatementBegin
 create function fail_step_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
@@ -122,7 +123,8 @@ declare
 begin
     select * into v_row from steps where run_id = v_run and step = v_step for update;
     if not found or v_row.token is distinct from (p->>'token')::bigint or v_row.scheduled <> (p->>'scheduled')::bigint then
-        return jsonb_build_object('refused', true);
+        return jsonb_build_object('refused', true,
+            'lost', claim_lost_v1(v_run, v_step, (p->>'scheduled')::bigint, (p->>'token')::bigint));
     end if;
     if v_row.failures >= v_attempt then
         -- Recorded before: as it was then.
