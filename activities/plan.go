@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
@@ -51,7 +52,7 @@ func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire
 		return wire.PlanRunResult{}, planFailure(err)
 	}
 	outcome, err := a.Store.PlanRun(ctx, metadata.NewRun{
-		ID: input.RunID, FirstRunID: input.FirstRunID, Scheduled: activity.GetInfo(ctx).ScheduledTime, Location: a.Location, Build: build, SnapshotHash: hash,
+		ID: input.RunID, FirstRunID: input.FirstRunID, Scheduled: scheduledAt(ctx, input.At), Location: a.Location, Build: build, SnapshotHash: hash,
 		Queue: input.Queue, Request: planned.Request, Plan: planned, Walk: walk,
 	})
 	if err != nil {
@@ -81,7 +82,7 @@ func (a *Activities) facts(ctx context.Context, input wire.PlanRunInput) (plan.F
 // replanOrRefuse is for a request that cannot be planned. A run that was planned before goes on with the plan that it has:
 // a deploy since, say one that removed an asset, changes no open run, and a reset plans nothing anew.
 func (a *Activities) replanOrRefuse(ctx context.Context, input wire.PlanRunInput, problems wire.Problems) (wire.PlanRunResult, error) {
-	outcome, err := a.Store.ReplanRun(ctx, input.RunID, input.FirstRunID, activity.GetInfo(ctx).ScheduledTime)
+	outcome, err := a.Store.ReplanRun(ctx, input.RunID, input.FirstRunID, scheduledAt(ctx, input.At))
 	if err != nil {
 		return wire.PlanRunResult{}, planFailure(err)
 	}
@@ -157,6 +158,14 @@ func (a *Activities) Refuse(ctx context.Context, input wire.RefuseInput) error {
 		return planFailure(fmt.Errorf("remember the refused request of %q: %w", input.WorkflowID, err))
 	}
 	return nil
+}
+
+// scheduledAt is when a planning or recording activity was scheduled, by Temporal's clock.
+func scheduledAt(ctx context.Context, at int64) time.Time {
+	if at != 0 {
+		return time.Unix(0, at)
+	}
+	return activity.GetInfo(ctx).ScheduledTime
 }
 
 // planFailure names the kind of a planning or recording failure; all of them are tried again.

@@ -42,12 +42,14 @@ func (a *Activities) EndRun(ctx context.Context, input wire.EndRunInput) (wire.R
 	defer keepAlive(ctx)()
 	result, err := a.Store.EndRun(ctx, metadata.RunEnd{
 		RunID: input.RunID, FirstRunID: input.FirstRunID, Status: input.Status, Reason: input.Reason, Own: true,
-		Scheduled: activity.GetInfo(ctx).ScheduledTime,
+		Execution: input.Execution, Scheduled: scheduledAt(ctx, input.At),
 	})
 	if err != nil {
 		return wire.RunResult{}, planFailure(fmt.Errorf("record the end of run %q: %w", input.RunID, err))
 	}
-	result.Reason = input.Reason
+	if result.Status == input.Status {
+		result.Reason = input.Reason
+	}
 	if result.Status == wire.RunFailure {
 		if result.RetriedBy, err = a.Starter.RetryFailedRun(ctx, input.RunID); err != nil {
 			return wire.RunResult{}, planFailure(err)

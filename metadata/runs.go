@@ -72,7 +72,10 @@ type RunEnd struct {
 	// Own says that a reason is given by the run's own workflow: it ran too long. Any other reason comes from somebody who
 	// found that the workflow ended without recording it, and changes nothing on a run that has ended.
 	Own bool
-	// Scheduled is Temporal's time of the end: the ScheduledTime of the activity that records it, or the time the
+	// Execution is Temporal's id of the execution whose own end this is; "" when somebody else found that it ended. Asked again
+	// for the same one the end that is recorded stands, whatever Status says.
+	Execution string
+	// Scheduled is Temporal's time of the end: when the workflow decided it, or the time the
 	// execution was closed; zero is now. What Temporal scheduled later comes from a reset and reopens the run.
 	Scheduled time.Time
 }
@@ -94,7 +97,8 @@ func (s *Store) EndRun(ctx context.Context, end RunEnd) (wire.RunResult, error) 
 		Status     wire.RunStatus `json:"status"`
 		Reason     string         `json:"reason"`
 		Own        bool           `json:"own"`
-	}{end.RunID, end.FirstRunID, nanoseconds(end.Scheduled), end.Status, end.Reason, end.Own})
+		Execution  string         `json:"execution"`
+	}{end.RunID, end.FirstRunID, nanoseconds(end.Scheduled), end.Status, end.Reason, end.Own, end.Execution})
 	switch {
 	case err != nil:
 		return wire.RunResult{}, err

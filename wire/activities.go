@@ -17,6 +17,9 @@ type PlanRunInput struct {
 	// Queue is the task queue that the run was started on.
 	Queue   string     `json:"queue"`
 	Request RunRequest `json:"request"`
+	// At is the workflow's time in nanoseconds; 0 is the ScheduledTime of the activity. A local activity has none that survives
+	// its worker.
+	At int64 `json:"at,omitempty"`
 }
 
 // PlanRunResult is the result of perdure.PlanRun: the walk, or the answer to a dry run.
@@ -75,6 +78,11 @@ type EndRunInput struct {
 	Status     RunStatus `json:"status"`
 	// Reason says why, when the steps do not: the run took longer than it may.
 	Reason string `json:"reason,omitempty"`
+	// Execution is Temporal's id of the execution that ends. Of one execution the end that is recorded first stands: what a
+	// local activity recorded may be unknown to the workflow, which then decides again.
+	Execution string `json:"execution,omitempty"`
+	// At is as in PlanRunInput.
+	At int64 `json:"at,omitempty"`
 }
 
 // CancelingInput is the input of perdure.Canceling.

@@ -20,15 +20,19 @@ func registerSteps(w sdkworker.Worker, a *activities.Activities) {
 	w.RegisterDynamicActivity(a.Step, activity.DynamicRegisterOptions{})
 }
 
-// registerOwn is what the location's own queue runs besides: what needs its code, and is no step's activity of its own.
+// registerOwn is what the location's own queue runs besides: what needs its code, and is no step's activity of its own; and
+// local activities, which run where their workflow does.
 func registerOwn(w sdkworker.Worker, a *activities.Activities) {
+	w.RegisterActivityWithOptions(a.PlanRun, activity.RegisterOptions{Name: wire.PlanRunActivity})
+	w.RegisterActivityWithOptions(a.EndRun, activity.RegisterOptions{Name: wire.EndRunActivity})
 	w.RegisterActivityWithOptions(a.LocalStep, activity.RegisterOptions{Name: wire.LocalStepActivity})
 	w.RegisterActivityWithOptions(a.RunHooks, activity.RegisterOptions{Name: wire.RunHooksActivity})
 	w.RegisterActivityWithOptions(a.BeginRemote, activity.RegisterOptions{Name: wire.BeginRemoteActivity})
 	w.RegisterActivityWithOptions(a.EndRemote, activity.RegisterOptions{Name: wire.EndRemoteActivity})
 }
 
-// registerControl is what the control queue runs: milliseconds each, never behind a long step.
+// registerControl is what the control queue runs: milliseconds each, never behind a long step. What plans and ends a run is
+// here for when a local activity could not.
 func registerControl(w sdkworker.Worker, a *activities.Activities) {
 	w.RegisterActivityWithOptions(a.PlanRun, activity.RegisterOptions{Name: wire.PlanRunActivity})
 	w.RegisterActivityWithOptions(a.Refuse, activity.RegisterOptions{Name: wire.RefuseActivity})

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/perdure-io/perdure/wire"
@@ -83,16 +82,18 @@ func TestALateCancelChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld("a").does(isHeld, "a")
 	e := w.environment(t)
+	asked := false
 	e.after(time.Minute, func() {
 		e.completeAll("a")
-		e.SetOnActivityStartedListener(func(info *activityStarted, _ context.Context, _ converter.EncodedValues) {
-			if info.ActivityType.Name == wire.EndRunActivity {
-				e.CancelWorkflow()
-			}
+		e.SetOnLocalActivityStartedListener(func(info *activityStarted, _ context.Context, _ []any) {
+			require.Equal(t, wire.EndRunActivity, info.ActivityType.Name)
+			e.CancelWorkflow()
+			asked = true
 		})
 	})
 	result, err := e.run(everything())
 	require.NoError(t, err)
+	require.True(t, asked)
 	require.Equal(t, wire.RunSuccess, result.Status)
 }
 

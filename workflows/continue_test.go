@@ -81,11 +81,11 @@ func (w *world) walkToEnd(t *testing.T) (result wire.RunResult, executions int, 
 func TestALongRunContinuesAsNewWhenNothingIsInFlight(t *testing.T) {
 	t.Parallel()
 	w := newWorld("a", "b<a", "c<b", "d<c", "e<d")
-	w.walk.Limits.ContinueAfter = firstEvents + 2*eventsOfStep // planning counts as well
+	w.walk.Limits.ContinueAfter = firstEvents + 2*eventsOfStep
 	e := w.environment(t)
 	_, err := e.grows(firstEvents).run(payload(`{"assets":"*","title":"as it was asked for","tags":{"team":"ops"}}`))
 	arguments := next(t, err)
-	require.Equal(t, []string{"a"}, w.scheduled)
+	require.Equal(t, []string{"a", "b"}, w.scheduled)
 	require.Empty(t, w.ended)
 	require.Equal(t, wire.RunStarted, e.steps().Status)
 
@@ -100,7 +100,7 @@ func TestALongRunContinuesAsNewWhenNothingIsInFlight(t *testing.T) {
 	second := w.continuing(t)
 	_, err = second.grows(firstEvents).run(arguments...)
 	arguments = next(t, err)
-	require.Equal(t, []string{"a", "b", "c"}, w.scheduled)
+	require.Equal(t, []string{"a", "b", "c", "d"}, w.scheduled)
 	require.Len(t, w.planned, 1, "the plan is carried along")
 
 	third := w.continuing(t)
@@ -157,7 +157,7 @@ func TestTheConfigIsNotCarriedAlong(t *testing.T) {
 func TestARunHoldsStepsBackForAMomentToContinueAsNew(t *testing.T) {
 	t.Parallel()
 	w := newWorld("fast", "held", "child<fast", "other<held").does(isHeld, "held")
-	w.walk.Limits.ContinueAfter = 10
+	w.walk.Limits.ContinueAfter = firstEvents + eventsOfStep
 	e := w.environment(t).grows(firstEvents)
 	e.after(2*time.Second, func() {
 		require.NotContains(t, w.scheduled, "child", "it is held back")

@@ -16,37 +16,42 @@ func (r *run) end(ctx workflow.Context) (wire.RunResult, error) {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	// A step that a person cancelled is not a success either, and what needs it was left out.
 	if _, _, _, counts := r.progress.Counts(); counts.Failed > 0 || counts.Canceled > 0 {
-		return r.fails(ctx, "")
+		return r.record(ctx, wire.RunFailure, "")
 	}
 	return r.record(ctx, wire.RunSuccess, "")
 }
 
-// fails records a run that failed, and fails its workflow.
-func (r *run) fails(ctx workflow.Context, reason string) (wire.RunResult, error) {
-	result, err := r.record(ctx, wire.RunFailure, reason)
-	if err != nil {
-		return wire.RunResult{}, err
-	}
-	return wire.RunResult{}, temporal.NewNonRetryableApplicationError(failureMessage(result), wire.FailureRunFailed, nil, result)
-}
-
+// record records how the run ends, and ends its workflow the same way: a run that failed fails it. What stands in the records
+// already is how it ends, also when it came about otherwise: a workflow task whose answer Temporal did not take had recorded
+// it, say because a cancel arrived just then.
 func (r *run) record(ctx workflow.Context, status wire.RunStatus, reason string) (wire.RunResult, error) {
 	if err := r.awaitRecords(ctx, func() bool { return true }); err != nil {
 		return wire.RunResult{}, err
 	}
 	var result wire.RunResult
-	err := workflow.ExecuteActivity(controlOptions(ctx, r.queue, "end"), wire.EndRunActivity, wire.EndRunInput{
+	err := r.promptly(ctx, "end", wire.EndRunActivity, wire.EndRunInput{
 		RunID: r.id, FirstRunID: r.firstRunID, Status: status, Reason: reason,
-	}).Get(ctx, &result)
+		Execution: workflow.GetInfo(ctx).WorkflowExecution.RunID, At: workflow.Now(ctx).UnixNano(),
+	}, &result)
 	if err != nil {
 		return wire.RunResult{}, fmt.Errorf("record the end of run %q: %w", r.id, err)
 	}
-	r.status = status
+	r.status = result.Status
 	r.showDetails(ctx)
 	if err := r.markStatus(ctx); err != nil {
 		return wire.RunResult{}, err
 	}
-	return result, workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+		return wire.RunResult{}, err
+	}
+	switch result.Status {
+	case wire.RunFailure:
+		return wire.RunResult{}, temporal.NewNonRetryableApplicationError(failureMessage(result), wire.FailureRunFailed, nil, result)
+	case wire.RunCanceled:
+		return wire.RunResult{}, temporal.NewCanceledError(result)
+	default:
+		return result, nil
+	}
 }
 
 // failureMessage names the first failed steps.

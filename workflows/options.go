@@ -67,6 +67,12 @@ func localOptions(ctx workflow.Context, key string) workflow.Context {
 	})
 }
 
+func promptOptions(ctx workflow.Context, activity string) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: promptTimeout, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1}, Summary: activity,
+	})
+}
+
 // remoteOptions are those of the activity that another program serves. It is tried once: what its failure means is decided
 // between two attempts.
 func remoteOptions(ctx workflow.Context, queue, key, summary string, kind plan.Kind) workflow.Context {

@@ -100,9 +100,9 @@ func (r *run) plan(ctx workflow.Context) (*wire.RunResult, error) {
 	var planned wire.PlanRunResult
 	// A cancel does not leave a half-made run behind: planning takes milliseconds, and the walk sees the cancel.
 	planning, _ := workflow.NewDisconnectedContext(ctx)
-	err := workflow.ExecuteActivity(controlOptions(planning, r.queue, "plan"), wire.PlanRunActivity, wire.PlanRunInput{
-		RunID: r.id, FirstRunID: r.firstRunID, Queue: r.queue, Request: r.request,
-	}).Get(planning, &planned)
+	err := r.promptly(planning, "plan", wire.PlanRunActivity, wire.PlanRunInput{
+		RunID: r.id, FirstRunID: r.firstRunID, Queue: r.queue, Request: r.request, At: workflow.Now(ctx).UnixNano(),
+	}, &planned)
 	if err != nil {
 		return nil, activityFailure(err)
 	}

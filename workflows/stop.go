@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perdure-io/perdure/wire"
@@ -27,11 +26,7 @@ func (r *run) cancel(ctx workflow.Context) (wire.RunResult, error) {
 	if err := r.stop(ctx, ""); err != nil {
 		return wire.RunResult{}, err
 	}
-	result, err := r.record(ctx, wire.RunCanceled, "")
-	if err != nil {
-		return wire.RunResult{}, err
-	}
-	return wire.RunResult{}, temporal.NewCanceledError(result)
+	return r.record(ctx, wire.RunCanceled, "")
 }
 
 // timeOut ends a run that has taken too long: likewise, but as a failure.
@@ -42,7 +37,7 @@ func (r *run) timeOut(ctx workflow.Context) (wire.RunResult, error) {
 	if err := r.stop(ctx, reason); err != nil {
 		return wire.RunResult{}, err
 	}
-	return r.fails(ctx, reason)
+	return r.record(ctx, wire.RunFailure, reason)
 }
 
 // stop waits until every step in flight has ended that was told to, and counts the others as cancelled.

@@ -28,7 +28,11 @@ func TestStepsRunInTheOrderOfTheGraph(t *testing.T) {
 	require.Equal(t, "source", w.scheduled[0])
 	require.Equal(t, "sink", w.scheduled[3])
 	require.Empty(t, w.closings)
-	require.Equal(t, []wire.EndRunInput{{RunID: "r1", FirstRunID: w.planned[0].FirstRunID, Status: wire.RunSuccess}}, w.ended)
+	require.Len(t, w.ended, 1)
+	require.Positive(t, w.ended[0].At)
+	require.NotEmpty(t, w.ended[0].Execution)
+	w.ended[0].At, w.ended[0].Execution = 0, ""
+	require.Equal(t, wire.EndRunInput{RunID: "r1", FirstRunID: w.planned[0].FirstRunID, Status: wire.RunSuccess}, w.ended[0])
 	require.Equal(t, "flights", w.planned[0].Queue)
 	require.Equal(t, "*", w.planned[0].Request.Assets.Expression)
 }

@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,6 +65,9 @@ type world struct {
 	ending    func(wire.EndRemoteInput) (wire.EndRemoteResult, error)
 	hooking   func(context.Context, wire.RunHooksInput) error
 	unpolled  []string
+	// end may fail the recording of the run's end; recordedEnd is how it turns out to be recorded, "" as was asked.
+	end         func(wire.EndRunInput) error
+	recordedEnd wire.RunStatus
 }
 
 // newWorld has the steps that are given, each as "key" or "key<need,need", after those it needs.
@@ -258,6 +262,12 @@ func (w *world) endRun(_ context.Context, input wire.EndRunInput) (wire.RunResul
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = append(w.ended, input)
+	if w.end != nil {
+		if err := w.end(input); err != nil {
+			return wire.RunResult{}, err
+		}
+	}
+	input.Status = cmp.Or(w.recordedEnd, input.Status)
 	result := wire.RunResult{RunID: input.RunID, Status: input.Status, Materialized: []string{}, Failures: w.failures, Reason: input.Reason}
 	for _, step := range w.walk.Steps {
 		if _, ok := w.recorded[step.Key]; !ok && step.Over == 0 {

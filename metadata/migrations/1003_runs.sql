@@ -48,6 +48,7 @@ create table runs (
     ended_scheduled bigint,
     -- The log position of its end: who reads ended runs in this order by a cursor misses none.
     ended_position  bigint,
+    ended_execution text        not null default '', -- Temporal's id of the execution that recorded its own end
     -- ended_scheduled as it was before the last reset of the ended run: what was scheduled until then is from before it.
     reset_scheduled bigint,
     check ((parent_run_id = '') = (root_run_id = ''))
@@ -168,7 +169,7 @@ $$;
 create function reopen_run_v1(p_run text, p_scheduled bigint) returns boolean language plpgsql as $$
 begin
     update runs
-    set status = 'STARTED', ended_at = null, ended_scheduled = null, ended_position = null,
+    set status = 'STARTED', ended_at = null, ended_scheduled = null, ended_position = null, ended_execution = '',
         reset_scheduled = ended_scheduled, succeeded = 0, failed = 0, skipped = 0, canceled = 0, failures = '[]', reason = '', will_retry = null
     where run_id = p_run and run_ended_v1(status) and p_scheduled > coalesce(ended_scheduled, 0);
     return found;

@@ -166,7 +166,7 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- {run, first_run_id, scheduled, status, reason, own} -> {"found", "superseded", "status", "steps", "materialized",
+-- {run, first_run_id, scheduled, status, reason, own, execution} -> {"found", "superseded", "status", "steps", "materialized",
 -- "failures"}. Closes as canceled whatever is left open, frees what the run writes and ends it. Counts, failures and what
 -- was materialized come from the rows. scheduled is Temporal's time of the end; an end from before a reset that has begun
 -- steps anew is superseded and changes nothing. A second time changes nothing, and neither does, on a run that has ended,
@@ -198,7 +198,8 @@ begin
         return jsonb_build_object('found', true, 'superseded', true);
     end if;
 
-    if not run_ended_v1(v_row.status) or (v_scheduled > v_row.ended_scheduled and (coalesce(p->>'reason', '') = '' or (p->>'own')::boolean)) then
+    if not run_ended_v1(v_row.status) or (v_scheduled > v_row.ended_scheduled
+        and v_row.ended_execution is distinct from nullif(p->>'execution', '') and (coalesce(p->>'reason', '') = '' or (p->>'own')::boolean)) then
         v_events := '[]';
         loop
             -- Again, when a fan whose commit it waited for has brought steps meanwhile. Rows are looked up one by
@@ -226,6 +227,7 @@ begin
         select o_first into v_first from append_events_v1(v_run, v_row.cause, v_events);
         update runs
         set status = p->>'status', ended_at = v_at, reason = v_reason, ended_position = v_first + jsonb_array_length(v_events) - 1,
+            ended_execution = coalesce(p->>'execution', ''),
             -- No step that the run has now is from after its end.
             ended_scheduled = greatest(case when v_scheduled > 0 then v_scheduled else (extract(epoch from v_at) * 1e9)::bigint end,
                 (select max(scheduled) from steps where run_id = v_run)),
