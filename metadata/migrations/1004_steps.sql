@@ -20,32 +20,32 @@ insert into token_limit (reserved) values (100000);
 create unlogged table token_guard (id boolean primary key default true check (id));
 insert into token_guard default values;
 
--- The next token; o_reserved says that the caller need not be on the disk before it answers. Whoever sees the guard sees a
--- sequence that was put right, so that it is looked at before the sequence is. Moving the limit is the only thing here that
--- others wait for, and happens once in 100,000 tokens.
+-- A token that is granted needs a limit that is not below it. Moving the limit is the only thing here that others wait for, and
+-- happens once in 100,000 tokens.
 -- +goose StatementBegin
-create function next_token_v1(out o_token bigint, out o_reserved boolean) language plpgsql as $$
+create function reserve_token_v1(p_token bigint) returns void language sql as $$
+    update token_limit set reserved = p_token + 100000 where reserved < p_token
+$$;
+-- +goose StatementEnd
+
+-- The next token. Whoever sees the guard sees a sequence that was put right: it is looked at before the sequence is.
+-- +goose StatementBegin
+create function next_token_v1() returns bigint language plpgsql as $$
 declare
-    v_reserved  bigint;
-    v_recovered bigint;
+    v_token bigint;
 begin
-    select nextval('step_tokens'), l.reserved into o_token, v_reserved from token_limit l, token_guard;
-    o_reserved := coalesce(o_token <= v_reserved, false);
-    if o_reserved then
-        return;
+    select nextval('step_tokens') into v_token from token_guard;
+    if not found then
+        perform 1 from token_limit for update;
+        insert into token_guard default values on conflict do nothing;
+        if found then
+            perform setval('step_tokens', greatest(reserved, (select last_value from step_tokens))) from token_limit;
+            update token_limit set recovered = reserved;
+        end if;
+        v_token := nextval('step_tokens');
     end if;
-    select reserved, recovered into v_reserved, v_recovered from token_limit for update;
-    insert into token_guard default values on conflict do nothing;
-    if found then
-        perform setval('step_tokens', greatest(v_reserved, (select last_value from step_tokens)));
-        v_recovered := v_reserved;
-        o_token := null;
-    end if;
-    o_token := coalesce(o_token, nextval('step_tokens'));
-    o_reserved := o_token <= v_reserved; -- somebody else has moved the limit meanwhile
-    if not o_reserved then
-        update token_limit set reserved = o_token + 100000, recovered = v_recovered;
-    end if;
+    perform reserve_token_v1(v_token);
+    return v_token;
 end $$;
 -- +goose StatementEnd
 
@@ -258,6 +258,7 @@ drop table materializations;
 drop table writers;
 drop table steps;
 drop function next_token_v1();
+drop function reserve_token_v1(bigint);
 drop table token_guard;
 drop table token_limit;
 drop sequence step_tokens;

@@ -118,9 +118,6 @@ declare
     v_version   text;
     v_position  bigint;
     v_location  text;
-    v_run       text;
-    v_step      text;
-    v_scheduled bigint;
     v_inputs    json[] := '{}';
     v_many      json[];
 begin
@@ -134,14 +131,12 @@ begin
         end if;
         v_partition := coalesce(v_keys->>0, '');
         if (p_inputs->i->'in_run')::boolean then
-            select slot_token, data_version, position, location, run_id, step, scheduled
-            into v_token, v_version, v_position, v_location, v_run, v_step, v_scheduled from materializations
-            where run_id = coalesce(p_inputs->i->>'from', p_run) and asset = v_asset and partition = v_partition
-            order by scheduled desc, token desc limit 1;
-            if found then
-                -- After a reset its step may have left it out.
-                perform 1 from steps where run_id = v_run and step = v_step and state = 'done' and scheduled = v_scheduled;
-            end if;
+            select m.slot_token, m.data_version, m.position, m.location into v_token, v_version, v_position, v_location
+            from (select * from materializations
+                  where run_id = coalesce(p_inputs->i->>'from', p_run) and asset = v_asset and partition = v_partition
+                  order by scheduled desc, token desc limit 1) m
+            -- After a reset its step may have left it out.
+            where (select s.state = 'done' and s.scheduled = m.scheduled from steps s where s.run_id = m.run_id and s.step = m.step);
         else
             select slot_token, data_version, position, location into v_token, v_version, v_position, v_location from asset_partitions
             where asset = v_asset and partition = v_partition;
@@ -209,7 +204,6 @@ declare
     v_build     text   := coalesce(p->>'build', '');
     v_plan      record;
     v_row       steps;
-    v_token     record;
     v_at        timestamptz;
     v_events    jsonb := '[]';
     v_answer    json;
@@ -238,17 +232,18 @@ begin
     if v_plan.known is null and v_plan.shape = p->>'shape' and not run_ended_v1(v_plan.status) then
         perform pg_advisory_xact_lock_shared(run_lock_v1(v_run)); -- see begin_step_v1
         v_at := clock_v1();
-        select * into v_token from next_token_v1();
         insert into steps (run_id, step, scheduled, started, token, held, worker, build, first_started_at, claimed_at)
-        select v_run, v_step, v_scheduled, v_started, v_token.o_token, true, v_worker, v_build, v_at, v_at
-        from runs where run_id = v_run and not run_ended_v1(status)
+        select v_run, v_step, v_scheduled, v_started, nextval('step_tokens'), true, v_worker, v_build, v_at, v_at
+        from runs, token_guard where run_id = v_run and not run_ended_v1(status) -- without the guard see next_token_v1
         on conflict (run_id, step) do nothing returning token into v_row.token;
         if found then
             if take_writers_v1(v_run, v_step, v_row.token, v_plan.assets, v_plan.partitions, v_at) is null then
                 -- Its commit brings it to the disk. When Postgres crashes before that, the step is as if nobody had claimed
                 -- it, and the attempt claims it again: see claim_lost_v1.
-                if v_token.o_reserved then
+                if v_row.token <= (select reserved from token_limit) then
                     perform set_config('synchronous_commit', 'off', true);
+                else
+                    perform reserve_token_v1(v_row.token);
                 end if;
                 return granted_v1(v_run, v_row.token, 1, v_plan.body, v_plan.inputs, v_plan.op_values, v_plan.made_of,
                     v_plan.mapping_key, v_plan.job, v_plan.cause, v_plan.tags);
@@ -326,7 +321,7 @@ begin
             -- The holder asks again: it did not hear the answer.
             v_holder := null;
         else
-            select o_token into v_row.token from next_token_v1();
+            v_row.token := next_token_v1();
             v_holder := take_writers_v1(v_run, v_step, v_row.token, v_plan.assets, v_plan.partitions, v_at);
             if v_holder is not null then
                 update steps
