@@ -112,8 +112,8 @@ func Collect[T any](in *Fan[T]) *Value[[]T] {
 	return &Value[[]T]{
 		out: output{needCollect, n},
 		get: func(s *scope) ([]T, error) { return collect[T](s, n) },
-		readAll: func(r *Result) ([]T, error) {
-			values, _, err := readFan[T](r, n)
+		readAll: func(r *Result, partition *string) ([]T, error) {
+			values, _, err := readFan[T](r, n, partition)
 			return values, err
 		},
 	}

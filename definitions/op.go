@@ -13,7 +13,7 @@ type Value[T any] struct {
 	out output
 	get func(*scope) (T, error)
 	// readAll reads a Collect from a result; nil for others.
-	readAll func(*Result) (T, error)
+	readAll func(r *Result, partition *string) (T, error)
 }
 
 // Fan is the handle of a dynamic output: many values, each under a key, known only when its op has run. It is no

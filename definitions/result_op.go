@@ -11,26 +11,32 @@ import (
 
 // In is what the op gave in the result of [RunJob], or of [Materialize] when one graph asset is made of it; of a
 // [Collect] all of the fan. An error says why there is nothing. What runs once for each element of a fan is read through
-// the fan that [Map] returns.
-func (v *Value[T]) In(r *Result) (T, error) {
+// the fan that [Map] returns. What ran for several partitions is read with InPartition.
+func (v *Value[T]) In(r *Result) (T, error) { return v.inStep(r, nil) }
+
+// InPartition is as In, of a partition.
+func (v *Value[T]) InPartition(r *Result, key string) (T, error) { return v.inStep(r, &key) }
+
+// inStep reads the value of the op's only step, or of that of a partition.
+func (v *Value[T]) inStep(r *Result, partition *string) (T, error) {
 	var value T
 	n := v.op()
 	switch {
 	case n == nil:
 		return value, errors.New("the op's handle was never declared")
 	case v.out.kind == needCollect:
-		return v.readAll(r)
+		return v.readAll(r, partition)
 	case v.out.kind == needElement || n.over != nil:
 		return value, fmt.Errorf("op %q runs once for each element of %q: read the fan that Map returns", n.name, n.fan().name)
 	}
-	c, number, err := r.ran(n)
+	c, number, err := r.ran(n, partition)
 	switch {
 	case err != nil:
 	case len(c.outs) > 0:
 		err = r.read(c.outs[0], r.plan.Steps[number].Partition, &value)
 	case n.noValue() && r.progress.Status(number) == wire.StepSuccess:
 	default:
-		err = r.readValue(c, number, &value)
+		err = r.readValue(number, &value)
 	}
 	if err != nil {
 		return value, fmt.Errorf("op %q has no value: %w", n.name, err)
@@ -39,13 +45,19 @@ func (v *Value[T]) In(r *Result) (T, error) {
 }
 
 // In is what the fan gave in the result of [RunJob], or of [Materialize] when one graph asset is made of it, by key. What
-// failed or was not emitted is not in it; an error says why there is nothing.
-func (f *Fan[T]) In(r *Result) (map[string]T, error) {
+// failed or was not emitted is not in it; an error says why there is nothing. What ran for several partitions is read with
+// InPartition.
+func (f *Fan[T]) In(r *Result) (map[string]T, error) { return f.inStep(r, nil) }
+
+// InPartition is as In, of a partition.
+func (f *Fan[T]) InPartition(r *Result, key string) (map[string]T, error) { return f.inStep(r, &key) }
+
+func (f *Fan[T]) inStep(r *Result, partition *string) (map[string]T, error) {
 	n := f.op()
 	if n == nil {
 		return nil, errors.New("the fan's handle was never declared")
 	}
-	values, keys, err := readFan[T](r, n)
+	values, keys, err := readFan[T](r, n, partition)
 	if err != nil {
 		return nil, err
 	}
@@ -57,10 +69,10 @@ func (f *Fan[T]) In(r *Result) (map[string]T, error) {
 }
 
 // readFan reads all of a fan, in the order of emission.
-func readFan[T any](r *Result, n *node) (values []T, keys []string, err error) {
-	c, number, err := r.ran(n)
+func readFan[T any](r *Result, n *node, partition *string) (values []T, keys []string, err error) {
+	_, number, err := r.ran(n, partition)
 	if err == nil && !n.noValue() {
-		for _, stored := range r.ledger.stored(c.name) {
+		for _, stored := range r.ledger.stored(r.plan.Steps[number].Key) {
 			var value T
 			if err = r.memory.Load(nil, Slot(step.ValueSlot(stored)), &value); err != nil {
 				break
@@ -81,8 +93,8 @@ func readFan[T any](r *Result, n *node) (values []T, keys []string, err error) {
 	return values, keys, nil
 }
 
-func (r *Result) readValue(c *compute, number int, into any) error {
-	stored := r.ledger.stored(c.name)
+func (r *Result) readValue(number int, into any) error {
+	stored := r.ledger.stored(r.plan.Steps[number].Key)
 	switch {
 	case len(stored) > 0:
 		return r.memory.Load(nil, Slot(step.ValueSlot(stored[0])), into)
@@ -101,8 +113,8 @@ func (r *Result) ended(number int) error {
 	return fmt.Errorf("its step ended as %s", r.progress.Status(number))
 }
 
-// ran is the step that ran an op.
-func (r *Result) ran(n *node) (c *compute, number int, err error) {
+// ran is the step that ran an op: the only one, or that of a partition.
+func (r *Result) ran(n *node, partition *string) (c *compute, number int, err error) {
 	if r.refused != nil {
 		return nil, 0, r.refused
 	}
@@ -110,13 +122,17 @@ func (r *Result) ran(n *node) (c *compute, number int, err error) {
 		if one.node != n {
 			continue
 		}
-		found, planned := r.progress.Find(one.name)
-		switch {
-		case !planned:
-		case c != nil:
-			return nil, 0, fmt.Errorf("it ran as %q and as %q: ask for one of the two", c.name, one.name)
-		default:
-			c, number = one, found
+		for found := range r.plan.Steps {
+			planned := &r.plan.Steps[found]
+			switch {
+			case planned.Type != one.name || partition != nil && planned.Partition != *partition:
+			case c == one:
+				return nil, 0, errors.New("it ran for several partitions: read each with InPartition")
+			case c != nil:
+				return nil, 0, fmt.Errorf("it ran as %q and as %q: ask for one of the two", c.name, one.name)
+			default:
+				c, number = one, found
+			}
 		}
 	}
 	if c == nil {
@@ -126,13 +142,14 @@ func (r *Result) ran(n *node) (c *compute, number int, err error) {
 }
 
 // OpStatus is how an op's step ended: SUCCESS, FAILED, SKIPPED, UPSTREAM_FAILED or CANCELED; of one that runs once for
-// each element of a fan, whether that began: see [Result.StepStatus] for each. It is "" when there was no step.
+// each element of a fan, whether that began, and of several partitions "": see [Result.StepStatus] for each. It is "" when there
+// was no step.
 func (r *Result) OpStatus(op AnyValue) wire.StepStatus {
 	n := opOf(op)
 	if n == nil {
 		return ""
 	}
-	_, number, err := r.ran(n)
+	_, number, err := r.ran(n, nil)
 	if err != nil {
 		return ""
 	}

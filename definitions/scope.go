@@ -110,6 +110,9 @@ func (s *scope) load(a *asset, key string, into any) error {
 		setTo(into, value)
 		return nil
 	}
+	if s.runtime.inProcess.replaces(a) {
+		return errors.New("it was not given, and others are: give it with GivenPartition")
+	}
 	version, found := s.attempt.Inputs[step.AssetPartition{Asset: a.name, Partition: key}]
 	if !found && !a.external {
 		return fmt.Errorf("it has no materialization: materialize it first, or select it in the same run (%q takes everything above)", "+"+s.attempt.Plan.Key)

@@ -102,7 +102,7 @@ func withMetadata(events []wire.StepEvent, reported []wire.Metadatum) ([]wire.St
 func (e *execution) slotOf(output Output) Slot {
 	slot := Slot{Asset: output.Asset, Partition: e.partitionOf(output), Token: e.attempt.Token}
 	if output.Asset == "" {
-		slot.Run, slot.Step, slot.Key = e.attempt.Run, e.attempt.Step, output.Key
+		slot.Partition, slot.Run, slot.Step, slot.Key = "", e.attempt.Run, e.attempt.Step, output.Key
 	}
 	return slot
 }
