@@ -20,7 +20,6 @@ var (
 	byWeek  = d.Asset("by_week", d.Bind1(totalOf, d.ByKey(byDay)), d.PartitionedBy(weeks))
 	running = d.Asset("running", d.Bind2(addBefore, byDay, d.Previous[int]()), d.PartitionedBy(days))
 	before  = d.Asset("before", d.Bind1(orMinusOne, d.At(byDay, d.Offset(-1, -1))), d.PartitionedBy(days))
-	inWeek  = d.Asset("in_week", d.Bind1(plusOne, byWeek), d.PartitionedBy(days))
 )
 
 func dayOf(_ d.Context, w d.Window) (int, error) { return w.Start.Day(), nil }

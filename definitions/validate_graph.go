@@ -66,7 +66,7 @@ func (v *validation) edges(c *compute) []edge {
 		})
 	}
 	for _, one := range c.after {
-		if !(one.asset.maker == c && isBefore(one.mapping)) {
+		if one.asset.maker != c || !isBefore(one.mapping) {
 			found[one.asset] = true
 		}
 	}

@@ -55,8 +55,7 @@ func partitionProblems(err error) partition.Problems {
 	if err == nil {
 		return nil
 	}
-	var problems partition.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[partition.Problems](err); ok {
 		return problems
 	}
 	return partition.Problems{{Message: err.Error(), Fix: "correct it"}}

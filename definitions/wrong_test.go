@@ -42,6 +42,9 @@ var (
 	Delivered = definitions.External[int]("delivered", definitions.LoadedBy(Files))
 	Pages     = definitions.FanOut("pages", definitions.Bind1(pages, Flights))
 	Total     = definitions.Op("total", definitions.Bind1(count, Flights))
+	Days      = definitions.Daily("2001-01-01")
+	Regions   = definitions.Static("east", "west")
+	Grid      = definitions.GridOf("day", Days, "region", Regions)
 )
 
 type files struct{}
@@ -130,6 +133,22 @@ func TestWrongProgramsDoNotCompile(t *testing.T) {
 		{"an executor of an external asset", `var X = definitions.External[int]("x", definitions.ExecuteAs(definitions.InWorker{}))`, "definitions.ExecutorOption", "definitions.ExternalOption"},
 		{"a job's limit on an asset", `var X = definitions.Asset("x", definitions.Bind1(count, Flights), definitions.RunTimeout(1))`, "definitions.RunTimeout", "definitions.AssetOption"},
 		{"a step's order on a job", `var X = definitions.AssetJob("x", definitions.Select("*"), definitions.Order(1))`, "definitions.Order", "definitions.JobOption"},
+		{"many partitions where one is expected", `var X = definitions.Asset("x", definitions.Bind1(count, definitions.ByKey(Flights)))`, "definitions.Source[map[string][]Flight]", "definitions.Source[[]Flight]"},
+		{"one partition where many are expected", `var X = definitions.Asset("x", definitions.Bind1(func(definitions.Context, map[string][]Flight) (int, error) { return 0, nil }, Flights))`, "*definitions.AssetOf[[]Flight]", "definitions.Source[map[string][]Flight]"},
+		{"a partition that may not be there where one is expected", `var X = definitions.Asset("x", definitions.Bind1(count, definitions.At(Flights, definitions.Offset(-1, -1))))`, "definitions.Source[*[]Flight]", "definitions.Source[[]Flight]"},
+		{"At without a mapping", `var X = definitions.At(Flights)`, "not enough arguments", "definitions.Mapping"},
+		{"a grid of grids", `var X = definitions.GridOf("a", Grid, "b", Regions)`, "*definitions.Grid", "definitions.Dimension"},
+		{"a grid of three dimensions", `var X = definitions.GridOf("a", Days, "b", Regions, "c", Regions)`, "too many arguments", "definitions.Dimension"},
+		{"the window of keys that are no time", `var X = Regions.Window()`, "Regions.Window", "undefined"},
+		{"a key where a window is expected", `var X = definitions.Asset("x", definitions.Bind1(func(definitions.Context, definitions.Window) (int, error) { return 0, nil }, Days.Key()))`, "definitions.Source[string]", "definitions.Source[definitions.Window]"},
+		{"the key of a grid as a text", `var X = definitions.Asset("x", definitions.Bind1(func(definitions.Context, string) (int, error) { return 0, nil }, Grid.Key()))`, "definitions.Source[definitions.GridKey]", "definitions.Source[string]"},
+		{"an asset sliced by a text", `var X = definitions.Asset("x", definitions.Bind0(read), definitions.PartitionedBy("2001-01-01"))`, "\"2001-01-01\"", "definitions.Partitions"},
+		{"an output that is sliced in another way than its multi-asset", `var X = definitions.Output[int]("x", definitions.PartitionedBy(Days))`, "definitions.PartitionOption", "definitions.OutputOption"},
+		{"an op that is sliced by itself", `var X = definitions.Op("x", definitions.Bind0(read), definitions.PartitionedBy(Days))`, "definitions.PartitionOption", "definitions.OpOption"},
+		{"a backfill policy of an external asset", `var X = definitions.External[int]("x", definitions.SingleRun{})`, "definitions.SingleRun", "definitions.ExternalOption"},
+		{"a range that gives one value", `var X = definitions.RangeAsset[int]("x", definitions.Bind1(count, Flights))`, "definitions.Compute[int]", "definitions.Compute[map[string]int]"},
+		{"a partition given of another type", `var X = definitions.GivenPartition(Airports, "2001-01-01", []Flight{})`, "[]Flight", "[]Airport"},
+		{"a partition read as another type", `func g(r *definitions.Result) ([]Airport, error) { return Flights.InPartition(r, "2001-01-01") }`, "[]Flight", "[]Airport"},
 		{"a source of the user's own", "type mine struct{}\nfunc (mine) carries(int) {}\nvar X definitions.Source[int] = mine{}", "mine", "definitions.Source[int]"},
 		{"a handle that names itself", `var X = definitions.Asset("x", definitions.Bind1(self, definitions.View(X, func(v int) int { return v })))` + "\nfunc self(definitions.Context, int) (int, error) { return 0, nil }", "X", "itself"},
 		{"a function body that names its own handle", `var X = definitions.Asset("x", definitions.Bind1(named, Flights))` + "\nfunc named(definitions.Context, []Flight) (int, error) { _ = X; return 0, nil }", "X", "named"},

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/perdure-io/perdure/partition"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -47,12 +46,12 @@ func (e *execution) lineage() *lineage {
 	return l
 }
 
-// edges are the inputs together that are of one asset and one mapping: what the run makes of it, and what not.
+// edges are the inputs together that take the same keys of one asset: what the run makes of it, and what not. Any other is apart.
 func edges(inputs []plan.StepInput) [][]plan.StepInput {
 	var found [][]plan.StepInput
 	for _, input := range inputs {
 		i := slices.IndexFunc(found, func(edge []plan.StepInput) bool {
-			return edge[0].Asset == input.Asset && sameMapping(edge[0].Mapping, input.Mapping)
+			return edge[0].Asset == input.Asset && edge[0].SameKey() && input.SameKey()
 		})
 		if i < 0 {
 			found = append(found, []plan.StepInput{input})
@@ -63,24 +62,9 @@ func edges(inputs []plan.StepInput) [][]plan.StepInput {
 	return found
 }
 
-// sameMapping says whether two mappings of the kinds that can be one to one are the same; others are never.
-func sameMapping(a, b partition.Mapping) bool { return plain(a) && plain(b) && a.Kind == b.Kind }
-
-// plain says whether a mapping is inferred, or of the same key or time.
-func plain(m partition.Mapping) bool {
-	switch m.Kind {
-	case "", partition.MapIdentity:
-		return true
-	case partition.MapTime:
-		return m.StartOffset == 0 && m.EndOffset == 0
-	default:
-		return false
-	}
-}
-
 // isOneToOne says whether each of the step's partitions was made of the upstream partition of the same key.
 func isOneToOne(edge []plan.StepInput, partitions []string) bool {
-	if !plain(edge[0].Mapping) {
+	if !edge[0].SameKey() {
 		return false
 	}
 	keys := make(map[string]bool, len(partitions))
