@@ -25,6 +25,10 @@ const (
 	// One for each run and asset of which something failed, was left behind or emitted nothing: the keys are in its body,
 	// {"failed","upstream_failed","skipped"}.
 	EventFailedToMaterialize EventType = "ASSET_FAILED_TO_MATERIALIZE"
+	EventObservation         EventType = "ASSET_OBSERVATION"
+	EventWiped               EventType = "ASSET_WIPED"
+	EventPartitionsAdded     EventType = "PARTITIONS_ADDED"
+	EventPartitionsRemoved   EventType = "PARTITIONS_REMOVED"
 	EventStepStart           EventType = "STEP_START"
 	EventStepRestarted       EventType = "STEP_RESTARTED"
 	EventStepUpForRetry      EventType = "STEP_UP_FOR_RETRY"

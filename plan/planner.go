@@ -273,3 +273,6 @@ func (p *Planner) nodes() []selection.Node {
 	}
 	return nodes
 }
+
+// Snapshot is what the planner plans over; it must not be changed.
+func (p *Planner) Snapshot() *Snapshot { return p.snapshot }

@@ -1,0 +1,121 @@
+-- What a person orders of materializations: wiping them, and reporting those that happened elsewhere.
+
+-- +goose Up
+
+-- {asset, partitions: [key] or null for all, who, why} -> {"wiped": [key], "count"}: forgets the materializations of an
+-- asset's partitions, so that they are missing again, and what failed of them. Their stored values are superseded. wiped are the first 100.
+-- +goose StatementBegin
+create function wipe_asset_v1(p jsonb) returns jsonb language plpgsql as $$
+declare
+    v_asset text   := p->>'asset';
+    v_all   boolean := coalesce(p->'partitions', 'null') = 'null';
+    v_given text[] := case when coalesce(p->'partitions', 'null') <> 'null' then array(select jsonb_array_elements_text(p->'partitions')) end;
+    v_wiped text[];
+    v_at    timestamptz;
+begin
+    -- A commit is before it or after it: all that is recorded of assets is recorded under the log's lock.
+    perform 1 from log_head for update;
+    v_at := clock_v1();
+    with gone as (
+        delete from asset_partitions where asset = v_asset and (v_all or partition = any (v_given)) returning partition
+    ), unseen as (
+        delete from observations where asset = v_asset and (v_all or partition = any (v_given)) returning partition
+    ), both_of as (select partition from gone union select partition from unseen)
+    select coalesce(array_agg(partition order by partition collate "C"), '{}') into v_wiped from both_of;
+
+    with gone as (
+        delete from materializations where asset = v_asset and (v_all or partition = any (v_given)) returning *)
+    insert into superseded_values (code_location, asset, partition, run_id, step, slot_token, location, materialization, superseded_at)
+    -- The run that made it may be forgotten: then it is of the code location that has the asset now.
+    select coalesce((select r.location from runs r where r.run_id = g.run_id), nullif(p->>'code_location', '')), g.asset, g.partition, g.run_id, g.step,
+           g.slot_token, g.location, g.id, v_at
+    from gone g
+    where g.removed_at is null and g.slot_token > 0 and (nullif(p->>'code_location', '') is not null or exists (select 1 from runs r where r.run_id = g.run_id))
+    on conflict (materialization) do nothing;
+
+    update run_assets a
+    set failed = case when v_all then '{}' else array(select k from unnest(a.failed) with ordinality f(k, place) where k <> all (v_given) order by place) end,
+        upstream_failed = case when v_all then '{}'
+            else array(select k from unnest(a.upstream_failed) with ordinality f(k, place) where k <> all (v_given) order by place) end
+    from runs r
+    where a.asset = v_asset and a.ended_position is not null and r.run_id = a.run_id
+      and (v_all or a.failed && v_given or a.upstream_failed && v_given);
+
+    perform append_events_v1('', '', jsonb_build_array(jsonb_build_object('type', 'ASSET_WIPED', 'asset', v_asset,
+        'partition', case when cardinality(v_given) = 1 then v_given[1] end,
+        'body', jsonb_build_object('who', p->>'who', 'why', p->>'why', 'count', cardinality(v_wiped))
+            || case when v_all then '{"all":true}' else jsonb_build_object('wiped', to_jsonb(v_given)) end)));
+    return jsonb_build_object('wiped', to_jsonb(v_wiped[1:100]), 'count', cardinality(v_wiped));
+end $$;
+-- +goose StatementEnd
+
+-- The reports of what happened elsewhere, each under an id: reported again, it changes nothing.
+create table reports (
+    id       text primary key,
+    at       timestamptz not null,
+    position bigint      not null, -- of its first event
+    body     jsonb       not null
+);
+
+-- {id, asset, type ("materialization", "observation"), partitions: [key], metadata, data_version, location, who, why, cause} ->
+-- {"new", "position", "conflict"}: records what happened elsewhere: an event for each partition, which becomes the current
+-- materialization, or the last observation. conflict says that the id has another report.
+-- +goose StatementBegin
+create function report_event_v1(p jsonb) returns jsonb language plpgsql as $$
+declare
+    v_asset  text  := p->>'asset';
+    v_type   text  := case p->>'type' when 'observation' then 'ASSET_OBSERVATION' else 'ASSET_MATERIALIZATION' end;
+    v_events jsonb;
+    v_token  bigint;
+    v_first  bigint;
+    v_at     timestamptz;
+    v_known  reports;
+begin
+    -- Two of one id: one after the other.
+    perform pg_advisory_xact_lock(hashtextextended('perdure report ' || current_schema() || ' ' || (p->>'id'), 0));
+    select * into v_known from reports where id = p->>'id';
+    if found then
+        return jsonb_build_object('new', false, 'position', v_known.position, 'conflict', v_known.body <> p);
+    end if;
+    select jsonb_agg(jsonb_build_object('type', v_type, 'asset', v_asset, 'partition', k.key, 'body', jsonb_build_object(
+        'report', p->>'id', 'data_version', coalesce(p->>'data_version', ''), 'location', coalesce(p->>'location', ''),
+        'metadata', coalesce(nullif(p->'metadata', 'null'), '[]'), 'who', p->>'who', 'why', p->>'why')) order by k.place)
+    into v_events from jsonb_array_elements_text(p->'partitions') with ordinality k(key, place);
+    select o_first, o_at into v_first, v_at from append_events_v1('', coalesce(p->>'cause', ''), v_events);
+    insert into reports (id, at, position, body) values (p->>'id', v_at, v_first, p);
+
+    if v_type = 'ASSET_OBSERVATION' then
+        insert into observations as o (asset, partition, position, at, data_version, metadata)
+        select v_asset, k.key, v_first + k.place - 1, v_at, coalesce(p->>'data_version', ''), coalesce(nullif(p->'metadata', 'null'), '[]')
+        from jsonb_array_elements_text(p->'partitions') with ordinality k(key, place)
+        on conflict (asset, partition) do update
+        set position = excluded.position, at = excluded.at, data_version = excluded.data_version, metadata = excluded.metadata;
+        return jsonb_build_object('new', true, 'position', v_first);
+    end if;
+
+    -- What a step was granted before it counts as made before it, as it began before.
+    v_token := nextval('step_tokens');
+    with made as (
+        insert into materializations (position, at, run_id, step, scheduled, asset, partition, token, slot_token, location,
+            metadata, data_version, cause)
+        select v_first + k.place - 1, v_at, '', p->>'id', 0, v_asset, k.key, v_token, 0, coalesce(p->>'location', ''),
+               coalesce(nullif(p->'metadata', 'null'), '[]'), coalesce(p->>'data_version', ''), coalesce(p->>'cause', '')
+        from jsonb_array_elements_text(p->'partitions') with ordinality k(key, place)
+        returning *)
+    insert into asset_partitions as current (asset, partition, materialization, position, at, run_id, step, token, slot_token,
+        location, data_version, code_version, metadata)
+    select asset, partition, id, position, at, run_id, step, token, slot_token, location, data_version, code_version, metadata
+    from made
+    on conflict (asset, partition) do update
+    set materialization = excluded.materialization, position = excluded.position, at = excluded.at, run_id = excluded.run_id,
+        step = excluded.step, token = excluded.token, slot_token = excluded.slot_token, location = excluded.location,
+        data_version = excluded.data_version, code_version = excluded.code_version, metadata = excluded.metadata
+    where current.token < excluded.token;
+    return jsonb_build_object('new', true, 'position', v_first);
+end $$;
+-- +goose StatementEnd
+
+-- +goose Down
+drop function report_event_v1(jsonb);
+drop table reports;
+drop function wipe_asset_v1(jsonb);
