@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/perdure-io/perdure/internal/assetstatus"
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
@@ -29,7 +30,7 @@ func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire
 	if err != nil {
 		return wire.PlanRunResult{}, planFailure(err)
 	}
-	facts, err := a.facts(ctx, input)
+	facts, err := a.facts(ctx, planner, input)
 	if err != nil {
 		return wire.PlanRunResult{}, planFailure(err)
 	}
@@ -66,12 +67,14 @@ func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire
 
 // facts are what planning needs to know of the instance, and of the run that is executed again. One that is not there is
 // a problem of the request.
-func (a *Activities) facts(ctx context.Context, input wire.PlanRunInput) (plan.Facts, error) {
+func (a *Activities) facts(ctx context.Context, planner *plan.Planner, input wire.PlanRunInput) (plan.Facts, error) {
 	facts := plan.Facts{RunID: input.RunID, Limits: a.Starter.Limits, Executor: a.Starter.Executor, MaxRuntime: a.Starter.MaxRuntime}
-	if input.Request.RetryOf == nil {
-		return facts, nil
+	// By Temporal's time, which is the same however often this is tried.
+	now := activity.GetInfo(ctx).ScheduledTime
+	err := assetstatus.Facts(ctx, a.Store, planner, input.Request, now, &facts)
+	if err != nil || input.Request.RetryOf == nil {
+		return facts, err
 	}
-	var err error
 	facts.Parent, err = a.Store.ParentRun(ctx, input.Request.RetryOf.RunID)
 	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
 		return plan.Facts{}, fmt.Errorf("read run %q, which %q executes again: %w", input.Request.RetryOf.RunID, input.RunID, err)

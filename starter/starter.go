@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/perdure-io/perdure/internal/assetstatus"
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
@@ -120,6 +121,9 @@ func (s *Starter) Plan(ctx context.Context, run NewRun) (*plan.Plan, error) {
 		if err != nil && !errors.Is(err, metadata.ErrNotFound) {
 			return nil, err
 		}
+	}
+	if err := assetstatus.Facts(ctx, s.Store, planner, run.Request, time.Now(), &facts); err != nil {
+		return nil, err
 	}
 	return planner.Plan(run.Request, facts)
 }

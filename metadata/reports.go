@@ -1,0 +1,76 @@
+package metadata
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/perdure-io/perdure/wire"
+)
+
+// Wipe forgets materializations of an asset.
+type Wipe struct {
+	Asset string `json:"asset"`
+	// Partitions are the keys to wipe; nil is all, also those that no longer exist. The key of an asset without partitions is "".
+	Partitions []string `json:"partitions"`
+	// CodeLocation is the one whose workers remove the stored values of runs that are forgotten; "" leaves those.
+	CodeLocation string `json:"code_location"`
+	// Who wipes it, and Why, for people; the event keeps them.
+	Who string `json:"who"`
+	Why string `json:"why"`
+}
+
+// Wiped is what a wipe has wiped.
+type Wiped struct {
+	// Partitions are the first 100 keys of which something was recorded, Count is how many these are.
+	Partitions []string `json:"wiped"`
+	Count      int      `json:"count"`
+}
+
+// WipeAsset forgets the materializations and observations of an asset's partitions, the current ones and the history, so that
+// they are missing again, and that attempts at them have failed. What was stored is superseded, see [Store.TakeSuperseded].
+func (s *Store) WipeAsset(ctx context.Context, wipe Wipe) (Wiped, error) {
+	return call[Wiped](ctx, s, fmt.Sprintf("wipe asset %q", wipe.Asset), "wipe_asset_v1", wipe)
+}
+
+// Report is a materialization or observation that happened elsewhere.
+type Report struct {
+	// ID is the report's own: under one id there is one report.
+	ID    string          `json:"id"`
+	Asset string          `json:"asset"`
+	Type  wire.ReportType `json:"type"`
+	// Partitions are the keys that it is of, at least one; that of an asset without partitions is "".
+	Partitions  []string         `json:"partitions"`
+	Metadata    []wire.Metadatum `json:"metadata"`
+	DataVersion string           `json:"data_version"`
+	// Location is where the value lies, for people.
+	Location string `json:"location"`
+	Who      string `json:"who"`
+	Why      string `json:"why"`
+	Cause    string `json:"cause"`
+}
+
+// Reported is the answer to a report.
+type Reported struct {
+	// New says that it was not reported before.
+	New bool `json:"new"`
+	// Position is that of its first event in the log.
+	Position int64 `json:"position"`
+}
+
+// Report records what happened elsewhere: an event for each partition, which becomes its current materialization, or its last
+// observation. The same report again changes nothing; another one under the same id is [ErrConflict].
+func (s *Store) Report(ctx context.Context, report Report) (Reported, error) {
+	operation := fmt.Sprintf("report asset %q", report.Asset)
+	if report.ID == "" || len(report.Partitions) == 0 {
+		return Reported{}, fmt.Errorf("%s: %w: %w", operation, ErrInvalid, errors.New("it has no id or no partitions"))
+	}
+	answer, err := call[struct {
+		Reported
+		Conflict bool `json:"conflict"`
+	}](ctx, s, operation, "report_event_v1", report)
+	if err == nil && answer.Conflict {
+		err = fmt.Errorf("%s: there is another report %q: %w: give another id", operation, report.ID, ErrConflict)
+	}
+	return answer.Reported, err
+}
