@@ -3,8 +3,10 @@ package cli
 import (
 	"io"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,7 +25,9 @@ type Environment struct {
 	Environ []string
 	// Folder is the current folder, absolute.
 	Folder string
-	Now    func() time.Time
+	// User is who calls it, for what is recorded of a change.
+	User string
+	Now  func() time.Time
 	// Zone is the zone in which times are shown.
 	Zone *time.Location
 	// Terminal says how large the terminal behind a writer is; ok is false when there is none.
@@ -38,8 +42,17 @@ func System() Environment {
 	}
 	return Environment{
 		Program: programName(os.Args[0]), Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Environ: os.Environ(), Folder: folder, Now: time.Now, Zone: time.Local, Terminal: terminal,
+		Environ: os.Environ(), Folder: folder, User: userName(), Now: time.Now, Zone: time.Local, Terminal: terminal,
 	}
+}
+
+// userName is the account's name; where there is no such account, as in a container, its number.
+func userName() string {
+	current, err := user.Current()
+	if err != nil {
+		return strconv.Itoa(os.Getuid())
+	}
+	return current.Username
 }
 
 // programName is the path that was typed, so that it can be typed again; that of `go run` will be gone.

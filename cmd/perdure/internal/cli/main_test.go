@@ -46,7 +46,7 @@ func newShell(t *testing.T, environ ...string) *shell {
 func (s *shell) environment(args []string, stdout, stderr io.Writer) cli.Environment {
 	return cli.Environment{
 		Program: "perdure", Args: args, Stdin: strings.NewReader(s.stdin), Stdout: stdout, Stderr: stderr, Environ: s.environ,
-		Folder: s.folder, Now: time.Now, Zone: time.UTC, Terminal: func(io.Writer) (int, int, bool) { return 0, 0, false },
+		Folder: s.folder, User: "tester", Now: time.Now, Zone: time.UTC, Terminal: func(io.Writer) (int, int, bool) { return 0, 0, false },
 	}
 }
 

@@ -23,6 +23,7 @@ func (a *app) runCommand() *cobra.Command {
 type runList struct {
 	statuses, tags       []string
 	job, location, asset string
+	partition, backfill  string
 	limit                int
 	cursor               string
 }
@@ -31,7 +32,7 @@ func (a *app) runListCommand() *cobra.Command {
 	var options runList
 	cmd := &cobra.Command{
 		Use: "list", Short: "List runs, the newest first", Args: arguments(cobra.NoArgs),
-		Example: "  perdure run list --status FAILURE --limit 10\n  perdure run list --asset route_delays",
+		Example: "  perdure run list --status FAILURE --limit 10\n  perdure run list --asset route_delays --partition 2001-01-01",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listRuns(cmd.Context(), options) },
 	}
 	flags := cmd.Flags()
@@ -39,6 +40,8 @@ func (a *app) runListCommand() *cobra.Command {
 	flags.StringVar(&options.job, "job", "", "only runs of this job")
 	flags.StringVar(&options.location, "location", "", "only runs of this code location")
 	flags.StringVar(&options.asset, "asset", "", "only runs that set out to make this asset")
+	flags.StringVar(&options.partition, "partition", "", "only runs over the partition of this key, also those over others besides")
+	flags.StringVar(&options.backfill, "backfill", "", "only runs of this backfill")
 	flags.StringArrayVar(&options.tags, "tag", nil, "only runs with this tag, KEY=VALUE; repeatable")
 	flags.IntVar(&options.limit, "limit", 20, "how many, at most 1000")
 	flags.StringVar(&options.cursor, "cursor", "", "go on where a list ended, by what it printed as next")
@@ -52,7 +55,7 @@ var runStatuses = []string{
 }
 
 func (o runList) filter() (metadata.RunFilter, error) {
-	filter := metadata.RunFilter{Location: o.location, Job: o.job, Asset: o.asset}
+	filter := metadata.RunFilter{Location: o.location, Job: o.job, Asset: o.asset, Partition: o.partition, Backfill: o.backfill}
 	var problems []error
 	for _, text := range o.statuses {
 		status := wire.RunStatus(strings.ToUpper(text))
@@ -109,7 +112,7 @@ func (a *app) runTable(runs []metadata.Run) string {
 			started = run.CreatedAt
 		}
 		rows[i] = []string{
-			run.ID, style.RunStatus(run.Status), run.Job, render.OneLine(what), clock.Moment(started), render.RunDuration(run, clock),
+			run.ID, style.RunStatus(run.Status), run.Job, render.OneLine(what), render.RunPartitions(run), clock.Moment(started), render.RunDuration(run, clock),
 			stepCounts(run), run.Location,
 		}
 	}
@@ -118,6 +121,7 @@ func (a *app) runTable(runs []metadata.Run) string {
 		{Title: "status"},
 		{Title: "job"},
 		{Title: "what"},
+		{Title: "partitions"},
 		{Title: "started"},
 		{Title: "duration", Right: true},
 		{Title: "steps"},

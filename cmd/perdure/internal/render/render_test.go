@@ -75,6 +75,21 @@ airports
 	require.Contains(t, plain.RunDetails(view(), clock, true), "\n    goroutine 1\n")
 }
 
+func TestARunSaysWhichPartitionsItIsOver(t *testing.T) {
+	t.Parallel()
+	for want, run := range map[string]metadata.Run{
+		"":                         {},
+		"2001-01-01|short":         {Partition: "2001-01-01|short", Tags: map[string]string{"perdure/partition": "2001-01-01|short"}},
+		"2001-01-01 to 2001-01-07": {Several: true, Tags: map[string]string{"perdure/partition_range_start": "2001-01-01", "perdure/partition_range_end": "2001-01-07"}},
+		"several":                  {Several: true},
+	} {
+		require.Equal(t, want, render.RunPartitions(run))
+	}
+	v := view()
+	v.Run.Partition, v.Run.Backfill = "2001-01-01", "bf1"
+	require.Contains(t, plain.RunDetails(v, clock, false), "\nselection   *\npartitions  2001-01-01\nbackfill    bf1\ntags ")
+}
+
 func TestFrameShowsWhatMattersWhenThereIsNoRoom(t *testing.T) {
 	t.Parallel()
 	frame := plain.Frame(view(), clock, 40, 1)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -76,6 +77,8 @@ func (s Style) RunDetails(v RunView, clock Clock, stacks bool) string {
 		{"note", OneLine(run.Note)},
 		{"job", run.Job},
 		{"selection", OneLine(run.Selection)},
+		{"partitions", RunPartitions(run)},
+		{"backfill", run.Backfill},
 		{"config", config(run)},
 		{"tags", tags(run.Tags)},
 		{"location", location(run)},
@@ -92,6 +95,20 @@ func (s Style) RunDetails(v RunView, clock Clock, stacks bool) string {
 	}
 	b.WriteString(s.Failures(v.Steps, stacks, "--stacks"))
 	return b.String()
+}
+
+// RunPartitions is which partitions a run is over; "" of one over none.
+func RunPartitions(run metadata.Run) string {
+	first, last := run.Tags[plan.TagPartitionRangeStart], run.Tags[plan.TagPartitionRangeEnd]
+	switch {
+	case run.Partition != "":
+		return OneLine(run.Partition)
+	case first != "":
+		return OneLine(first + " to " + last)
+	case run.Several:
+		return "several"
+	}
+	return ""
 }
 
 func location(run metadata.Run) string {
