@@ -194,3 +194,60 @@ type EndRemoteResult struct {
 	// Retry is when the step is to be begun again, in nanoseconds from now.
 	Retry time.Duration `json:"retry,omitempty"`
 }
+
+// PlanBackfillInput is the input of perdure.PlanBackfill.
+type PlanBackfillInput struct {
+	BackfillID string `json:"backfill_id"`
+	// FirstRunID is as in [PlanRunInput].
+	FirstRunID string          `json:"first_run_id"`
+	Queue      string          `json:"queue"`
+	Request    BackfillRequest `json:"request"`
+}
+
+// PlanBackfillResult is the result of perdure.PlanBackfill.
+type PlanBackfillResult struct {
+	Progress BackfillProgress `json:"progress"`
+	DryRun   *BackfillPlan    `json:"dry_run,omitempty"`
+}
+
+// BackfillInput is the input of perdure.AdvanceBackfill and perdure.StopBackfill.
+type BackfillInput struct {
+	BackfillID string `json:"backfill_id"`
+	FirstRunID string `json:"first_run_id"`
+	// Patience is for how long it works at most, in nanoseconds.
+	Patience time.Duration `json:"patience"`
+}
+
+// AdvanceBackfillResult is the result of perdure.AdvanceBackfill: how far it is, and whether there is nothing left to do.
+type AdvanceBackfillResult struct {
+	Progress BackfillProgress `json:"progress"`
+	// Done says that every run has ended and no more can be started.
+	Done bool `json:"done,omitempty"`
+	// Broken says why it cannot go on.
+	Broken string `json:"broken,omitempty"`
+}
+
+// StopBackfillResult is the result of perdure.StopBackfill.
+type StopBackfillResult struct {
+	Progress BackfillProgress `json:"progress"`
+	// Stopped says that all of its runs have ended.
+	Stopped bool `json:"stopped"`
+}
+
+// SteerBackfillInput is the input of perdure.SteerBackfill: what is given is changed.
+type SteerBackfillInput struct {
+	BackfillID        string         `json:"backfill_id"`
+	FirstRunID        string         `json:"first_run_id"`
+	Paused            *bool          `json:"paused,omitempty"`
+	MaxConcurrentRuns int            `json:"max_concurrent_runs,omitempty"`
+	Status            BackfillStatus `json:"status,omitempty"`
+	Reason            string         `json:"reason,omitempty"`
+}
+
+// EndBackfillInput is the input of perdure.EndBackfill.
+type EndBackfillInput struct {
+	BackfillID string         `json:"backfill_id"`
+	FirstRunID string         `json:"first_run_id"`
+	Status     BackfillStatus `json:"status"`
+	Reason     string         `json:"reason,omitempty"`
+}

@@ -3,7 +3,10 @@ package wire
 // What Perdure is called on Temporal. People and services use these names; they do not change.
 
 // Workflow types.
-const RunWorkflow = "Run"
+const (
+	RunWorkflow      = "Run"
+	BackfillWorkflow = "Backfill"
+)
 
 // Activity types of the system. Steps have their asset's or op's key as type, which may not begin with SystemPrefix.
 const (
@@ -25,6 +28,13 @@ const (
 	// BeginRemoteActivity and EndRemoteActivity claim and record a step that another program computes in between.
 	BeginRemoteActivity = "perdure.BeginRemote"
 	EndRemoteActivity   = "perdure.EndRemote"
+	// PlanBackfillActivity begins a backfill, AdvanceBackfillActivity works on it for a while, SteerBackfillActivity pauses,
+	// resumes and widens it, StopBackfillActivity ends its runs, and EndBackfillActivity records its end.
+	PlanBackfillActivity    = "perdure.PlanBackfill"
+	AdvanceBackfillActivity = "perdure.AdvanceBackfill"
+	SteerBackfillActivity   = "perdure.SteerBackfill"
+	StopBackfillActivity    = "perdure.StopBackfill"
+	EndBackfillActivity     = "perdure.EndBackfill"
 )
 
 // Queries and updates of the workflow Run.
@@ -33,12 +43,22 @@ const (
 	CancelStepUpdate = "cancel_step"
 )
 
+// Signals, queries and updates of the workflow Backfill.
+const (
+	PauseSignal          = "pause"
+	ResumeSignal         = "resume"
+	ProgressQuery        = "progress"
+	SetConcurrencyUpdate = "set_concurrency"
+)
+
 // Types of application errors: what a program that reads a failure decides by.
 const (
 	// FailureInvalidRequest refuses a request: details are a Refusal. Nothing was begun.
 	FailureInvalidRequest = "InvalidRequest"
 	// FailureRunFailed ends a run in FAILURE: details are its RunResult.
 	FailureRunFailed = "RunFailed"
+	// FailureBackfillFailed ends a backfill in COMPLETED_FAILED or FAILED: details are its BackfillResult.
+	FailureBackfillFailed = "BackfillFailed"
 	// FailureStepFailed ends a step whose failure is recorded.
 	FailureStepFailed = "StepFailed"
 	// FailureNotOnThisBuild hands a step back: this worker lacks its definition, or has it in another shape.
