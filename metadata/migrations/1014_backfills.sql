@@ -23,8 +23,6 @@ create table backfills (
     -- When the partitions existed that it is for. The target is of that moment: {asset: stored partition.Subset}.
     as_of         text        not null, -- RFC 3339
     target        jsonb       not null,
-    -- What the target relies on in the definitions of each asset: {asset: text}. When it changes, the backfill ends.
-    definitions   jsonb       not null,
     -- Runs that are executed again, by asset and partition: [{run_id, assets, partitions}].
     again         jsonb       not null default '[]',
     state         jsonb       not null default '{}', -- backfill.State
@@ -63,10 +61,10 @@ declare
     v_row backfills;
 begin
     insert into backfills (backfill_id, first_run_id, location, queue, max_concurrent_runs, request, title, note, tags, cause,
-        retry_of, root, as_of, target, definitions, again, progress, created_at, changed_at)
+        retry_of, root, as_of, target, again, progress, created_at, changed_at)
     values (p->>'backfill_id', p->>'first_run_id', p->>'location', p->>'queue', (p->>'max_concurrent_runs')::int, p->'request',
         p->>'title', p->>'note', coalesce(nullif(p->'tags', 'null'), '{}'), p->>'cause', p->>'retry_of', p->>'root', p->>'as_of',
-        p->'target', p->'definitions', p->'again', p->'progress', v_at, v_at)
+        p->'target', p->'again', p->'progress', v_at, v_at)
     on conflict (backfill_id) do nothing;
     select * into v_row from backfills where backfill_id = p->>'backfill_id';
     if v_row.first_run_id <> p->>'first_run_id' then

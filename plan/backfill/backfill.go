@@ -12,6 +12,7 @@ type Backfill struct {
 	assets []*asset // each after those that it needs
 	byKey  map[string]*asset
 	groups []*group
+	again  []Again
 	// apart are units that could run with others only all at once, and cannot any more.
 	apart map[string]bool
 }
@@ -24,13 +25,15 @@ type Run struct {
 	Subset partition.Subset
 	// Ranged says that the assets have a policy: the run is then for a range, also of one partition.
 	Ranged bool
+	// Again is the earlier run that it executes again; "" is none. It makes then what of the Subset is in the target.
+	Again string
 }
 
 // Next gives the runs that can start now, at most that many, those of what is needed first. They count as requested from
 // then on.
 func (b *Backfill) Next(most int) ([]Run, error) {
 	b.split()
-	var runs []Run
+	runs := b.nextAgain(most)
 	for _, g := range b.groups {
 		if len(runs) >= most {
 			break
@@ -55,6 +58,28 @@ func (b *Backfill) Next(most int) ([]Run, error) {
 		g.changed = len(runs) >= most
 	}
 	return runs, nil
+}
+
+// nextAgain gives the runs that execute earlier ones again.
+func (b *Backfill) nextAgain(most int) []Run {
+	var runs []Run
+	for _, one := range b.again {
+		if len(runs) >= most {
+			break
+		}
+		fresh := false
+		for _, key := range one.Assets {
+			if a := b.byKey[key]; a != nil {
+				wanted := one.Subset.Intersection(a.Target)
+				fresh = fresh || !wanted.Difference(a.requested).IsEmpty()
+				a.requested = a.requested.Union(wanted)
+			}
+		}
+		if fresh {
+			runs = append(runs, Run{Assets: one.Assets, Subset: one.Subset, Ranged: one.Subset.Count() > 1, Again: one.RunID})
+		}
+	}
+	return runs
 }
 
 func (c cell) run() Run {

@@ -1,8 +1,6 @@
 package backfill
 
 import (
-	"fmt"
-
 	"github.com/perdure-io/perdure/partition"
 )
 
@@ -13,6 +11,8 @@ type End struct {
 	Subset partition.Subset
 	// Succeeded says that nothing of it failed. What is not made then was left out.
 	Succeeded bool
+	// Again says that another run is going to make what this one has not: it has not failed yet.
+	Again bool
 	// Made is what it made of each asset; nil is all of it.
 	Made map[string]partition.Subset
 }
@@ -25,24 +25,27 @@ func (b *Backfill) End(end End) error {
 	for _, key := range end.Assets {
 		a := b.byKey[key]
 		if a == nil {
-			return fmt.Errorf("a run made %q, which is not in the target", key)
+			continue // of a run that is executed again for some of its assets
 		}
-		made := end.Subset
+		subset := end.Subset.Intersection(a.Target)
+		made := subset
 		if end.Made != nil {
-			made = end.Subset.Intersection(end.Made[key])
+			made = subset.Intersection(end.Made[key])
 		}
 		fresh := made.Difference(a.made)
-		missing := end.Subset.Difference(made).Difference(a.made)
-		a.requested = a.requested.Union(end.Subset)
+		missing := subset.Difference(made).Difference(a.made)
+		a.requested = a.requested.Union(subset)
 		a.made = a.made.Union(made)
 		recovered = recovered || !a.failed.Intersection(made).IsEmpty() || !a.skipped.Intersection(made).IsEmpty()
 		a.failed, a.skipped = a.failed.Difference(made), a.skipped.Difference(made)
-		if end.Succeeded {
+		switch {
+		case end.Again:
+		case end.Succeeded:
 			recovered = recovered || !a.failed.Intersection(missing).IsEmpty()
 			a.failed = a.failed.Difference(missing)
 			skipped = append(skipped, delta{a, missing.Difference(a.skipped)})
 			a.skipped = a.skipped.Union(missing)
-		} else {
+		default:
 			recovered = recovered || !a.skipped.Intersection(missing).IsEmpty()
 			failed = append(failed, delta{a, missing.Difference(a.failed)})
 			a.failed = a.failed.Union(missing)

@@ -38,6 +38,15 @@ type Need struct {
 type Graph struct {
 	Assets []Asset
 	Needs  []Need
+	// Again are earlier runs that are executed again, before anything else: what they need was there when they began.
+	Again []Again
+}
+
+// Again is an earlier run that is executed again, for what of its assets and partitions is in the target.
+type Again struct {
+	RunID  string
+	Assets []string
+	Subset partition.Subset
 }
 
 // asset is an asset of the target, and how far it is.
@@ -51,13 +60,14 @@ type asset struct {
 	failed    partition.Subset // requested, and ended without being made
 	skipped   partition.Subset // requested, and left out by a run that succeeded; with what needs it
 	blocked   partition.Subset // needs what failed
+	again     partition.Subset // is made by runs that are executed again
 	// ready can be requested; check is to be looked at, because something that it needs has changed.
 	ready, check partition.Subset
 }
 
 // pending is what is neither requested nor given up.
 func (a *asset) pending() partition.Subset {
-	return a.Target.Difference(a.requested).Difference(a.blocked).Difference(a.skipped)
+	return a.Target.Difference(a.requested).Difference(a.blocked).Difference(a.skipped).Difference(a.again)
 }
 
 // ranged says whether a run makes several partitions of it.
@@ -111,7 +121,7 @@ func New(graph Graph) (*Backfill, error) {
 		}
 		a := &asset{Asset: given}
 		none := given.Target.Set().None()
-		a.requested, a.made, a.failed, a.skipped, a.blocked = none, none, none, none, none
+		a.requested, a.made, a.failed, a.skipped, a.blocked, a.again = none, none, none, none, none, none
 		b.assets = append(b.assets, a)
 	}
 	slices.SortFunc(b.assets, func(x, y *asset) int { return strings.Compare(x.Key, y.Key) })
@@ -127,6 +137,14 @@ func New(graph Graph) (*Backfill, error) {
 		}
 		a.place, b.byKey[a.Key] = i, a
 	}
+	for _, one := range graph.Again {
+		for _, key := range one.Assets {
+			if a := b.byKey[key]; a != nil {
+				a.again = a.again.Union(one.Subset.Intersection(a.Target))
+			}
+		}
+	}
+	b.again = graph.Again
 	if err := b.connect(graph.Needs); err != nil {
 		return nil, err
 	}
