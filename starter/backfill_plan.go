@@ -118,7 +118,7 @@ func (s *Starter) tryPlan(ctx context.Context, definitions Definitions, request 
 func backfillProblems(request wire.BackfillRequest) wire.Problems {
 	var problems wire.Problems
 	if request.MaxConcurrentRuns < 0 || request.MaxConcurrentRuns > wire.MaxConcurrentRuns {
-		problems = append(problems, WindowProblem(request.MaxConcurrentRuns))
+		problems = append(problems, wire.ConcurrencyProblem(request.MaxConcurrentRuns))
 	}
 	if request.RetryOf == nil {
 		return problems
@@ -136,14 +136,6 @@ func backfillProblems(request wire.BackfillRequest) wire.Problems {
 		problems = append(problems, wire.Problem{Path: "retry_of.from", Code: wire.CodeInvalid, Message: fmt.Sprintf("%q is nothing to begin from", from), Fix: "give failure or all"})
 	}
 	return problems
-}
-
-// WindowProblem is that of a number of concurrent runs that is not allowed.
-func WindowProblem(given int) wire.Problem {
-	return wire.Problem{
-		Path: "max_concurrent_runs", Code: wire.CodeInvalid, Message: fmt.Sprintf("%d runs at once are not allowed", given),
-		Fix: fmt.Sprintf("give 1 to %d", wire.MaxConcurrentRuns),
-	}
 }
 
 // target finds what a request is for.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"fmt"
 )
 
 // BackfillRequest is the input of the workflow Backfill: what to materialize, in as many runs as it takes. Its words are those
@@ -170,4 +171,12 @@ type BackfillProgress struct {
 type SetConcurrencyInput struct {
 	// MaxConcurrentRuns is how many runs may be open at once from now on: 1 to 1,000. Open ones above it end as they would.
 	MaxConcurrentRuns int `json:"max_concurrent_runs"`
+}
+
+// ConcurrencyProblem is that of a number of concurrent runs that is not allowed.
+func ConcurrencyProblem(given int) Problem {
+	return Problem{
+		Path: "max_concurrent_runs", Code: CodeInvalid, Message: fmt.Sprintf("%d runs at once are not allowed", given),
+		Fix: fmt.Sprintf("give 1 to %d", MaxConcurrentRuns),
+	}
 }

@@ -13,6 +13,7 @@ import (
 // registerWorkflows is what the location's queue runs beside steps.
 func registerWorkflows(w sdkworker.Worker) {
 	w.RegisterWorkflowWithOptions(workflows.Run, workflow.RegisterOptions{Name: wire.RunWorkflow})
+	w.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: wire.BackfillWorkflow})
 }
 
 // registerSteps serves every asset and op by one dynamic activity, which looks it up itself.
@@ -41,4 +42,9 @@ func registerControl(w sdkworker.Worker, a *activities.Activities) {
 	w.RegisterActivityWithOptions(a.Checkpoint, activity.RegisterOptions{Name: wire.CheckpointActivity})
 	w.RegisterActivityWithOptions(a.Pollers, activity.RegisterOptions{Name: wire.PollersActivity})
 	w.RegisterActivityWithOptions(a.EndRun, activity.RegisterOptions{Name: wire.EndRunActivity})
+	w.RegisterActivityWithOptions(a.PlanBackfill, activity.RegisterOptions{Name: wire.PlanBackfillActivity})
+	w.RegisterActivityWithOptions(a.AdvanceBackfill, activity.RegisterOptions{Name: wire.AdvanceBackfillActivity})
+	w.RegisterActivityWithOptions(a.SteerBackfill, activity.RegisterOptions{Name: wire.SteerBackfillActivity})
+	w.RegisterActivityWithOptions(a.StopBackfill, activity.RegisterOptions{Name: wire.StopBackfillActivity})
+	w.RegisterActivityWithOptions(a.EndBackfill, activity.RegisterOptions{Name: wire.EndBackfillActivity})
 }

@@ -138,12 +138,14 @@ func (r *run) kind(step int) plan.Kind { return r.walkPlan.Kinds[r.progress.Step
 
 // activityFailure takes the failure that an activity returned out of Temporal's wrapping, so that the
 // workflow fails with the same type, message and details.
-func activityFailure(err error) error {
+func activityFailure(err error) error { return refusedAs("run request", err) }
+
+func refusedAs(what string, err error) error {
 	var application *temporal.ApplicationError
 	if errors.As(err, &application) && application.Type() == wire.FailureInvalidRequest {
-		var refusal wire.Refusal
-		if application.HasDetails() && application.Details(&refusal) == nil {
-			return invalidRequest(refusal.Problems)
+		var refused wire.Refusal
+		if application.HasDetails() && application.Details(&refused) == nil {
+			return refusal(what, refused.Problems)
 		}
 	}
 	return err
