@@ -103,7 +103,10 @@ func (v *validation) planJobs(jobs []*Job) {
 	}
 	for _, j := range jobs {
 		_, err := planner.Plan(wire.RunRequest{Job: j.name}, plan.Facts{})
-		v.wire(&j.declared, ofJob(j.name, wire.ProblemsOf(err)))
+		problems := slices.DeleteFunc(wire.ProblemsOf(err), func(p wire.Problem) bool {
+			return p.Path == "partition" && p.Code == wire.CodeMissing // a job is not told which partitions before it runs
+		})
+		v.wire(&j.declared, ofJob(j.name, problems))
 		v.jobRoots(planner, j)
 		if contents, err := planner.JobContents(j.name); err == nil {
 			v.jobHookConfigs(j, contents)

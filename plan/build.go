@@ -44,6 +44,10 @@ func (p *Planner) Plan(request wire.RunRequest, facts Facts) (*Plan, error) {
 	if len(targetProblems) == 0 {
 		targetProblems = append(p.narrow(&wanted, again.target.Only, facts.States, existing), again.repeat(p, selected, &wanted, existing)...)
 	}
+	configured, computes := wanted, []int(nil) // by the selection alone, when it is not known which partitions are meant
+	if wanted.known && len(targetProblems) > 0 {
+		computes = p.computesOf(target{assets: selected, ops: wanted.ops})
+	}
 	wanted.known = wanted.known && len(targetProblems) == 0
 	problems = append(again.below(targetProblems), problems...)
 	b := &builder{
@@ -54,9 +58,9 @@ func (p *Planner) Plan(request wire.RunRequest, facts Facts) (*Plan, error) {
 	if wanted.known {
 		chosen := b.choose()
 		problems = append(problems, chosen...)
-		wanted.known = len(chosen) == 0
+		wanted.known, computes = len(chosen) == 0, b.computes
 	}
-	configs, configProblems, err := p.resolveConfig(again.merged.Config, wanted, b.computes)
+	configs, configProblems, err := p.resolveConfig(again.merged.Config, configured, computes)
 	if err != nil {
 		return nil, err
 	}
