@@ -131,9 +131,9 @@ func (b *bench) fail(run, key string) bool {
 	b.Helper()
 	fence, granted := b.claim(run, key)
 	if granted {
-		refused, err := b.store.Fail(b.Context(), wire.Failure{Fence: fence, Attempt: 1, Final: true, Error: wire.ErrorInfo{Message: "no " + key}})
+		failed, err := b.store.Fail(b.Context(), wire.Failure{Fence: fence, Attempt: 1, Final: true, Error: wire.ErrorInfo{Message: "no " + key}})
 		require.NoError(b, err)
-		require.False(b, refused)
+		require.False(b, failed.Refused)
 	}
 	return granted
 }
