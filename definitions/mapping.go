@@ -121,6 +121,8 @@ type customMapping struct {
 	upstream, downstream func(key string) ([]string, error)
 }
 
+var _ partition.Evaluator = (*Runtime)(nil)
+
 // UpstreamKeys evaluates a custom mapping of this location: see [partition.Evaluator].
 func (r *Runtime) UpstreamKeys(function string, downstream partition.Subset, _ *partition.Set) ([]string, error) {
 	custom, err := r.customMapping(function)
@@ -168,7 +170,7 @@ func (r *Runtime) DownstreamKeys(function string, upstream partition.Subset, dow
 }
 
 func (r *Runtime) customMapping(function string) (*customMapping, error) {
-	custom, ok := r.definitions.customMappings()[function]
+	custom, ok := r.mappings[function]
 	if !ok {
 		return nil, fmt.Errorf("the mapping %q: this location does not define it", function)
 	}

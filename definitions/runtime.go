@@ -21,6 +21,8 @@ type Runtime struct {
 	codes       map[string]*step.Code
 	computes    map[string]*compute
 	jobs        map[string]*Job
+	// mappings are the custom ones by name.
+	mappings map[string]*customMapping
 	pool        *pool
 	// inProcess is Materialize's; nil in a worker.
 	inProcess *inProcess
@@ -49,6 +51,7 @@ func newRuntime(d *Definitions, snapshot *plan.Snapshot, environment Environment
 	for _, c := range d.computes {
 		r.computes[c.name] = c
 	}
+	r.mappings = d.customMappings()
 	r.jobs = make(map[string]*Job, len(d.jobs))
 	for _, j := range d.jobs {
 		r.jobs[j.name] = j

@@ -2,6 +2,7 @@ package definitions
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/perdure-io/perdure/partition"
@@ -102,8 +103,17 @@ func dimensionOf(grid partition.Definition, name string) (partition.Definition, 
 	return partition.Definition{}, false
 }
 
-// comparedTicks is how many windows of two sets are compared: years of hours, and centuries of weeks.
-const comparedTicks = 20_000
+// comparedTicks is how many windows of two sets are compared: eight years of days, and centuries of months.
+const comparedTicks = 3_000
+
+// compared are the answers of withinOne: many assets are sliced by the same few sets.
+var compared sync.Map
+
+// crons is what compared is by.
+type crons struct {
+	up, down         partition.Cron
+	upZone, downZone string
+}
 
 // givesOfWindows says whether a downstream window, shifted, always lies within one upstream window: when each upstream window begins
 // where a downstream window does, too.
@@ -120,6 +130,19 @@ func givesOfWindows(upstream, downstream *partition.TimeWindows, m partition.Map
 	if !okUp || !okDown || up == down && upZone.String() == downZone.String() {
 		return found
 	}
+	key := crons{up, down, upZone.String(), downZone.String()}
+	within, known := compared.Load(key)
+	if !known {
+		within, _ = compared.LoadOrStore(key, withinOne(up, down, upZone, downZone))
+	}
+	if within != true {
+		return givesMany
+	}
+	return found
+}
+
+// withinOne says whether a downstream window begins wherever an upstream one does.
+func withinOne(up, down partition.Cron, upZone, downZone *time.Location) bool {
 	t := time.Date(2000, time.January, 1, 0, 0, 0, 0, upZone)
 	for range comparedTicks {
 		next, ok := up.Next(t, upZone)
@@ -127,11 +150,11 @@ func givesOfWindows(upstream, downstream *partition.TimeWindows, m partition.Map
 			break
 		}
 		if begins, ok := down.Next(next.Add(-time.Second), downZone); !ok || !begins.Equal(next) {
-			return givesMany
+			return false
 		}
 		t = next
 	}
-	return found
+	return true
 }
 
 func cronOf(windows *partition.TimeWindows) (partition.Cron, *time.Location, bool) {
