@@ -217,3 +217,29 @@ func TestAStepCompletedByHandIsDoneWithoutAMaterialization(t *testing.T) {
 	require.Zero(t, b.count("select count(*) from materializations"))
 	require.Equal(t, 1, b.count("select count(*) from event_log where type = 'STEP_SUCCESS' and body->>'by_hand' = 'true'"))
 }
+
+// What a workflow task recorded that Temporal did not take stands, although the execution then decides otherwise; a reset is
+// another execution.
+func TestOfOneExecutionTheFirstEndStands(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.begin("r1", step("a"))
+	b.committed("r1", "a", 1, "a")
+	end := func(execution string, scheduled int64, status wire.RunStatus) wire.RunStatus {
+		result, err := b.EndRun(t.Context(), metadata.RunEnd{
+			RunID: "r1", FirstRunID: "first-r1", Status: status, Own: true, Execution: execution, Scheduled: time.Unix(0, scheduled),
+		})
+		require.NoError(t, err)
+		return result.Status
+	}
+	require.Equal(t, wire.RunSuccess, end("e1", 5, wire.RunSuccess))
+	before := b.dump()
+	require.Equal(t, wire.RunSuccess, end("e1", 6, wire.RunCanceled))
+	require.Equal(t, before, b.dump())
+
+	require.Equal(t, wire.RunCanceled, end("e2", 7, wire.RunCanceled), "a reset that was cancelled at once")
+	require.Equal(t, wire.RunCanceled, end("e2", 8, wire.RunSuccess))
+	// A reset that runs a step again opens the run; its end is recorded then.
+	b.committed("r1", "a", 9, "a")
+	require.Equal(t, wire.RunSuccess, end("e2", 10, wire.RunSuccess))
+}
