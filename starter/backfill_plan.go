@@ -161,9 +161,7 @@ func (s *Starter) parentBackfill(ctx context.Context, request wire.BackfillReque
 	parent, err := s.Store.BackfillState(ctx, request.RetryOf.RunID)
 	switch {
 	case errors.Is(err, metadata.ErrNotFound):
-		return nil, wire.Problems{{
-			Path: "retry_of.run_id", Code: wire.CodeUnknown, Message: fmt.Sprintf("there is no backfill %q", request.RetryOf.RunID), Fix: "`perdure backfill list` names those there are",
-		}}, nil
+		return nil, wire.Problems{unknownBackfill(request.RetryOf.RunID)}, nil
 	case err != nil:
 		return nil, nil, err
 	case !parent.Status.Ended():

@@ -57,7 +57,7 @@ type StartedRun struct {
 // wire.Problems, with everything that is wrong, when the request cannot be run; nothing was started then.
 func (s *Starter) StartRun(ctx context.Context, run NewRun) (StartedRun, error) {
 	if run.ID == "" {
-		run.ID = newID()
+		run.ID = newID("run")
 	}
 	if err := s.check(ctx, run); err != nil {
 		return StartedRun{}, err
@@ -191,11 +191,11 @@ func summary(request wire.RunRequest) string {
 }
 
 // newID is readable, in the order of time, and never met twice.
-func newID() string {
+func newID(prefix string) string {
 	var random [4]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		// crypto/rand never fails on a supported system.
 		panic(fmt.Sprintf("no randomness: %v", err))
 	}
-	return "run-" + time.Now().UTC().Format("20060102-150405") + "-" + hex.EncodeToString(random[:])
+	return prefix + "-" + time.Now().UTC().Format("20060102-150405") + "-" + hex.EncodeToString(random[:])
 }

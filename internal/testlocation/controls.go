@@ -49,7 +49,9 @@ const (
 type Note struct {
 	What  string `json:"what"`
 	Asset string `json:"asset"`
-	Run   string `json:"run"`
+	// Partition is "" of an asset without partitions.
+	Partition string `json:"partition,omitempty"`
+	Run       string `json:"run"`
 	// Attempt is as the function was told.
 	Attempt int `json:"attempt"`
 	// Call names one call of a function; Process is its process id.
@@ -105,6 +107,19 @@ func (c Controls) read(asset string) (Instruction, error) {
 		return instruction, fmt.Errorf("read what %q is to do: %w", asset, err)
 	}
 	return instruction, nil
+}
+
+// PartitionKey is by what one partition of an asset is told what to do.
+func PartitionKey(asset, partition string) string { return asset + "@" + partition }
+
+// readOf is what a partition is told to do, or else its asset.
+func (c Controls) readOf(asset, partition string) (Instruction, error) {
+	if partition != "" {
+		if _, err := os.Stat(c.instruction(PartitionKey(asset, partition))); err == nil {
+			return c.read(PartitionKey(asset, partition))
+		}
+	}
+	return c.read(asset)
 }
 
 func (c Controls) notes() string { return filepath.Join(c.folder, "notes") }

@@ -27,15 +27,20 @@ type function struct {
 var errInstructed = errors.New("failed as it was told to")
 
 func (f *function) call(ctx definitions.Context, inputs []Value) (Value, error) {
+	return f.make(ctx, "", inputs)
+}
+
+func (f *function) make(ctx definitions.Context, partition string, inputs []Value) (Value, error) {
 	note := Note{
-		Asset: f.asset, Run: ctx.Run().ID, Attempt: ctx.Run().Attempt,
+		Partition: partition,
+		Asset:     f.asset, Run: ctx.Run().ID, Attempt: ctx.Run().Attempt,
 		Call: fmt.Sprintf("%s:%d:%d", f.asset, os.Getpid(), f.calls.Add(1)) + ":" + strconv.FormatInt(time.Now().UnixNano(), 36),
 	}
 	note.What = Called
 	if err := f.controls.write(note); err != nil {
 		return Value{}, err
 	}
-	instruction, err := f.controls.read(f.asset)
+	instruction, err := f.controls.readOf(f.asset, partition)
 	if err != nil {
 		return Value{}, err
 	}
@@ -79,7 +84,7 @@ func (c Controls) wait(ctx context.Context, note Note, holds func(Instruction) b
 	defer ticker.Stop()
 	done := ctx.Done()
 	for {
-		instruction, err := c.read(note.Asset)
+		instruction, err := c.readOf(note.Asset, note.Partition)
 		if err != nil || !holds(instruction) {
 			return instruction, err
 		}

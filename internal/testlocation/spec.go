@@ -40,6 +40,13 @@ type Asset struct {
 	Queue string `json:"queue,omitempty"`
 	// Subprocess computes it in a process of its own.
 	Subprocess bool `json:"subprocess,omitempty"`
+	// Days slices it into so many days from 2001-01-01 on; 0 does not. What it is told by [PartitionKey] goes before what it is
+	// told by its own.
+	Days int `json:"days,omitempty"`
+	// Ordered has it load its own value of the day before.
+	Ordered bool `json:"ordered,omitempty"`
+	// PartitionsPerRun is how many a run of a backfill makes at most; 0 is no policy, -1 no bound.
+	PartitionsPerRun int `json:"partitions_per_run,omitempty"`
 	// Python computes it by a program that speaks Pipes.
 	Python bool `json:"python,omitempty"`
 }
@@ -134,6 +141,9 @@ func (s Spec) declare(asset Asset, handles map[string]*definitions.AssetOf[Value
 		return definitions.Asset(asset.Key, s.program(asset, handles), options...)
 	}
 	f := &function{asset: asset.Key, controls: controls}
+	if asset.Days > 0 {
+		return f.sliced(asset, handles, options)
+	}
 	if len(asset.Inputs) == 0 {
 		return definitions.Asset(asset.Key, definitions.Bind0(func(ctx definitions.Context) (Value, error) { return f.call(ctx, nil) }), options...)
 	}
