@@ -75,6 +75,7 @@ func quiet() *slog.Logger {
 func (b *bench) servePlain() error {
 	b.plain = sdkworker.New(b.temporal, plainQueue, sdkworker.Options{MaxConcurrentActivityExecutionSize: slots})
 	b.plain.RegisterWorkflowWithOptions(plainLayers, workflow.RegisterOptions{Name: plainWorkflow})
+	b.plain.RegisterWorkflowWithOptions(plainRun, workflow.RegisterOptions{Name: plainRunWorkflow})
 	b.plain.RegisterWorkflowWithOptions(plainStart, workflow.RegisterOptions{Name: plainStartWorkflow})
 	b.plain.RegisterActivityWithOptions(plainStep, activity.RegisterOptions{Name: plainActivity})
 	b.plain.RegisterActivityWithOptions(func(context.Context) error { b.reached <- time.Now(); return nil }, activity.RegisterOptions{Name: plainStartActivity})

@@ -44,6 +44,7 @@ var benchmarks = []benchmark{
 	{"chain_50", 50, layered(slices.Repeat([]int{1}, 50)...)},
 	{"run_start", runStartSamples, runStart},
 	{"plan_10000", 10000, planning},
+	{"backfill_10000", backfillRuns, backfilling},
 	{"walk_activity", 100, walked(100)},
 	{"walk_activity", 1000, walked(1000)},
 	{"walk_activity", 10000, walked(10000)},
