@@ -34,6 +34,8 @@ type target struct {
 // resolve finds what a request asks for.
 func (p *Planner) resolve(request wire.RunRequest) (target, wire.Problems) {
 	switch {
+	case !request.Assets.IsZero() && request.Job != "" && request.Backfill != "":
+		return p.resolvePart(request)
 	case !request.Assets.IsZero() && request.Job != "":
 		return target{}, wire.Problems{{Code: wire.CodeConflict, Message: "both assets and a job are given", Fix: `give "assets" or "job"`}}
 	case request.Assets.IsZero() && request.Job == "":
@@ -64,6 +66,26 @@ func (p *Planner) resolve(request wire.RunRequest) (target, wire.Problems) {
 	}
 	reason := fmt.Sprintf("selected by job %s (%s)", job.Name, job.Selection)
 	return target{job: job, assets: found, known: len(problems) == 0, reason: reason}, append(problems, noOpsProblems(request)...)
+}
+
+// resolvePart finds what a run of a backfill makes of a job: some of its assets, with the job's config and all else.
+func (p *Planner) resolvePart(request wire.RunRequest) (target, wire.Problems) {
+	part := request.Assets
+	request.Assets = wire.AssetSelection{}
+	whole, problems := p.resolve(request)
+	if len(problems) > 0 || whole.ops != nil {
+		return whole, problems
+	}
+	found, problems := p.evaluate("assets", part)
+	for _, a := range found {
+		if !slices.Contains(whole.assets, a) {
+			problems = append(problems, wire.Problem{
+				Path: "assets", Code: wire.CodeConflict, Message: fmt.Sprintf("asset %q is not one of job %q", p.snapshot.Assets[a].Key, request.Job), Fix: "leave it out",
+			})
+		}
+	}
+	whole.assets, whole.known = found, len(problems) == 0
+	return whole, problems
 }
 
 // noOpsProblems refuses to narrow what is no op job.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/perdure-io/perdure/internal/assetstatus"
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/partition"
 	"github.com/perdure-io/perdure/plan"
@@ -111,6 +112,9 @@ func (s *Starter) tryPlan(ctx context.Context, definitions Definitions, request 
 			return err
 		}
 	}
+	if err := assetstatus.Facts(ctx, s.Store, definitions.Planner, request, time.Now(), &facts); err != nil {
+		return err
+	}
 	_, err := definitions.Planner.Plan(request, facts)
 	return err
 }
@@ -142,7 +146,7 @@ func backfillProblems(request wire.BackfillRequest) wire.Problems {
 func (s *Starter) target(ctx context.Context, definitions Definitions, request wire.BackfillRequest, existing *plan.Existing, planned *PlannedBackfill) (wire.Problems, error) {
 	found, problems := definitions.Planner.Target(request.Run(), existing)
 	if len(problems) == 0 && request.Only != "" {
-		states, err := s.states(ctx, definitions, request.Run(), existing)
+		states, err := s.states(ctx, definitions.Planner, request.Run(), existing.At())
 		if err != nil {
 			return nil, err
 		}
