@@ -3,6 +3,8 @@ package starter
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/perdure-io/perdure/metadata"
@@ -11,127 +13,116 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-// AddPartitions adds keys to a dynamic partition set of the deployment; that a key is there already is no problem. It returns
-// wire.Problems with every key that no set, or none that is a grid's dimension, can have; nothing is added then.
+// AddPartitions adds keys to a dynamic partition set of the deployment, which assets of any location may have. Those that it has
+// already are no error. Temporal may be nil. The error is wire.Problems with everything that is wrong; nothing was changed then.
 func (s *Starter) AddPartitions(ctx context.Context, change metadata.PartitionChange) (metadata.PartitionsChanged, error) {
-	problems := changeProblems(change)
-	grid, err := s.gridOf(ctx, change.Name)
+	problems := keyProblems(change.Keys)
+	declared, err := s.dynamicSets(ctx)
 	if err != nil {
 		return metadata.PartitionsChanged{}, err
 	}
+	inGrid, known := declared[change.Name]
+	if !known {
+		problems = append(problems, unknownSet(change.Name, declared))
+	}
 	for i, key := range change.Keys {
-		path := fmt.Sprintf("keys[%d]", i)
-		switch err := partition.CheckKey(key); {
-		case err != nil:
-			problems = append(problems, wire.Problem{Path: path, Code: wire.CodeInvalid, Message: fmt.Sprintf("%q can be no key: %s", key, err)})
-		case grid != "" && strings.Contains(key, "|"):
+		if inGrid && strings.Contains(key, "|") {
 			problems = append(problems, wire.Problem{
-				Path: path, Code: wire.CodeInvalid,
-				Message: fmt.Sprintf(`%q holds "|", which parts the keys of the grid of %s`, key, grid), Fix: `leave "|" out`,
+				Path: fmt.Sprintf("keys[%d]", i), Code: wire.CodeInvalid, Message: fmt.Sprintf("%q holds |, and the set %q is a dimension of a grid", key, change.Name), Fix: "use another character",
 			})
 		}
 	}
 	if len(problems) > 0 {
-		return metadata.PartitionsChanged{}, problems
+		return metadata.PartitionsChanged{}, problems.Err()
 	}
 	return s.Store.AddPartitions(ctx, change)
 }
 
-// RemovePartitions removes keys from a dynamic partition set; that one is not there is no problem. What was made of them stays.
+// RemovePartitions removes keys from a dynamic set. What was made of them stays recorded, and counts again when they are added
+// again. Keys that it does not have are no error. Temporal may be nil. The error is wire.Problems as for AddPartitions.
 func (s *Starter) RemovePartitions(ctx context.Context, change metadata.PartitionChange) (metadata.PartitionsChanged, error) {
-	if problems := changeProblems(change); len(problems) > 0 {
-		return metadata.PartitionsChanged{}, problems
+	declared, err := s.dynamicSets(ctx)
+	if err != nil {
+		return metadata.PartitionsChanged{}, err
+	}
+	if _, known := declared[change.Name]; !known {
+		// One that no definitions have any more can still be emptied.
+		keys, err := s.Store.DynamicKeys(ctx, []string{change.Name})
+		if err != nil {
+			return metadata.PartitionsChanged{}, err
+		}
+		if len(keys) == 0 {
+			return metadata.PartitionsChanged{}, wire.Problems{unknownSet(change.Name, declared)}
+		}
+	}
+	if problems := keyProblems(change.Keys); len(problems) > 0 {
+		return metadata.PartitionsChanged{}, problems.Err()
 	}
 	return s.Store.RemovePartitions(ctx, change)
 }
 
-func changeProblems(change metadata.PartitionChange) wire.Problems {
+func keyProblems(keys []string) wire.Problems {
 	var problems wire.Problems
-	if err := partition.CheckKey(change.Name); err != nil {
-		problems = append(problems, wire.Problem{Path: "name", Code: wire.CodeInvalid, Message: fmt.Sprintf("%q names no partition set: %s", change.Name, err)})
+	if len(keys) == 0 {
+		problems = append(problems, wire.Problem{Path: "keys", Code: wire.CodeMissing, Message: "no key is given", Fix: "give at least one"})
 	}
-	if len(change.Keys) == 0 {
-		problems = append(problems, wire.Problem{Path: "keys", Code: wire.CodeMissing, Message: "no keys are given", Fix: "give at least one"})
+	for i, key := range keys {
+		if err := partition.CheckKey(key); err != nil {
+			problems = append(problems, wire.Problem{Path: fmt.Sprintf("keys[%d]", i), Code: wire.CodeInvalid, Message: err.Error()})
+		}
 	}
 	return problems
 }
 
-// gridOf names an asset or a job, of any location's active definitions, with a grid that has the dynamic set as a dimension; ""
-// when there is none.
-func (s *Starter) gridOf(ctx context.Context, set string) (string, error) {
+func unknownSet(name string, declared map[string]bool) wire.Problem {
+	names := slices.Sorted(maps.Keys(declared))
+	return wire.Problem{
+		Path: "name", Code: wire.CodeUnknown, Message: fmt.Sprintf("no code location has a dynamic partition set %q", name), Fix: wire.FixUnknown(name, names),
+	}
+}
+
+// dynamicSets are the dynamic sets that the active definitions of all locations name, and whether one is a dimension of a grid.
+func (s *Starter) dynamicSets(ctx context.Context) (map[string]bool, error) {
 	locations, err := s.Store.Locations(ctx)
 	if err != nil {
-		return "", err
+		return nil, fmt.Errorf("list the locations: %w", err)
 	}
-	has := func(definition *partition.Definition) bool {
-		if definition == nil {
-			return false
-		}
-		for _, dimension := range definition.Grid {
-			if dimension.Dynamic == set {
-				return true
-			}
-		}
-		return false
-	}
+	sets := map[string]bool{}
 	for _, location := range locations {
-		snapshot, err := s.snapshot(ctx, location.Location)
+		snapshot, err := s.Store.Snapshot(ctx, location.Hash)
 		if err != nil {
-			return "", err
+			return nil, fmt.Errorf("read the definitions of location %q: %w", location.Location, err)
 		}
-		for _, asset := range snapshot.Assets {
-			if has(asset.Partitions) {
-				return "asset " + asset.Key, nil
+		for _, definition := range partitionsOf(snapshot) {
+			if definition.Dynamic != "" {
+				sets[definition.Dynamic] = sets[definition.Dynamic]
+			}
+			for _, dimension := range definition.Grid {
+				if dimension.Dynamic != "" {
+					sets[dimension.Dynamic] = true
+				}
 			}
 		}
-		for _, job := range snapshot.Jobs {
-			if has(job.Partitions) {
-				return "job " + job.Name, nil
-			}
-		}
 	}
-	return "", nil
+	return sets, nil
 }
 
-// WipeAsset forgets what was materialized of an asset that the location defines, so that it is missing again: of the wipe's
-// partitions, or, without any, of all of it. Keys that do not exist any more can be wiped, too. It returns wire.Problems when
-// the asset is not there, or its partitions are not what it has; nothing was wiped then.
-func (s *Starter) WipeAsset(ctx context.Context, location string, wipe metadata.Wipe) (metadata.Wiped, error) {
-	snapshot, err := s.snapshot(ctx, location)
-	if err != nil {
-		return metadata.Wiped{}, err
-	}
-	asset, problems := definedAsset(snapshot, wipe.Asset)
-	switch {
-	case problems != nil:
-		return metadata.Wiped{}, problems
-	case asset.Partitions == nil && len(wipe.Partitions) > 0:
-		return metadata.Wiped{}, wire.Problems{{
-			Path: "partitions", Code: wire.CodeConflict, Message: fmt.Sprintf("asset %q is not partitioned", wipe.Asset), Fix: "leave the partitions out",
-		}}
-	}
-	for i, key := range wipe.Partitions {
-		if err := partition.CheckKey(key); err != nil {
-			problems = append(problems, wire.Problem{Path: fmt.Sprintf("partitions[%d]", i), Code: wire.CodeInvalid, Message: fmt.Sprintf("%q is no key: %s", key, err)})
+// partitionsOf are the definitions of partitions of assets, ops and jobs.
+func partitionsOf(snapshot *plan.Snapshot) []partition.Definition {
+	var found []partition.Definition
+	add := func(definition *partition.Definition) {
+		if definition != nil {
+			found = append(found, *definition)
 		}
 	}
-	if len(problems) > 0 {
-		return metadata.Wiped{}, problems
+	for _, asset := range snapshot.Assets {
+		add(asset.Partitions)
 	}
-	wipe.CodeLocation = location
-	return s.Store.WipeAsset(ctx, wipe)
-}
-
-// definedAsset finds an asset of a snapshot.
-func definedAsset(snapshot *plan.Snapshot, key string) (plan.Asset, wire.Problems) {
-	keys := make([]string, len(snapshot.Assets))
-	for i, asset := range snapshot.Assets {
-		if asset.Key == key {
-			return asset, nil
-		}
-		keys[i] = asset.Key
+	for _, compute := range snapshot.Computes {
+		add(compute.Partitions)
 	}
-	return plan.Asset{}, wire.Problems{{
-		Path: "asset", Code: wire.CodeUnknown, Message: fmt.Sprintf("location %q has no asset %q", snapshot.Location, key), Fix: wire.FixUnknown(key, keys),
-	}}
+	for _, job := range snapshot.Jobs {
+		add(job.Partitions)
+	}
+	return found
 }

@@ -56,14 +56,18 @@ type ended struct {
 }
 
 func (a *app) newFollower(s *session, run string) *follower {
-	f := &follower{app: a, session: s, run: run, style: a.style(), silent: a.output == jsonFormat, notes: make(chan string, maxNotes)}
-	if _, _, isTerminal := a.env.Terminal(a.env.Stdout); isTerminal {
-		f.painter = &render.Painter{Out: a.env.Stdout, Size: func() (int, int) {
-			width, height, _ := a.env.Terminal(a.env.Stdout)
-			return width, height
-		}}
+	return &follower{app: a, session: s, run: run, style: a.style(), painter: a.painter(), silent: a.output == jsonFormat, notes: make(chan string, maxNotes)}
+}
+
+// painter repaints standard output; nil when that is no terminal.
+func (a *app) painter() *render.Painter {
+	if _, _, isTerminal := a.env.Terminal(a.env.Stdout); !isTerminal {
+		return nil
 	}
-	return f
+	return &render.Painter{Out: a.env.Stdout, Size: func() (int, int) {
+		width, height, _ := a.env.Terminal(a.env.Stdout)
+		return width, height
+	}}
 }
 
 // follow returns once the run has ended. The error says why it did not succeed, as starter.Await does.
@@ -71,7 +75,10 @@ func (f *follower) follow(ctx context.Context) (wire.RunResult, error) {
 	waitCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	end := make(chan ended, 1)
-	go func() { end <- await(waitCtx, f.session.Starter, f.run) }()
+	go func() {
+		result, err := awaiting(waitCtx, func() (wire.RunResult, error) { return f.session.Await(waitCtx, f.run) })
+		end <- ended{result, err}
+	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -108,14 +115,14 @@ func (f *follower) note(line string) error {
 	return f.app.print(line + "\n")
 }
 
-// await waits through outages of Temporal.
-func await(ctx context.Context, s *starter.Starter, run string) ended {
+// awaiting waits through outages of Temporal.
+func awaiting[T any](ctx context.Context, await func() (T, error)) (T, error) {
 	for {
-		result, err := s.Await(ctx, run)
+		result, err := await()
 		var unavailable *serviceerror.Unavailable
 		var late *serviceerror.DeadlineExceeded
 		if ctx.Err() != nil || (!errors.As(err, &unavailable) && !errors.As(err, &late)) {
-			return ended{result, err}
+			return result, err
 		}
 		timer := time.NewTimer(reconnectDelay)
 		select {

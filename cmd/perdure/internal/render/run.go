@@ -80,7 +80,7 @@ func (s Style) RunDetails(v RunView, clock Clock, stacks bool) string {
 		{"partitions", RunPartitions(run)},
 		{"backfill", run.Backfill},
 		{"config", config(run)},
-		{"tags", tags(run.Tags)},
+		{"tags", Tags(run.Tags)},
 		{"location", location(run)},
 		{"cause", causeOf(run)},
 		{"retry of", retryOf(run)},
@@ -150,7 +150,8 @@ func retried(run metadata.Run) string {
 	return ""
 }
 
-func tags(of map[string]string) string {
+// Tags are tags in one line, sorted.
+func Tags(of map[string]string) string {
 	pairs := make([]string, 0, len(of))
 	for key, value := range of {
 		pairs = append(pairs, key+"="+value)
