@@ -10,7 +10,8 @@ import (
 	"github.com/perdure-io/perdure/metadata"
 )
 
-// sliced is a location of partitioned assets: five days, of which the third fails → the days of airports, a dynamic set; a total.
+// sliced is a location of partitioned assets: daily → late, five days of which the third fails; gates, a grid with a dynamic
+// set; ranking, a dynamic set; total, which is not partitioned; slow, which ends only when it is cancelled.
 func sliced(name string) *definitions.Definitions {
 	days := definitions.Daily("2001-01-01").Ending("2001-01-06")
 	airports := definitions.Dynamic("airports")
@@ -27,7 +28,11 @@ func sliced(name string) *definitions.Definitions {
 	ranking := definitions.Asset("ranking", definitions.Bind0(func(definitions.Context) (int, error) { return 1, nil }),
 		definitions.PartitionedBy(definitions.Dynamic("rankings")))
 	total := definitions.Asset("total", definitions.Bind0(func(definitions.Context) (int, error) { return 1, nil }))
-	return definitions.New(name, daily, late, gates, ranking, total)
+	slow := definitions.Asset("slow", definitions.Bind0(func(ctx definitions.Context) (int, error) {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}), definitions.PartitionedBy(days))
+	return definitions.New(name, daily, late, gates, ranking, total, slow)
 }
 
 func TestKeysOfDynamicSetsAreAddedListedAndRemoved(t *testing.T) {

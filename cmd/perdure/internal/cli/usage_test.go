@@ -46,6 +46,19 @@ func TestACommandLineThatMakesNoSenseIsExplainedWithoutUsageText(t *testing.T) {
 				"--as-of today: write it as 2001-04-01T00:00:00Z\n`perdure asset materialize --help` says how to use it\n",
 		},
 		{[]string{"job", "run", "daily", "--range", "2001-01-01"}, "Error: --range 2001-01-01: write it as FIRST..LAST, or FIRST...LAST where a key holds \"..\"\n`perdure job run --help` says how to use it\n"},
+		{
+			[]string{"backfill", "start", "--max-concurrent-runs", "1001", "--partition", "a", "--partitions", "b"},
+			"Error: name what to make: a selection such as \"*\" or \"route_delays+\", or --job\ngive --partition or --partitions, not several of them\n" +
+				"--max-concurrent-runs is 1001 and must be 1 to 1000\n`perdure backfill start --help` says how to use it\n",
+		},
+		{[]string{"backfill", "set-concurrency", "bf1", "0"}, "Error: RUNS is 0 and must be 1 to 1000\n`perdure backfill set-concurrency --help` says how to use it\n"},
+		{[]string{"backfill", "retyr"}, "Error: perdure backfill has no command \"retyr\" (did you mean retry?)\n`perdure backfill --help` says how to use it\n"},
+		{
+			[]string{"asset", "partitions", "daily", "--status", "faild", "--limit", "0", "--cursor", "x"},
+			"Error: --status: there is no status \"faild\" (did you mean \"failed\"? known: materialized, materialized_failed, running, failed, upstream_failed, missing)\n" +
+				"--limit is 0 and must be 1 to 1000\n--cursor \"x\" is not what a list printed as next\n`perdure asset partitions --help` says how to use it\n",
+		},
+		{[]string{"partition", "add", "airports"}, "Error: requires at least 2 arg(s), only received 1\n`perdure partition add --help` says how to use it\n"},
 		{[]string{"migrate", "down"}, "Error: --to is missing: the version to go back to, as `perdure migrate status` lists them; 0 removes every table\n`perdure migrate down --help` says how to use it\n"},
 		{[]string{"migrate", "upp"}, "Error: perdure migrate has no command \"upp\" (did you mean up?)\n`perdure migrate --help` says how to use it\n"},
 		{[]string{"schema", "RunRequst"}, "Error: there is no schema \"RunRequst\" (did you mean \"RunRequest\"? known: CancelStepInput, Metadatum, Refusal, RemoteInput, RemoteResult, RunRequest, RunResult, StepState, StepsQueryInput, StepsQueryResult)\n`perdure schema --help` says how to use it\n"},
