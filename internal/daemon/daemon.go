@@ -110,6 +110,7 @@ func (d *Daemon) round(ctx context.Context) {
 	now := time.Now()
 	d.do(bounded, "look for runs that closed without an end", d.endClosed)
 	d.do(bounded, "look for runs that never began", d.noteUnbegun)
+	d.do(bounded, "look for backfills that closed without an end", d.endClosedBackfills)
 	if now.Sub(d.searched) >= searchEvery && d.do(bounded, "look at all open runs", d.search) {
 		d.searched = now
 	}

@@ -293,3 +293,49 @@ func TestDefinitionsThatChangeUnderABackfillEndIt(t *testing.T) {
 	require.Equal(t, 2, f.count(t, "select count(*) from runs where backfill = $1 and status = 'CANCELED'", id))
 	require.NoError(t, first.Kill())
 }
+
+// A backfill that somebody terminated is ended by the reconciler, and its runs with it.
+func TestATerminatedBackfillIsEndedWithItsRuns(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, days(8))
+	f.worker(t, "b1")
+	f.hold(t, "flights")
+	request := firstDays(8)
+	request.MaxConcurrentRuns = 2
+	id := f.startBackfill(t, "bf", request)
+	f.awaitNotes(t, testlocation.Called, "flights", 2)
+	_, ended, err := f.Starter.EndDeadBackfill(t.Context(), id)
+	require.NoError(t, err)
+	require.False(t, ended, "it lives")
+	require.NoError(t, f.Temporal.TerminateWorkflow(t.Context(), id, "", "not needed"))
+	require.Eventually(t, func() bool {
+		_, ended, err := f.Starter.EndDeadBackfill(t.Context(), id)
+		require.NoError(t, err)
+		return ended
+	}, longEnough, 10*often)
+	row, err := f.Store.Backfill(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, wire.BackfillBroken, row.Status)
+	require.Contains(t, row.Reason, "not needed")
+	require.Equal(t, wire.BackfillRuns{Failed: 2}, row.Progress.Runs)
+	require.Equal(t, 2, f.count(t, "select count(*) from runs where backfill = $1 and status = 'CANCELED'", id))
+}
+
+// A worker that dies in the middle of a backfill loses nothing, and doubles nothing.
+func TestABackfillGoesOnWhenItsWorkerDies(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, days(12))
+	first := f.worker(t, "b1")
+	id := f.startBackfill(t, "bf", firstDays(12))
+	require.Eventually(t, func() bool { return len(f.notes(t, testlocation.Called, "flights")) >= 4 }, longEnough, often)
+	require.NoError(t, first.Kill())
+	f.worker(t, "b1")
+	result, err := f.awaitBackfill(t, id)
+	require.NoError(t, err)
+	require.Equal(t, []wire.BackfillAsset{done("flights", 12), done("delays", 12), done("report", 12)}, result.Assets)
+	require.Equal(t, wire.BackfillRuns{Succeeded: 15}, result.Runs)
+	require.Equal(t, 15, f.count(t, "select count(*) from runs where backfill = $1", id))
+	for _, asset := range []string{"flights", "delays", "report"} {
+		require.Equal(t, 12, f.count(t, "select count(*) from materializations where asset = $1", asset))
+	}
+}

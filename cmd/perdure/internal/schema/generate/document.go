@@ -22,6 +22,10 @@ wrong type or a surplus argument is refused, and one answer lists every problem.
 | ` + "`Run`" + ` | workflow, on the location's task queue | [RunRequest](#runrequest) | [RunResult](#runresult) |
 | ` + "`steps`" + ` | query of ` + "`Run`" + ` | [StepsQueryInput](#stepsqueryinput), or nothing | [StepsQueryResult](#stepsqueryresult) |
 | ` + "`cancel_step`" + ` | update of ` + "`Run`" + ` | [CancelStepInput](#cancelstepinput) | [StepState](#stepstate) |
+| ` + "`Backfill`" + ` | workflow, on the location's task queue | [BackfillRequest](#backfillrequest) | [BackfillResult](#backfillresult) |
+| ` + "`progress`" + ` | query of ` + "`Backfill`" + ` | nothing | [BackfillProgress](#backfillprogress) |
+| ` + "`pause`" + `, ` + "`resume`" + ` | signals of ` + "`Backfill`" + ` | nothing | |
+| ` + "`set_concurrency`" + ` | update of ` + "`Backfill`" + ` | [SetConcurrencyInput](#setconcurrencyinput) | [BackfillProgress](#backfillprogress) |
 
 A step that another program computes (` + "`definitions.Remote`" + `) is an activity of that program, whose type is the name of the
 asset or op, on the location's task queue with the name of its queue behind a colon, as ` + "`flights:ml`" + `. It takes a
@@ -33,6 +37,9 @@ application errors are failures of the step, which the step's retries count.
 A run that ends FAILURE fails its workflow with an application error of type ` + "`RunFailed`" + `, whose details are the
 [RunResult](#runresult). A request that is refused fails it with ` + "`InvalidRequest`" + `, whose details are a
 [Refusal](#refusal). A run that was cancelled ends as Temporal's Canceled.
+
+The same is true of a backfill, whose failure is of type ` + "`BackfillFailed`" + ` with the [BackfillResult](#backfillresult) as details:
+something of it failed, or its definitions have changed so that it could not go on. Cancelling a backfill cancels its runs.
 `
 
 // example is a JSON text of a type, for the document. Each is decoded by a test.
@@ -44,6 +51,10 @@ var examples = []example{
 	{"RunRequest", "Two steps at a time, with only warnings in their log", `{"assets": "+worst_airports", "config": {"execution": {"max_concurrent_steps": 2}, "loggers": {"level": "WARN"}}}`},
 	{"RunRequest", "A list of keys, before other runs, for people to read", `{"assets": ["airport_delays", "worst_airports"], "priority": "high", "title": "After the airport fix"}`},
 	{"RunRequest", "What a job would do", `{"job": "refresh", "dry_run": true}`},
+	{"BackfillRequest", "The days of January, each in a run of its own", `{"assets": "route_delays", "range": {"start": "2001-01-01", "end": "2001-01-31"}}`},
+	{"BackfillRequest", "All that is missing of an asset and of what is made from it, 50 runs at a time", `{"assets": "flights+", "all_partitions": true, "only": "missing", "max_concurrent_runs": 50}`},
+	{"BackfillRequest", "What failed in an earlier backfill, and what waited for that", `{"retry_of": {"run_id": "bf1", "from": "failure"}}`},
+	{"SetConcurrencyInput", "More at once", `{"max_concurrent_runs": 50}`},
 	{"StepsQueryInput", "The steps that run now", `{"status": "RUNNING"}`},
 	{"CancelStepInput", "Cancel one step", `{"step": "route_delays"}`},
 	{"RemoteInput", "What the program of a remote asset is given", `{"v": 1, "run": "r1", "step": "scores", "assets": ["scores"], "attempt": 1, "cause": "r1", "config": {"top": 3}, "inputs": {"model": {"location": "s3://models/model/17.json", "data_version": "5f1c"}}}`},
