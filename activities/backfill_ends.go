@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/perdure-io/perdure/metadata"
-	"github.com/perdure-io/perdure/partition"
 	"github.com/perdure-io/perdure/plan/backfill"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -144,11 +143,11 @@ func (w *backfillWork) fail(id, message string, next *metadata.AdvancedBackfill)
 	if _, open := w.open[id]; !open {
 		return nil
 	}
-	return w.close(id, false, map[string]partition.Subset{}, message, next)
+	return w.close(id, false, backfill.Made{}, message, next)
 }
 
 // close takes in that one of the backfill's runs has ended for good.
-func (w *backfillWork) close(id string, succeeded bool, made map[string]partition.Subset, message string, next *metadata.AdvancedBackfill) error {
+func (w *backfillWork) close(id string, succeeded bool, made backfill.Made, message string, next *metadata.AdvancedBackfill) error {
 	unit := w.open[id]
 	subset, err := w.subsetOf(unit.BackfillUnit)
 	if err != nil {
@@ -193,8 +192,8 @@ func isWhole(run metadata.EndedRun, unit metadata.BackfillRun) bool {
 }
 
 // madeBy is what a run has made of the assets of one of the backfill's.
-func (w *backfillWork) madeBy(unit metadata.BackfillRun, run metadata.EndedRun) (map[string]partition.Subset, error) {
-	made := map[string]partition.Subset{}
+func (w *backfillWork) madeBy(unit metadata.BackfillRun, run metadata.EndedRun) (backfill.Made, error) {
+	made := backfill.Made{}
 	if len(run.Assets) == 0 && run.Status == wire.RunSuccess {
 		subset, err := w.subsetOf(unit.BackfillUnit)
 		for _, key := range unit.Assets {
@@ -231,9 +230,9 @@ func (w *backfillWork) madeBy(unit metadata.BackfillRun, run metadata.EndedRun) 
 	return made, nil
 }
 
-func union(x, y map[string]partition.Subset) map[string]partition.Subset {
-	both := map[string]partition.Subset{}
-	for _, one := range []map[string]partition.Subset{x, y} {
+func union(x, y backfill.Made) backfill.Made {
+	both := backfill.Made{}
+	for _, one := range []backfill.Made{x, y} {
 		for key, subset := range one {
 			both[key] = both[key].Union(subset)
 		}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/perdure-io/perdure/metadata"
-	"github.com/perdure-io/perdure/partition"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/plan/backfill"
 	"github.com/perdure-io/perdure/starter"
@@ -28,7 +27,7 @@ type backfillWork struct {
 	open    map[string]metadata.BackfillRun
 	awaited map[string]string
 	// made is what runs of an open one's chain of retries have made so far, by the open one's id.
-	made map[string]map[string]partition.Subset
+	made map[string]backfill.Made
 	// undecided are ended runs of which it is not known whether they are started again.
 	undecided map[string]bool
 	// begun, runs and partitions are when this work began and what has ended since, for the rate.
@@ -41,7 +40,7 @@ type backfillWork struct {
 // takeUpBackfill reads a backfill and all that is needed to go on with it. broken says why that is not possible any more.
 func (a *Activities) takeUpBackfill(ctx context.Context, input wire.BackfillInput) (w *backfillWork, broken string, err error) {
 	w = &backfillWork{
-		a: a, open: map[string]metadata.BackfillRun{}, awaited: map[string]string{}, made: map[string]map[string]partition.Subset{},
+		a: a, open: map[string]metadata.BackfillRun{}, awaited: map[string]string{}, made: map[string]backfill.Made{},
 		undecided: map[string]bool{}, begun: time.Now(),
 	}
 	if w.row, err = a.Store.BackfillState(ctx, input.BackfillID); err != nil {
@@ -107,13 +106,13 @@ func (w *backfillWork) define(ctx context.Context) (broken string, err error) {
 }
 
 // subsetOf is the partitions of a run.
-func (w *backfillWork) subsetOf(unit metadata.BackfillUnit) (partition.Subset, error) {
+func (w *backfillWork) subsetOf(unit metadata.BackfillUnit) (backfill.Subset, error) {
 	if len(unit.Assets) == 0 {
-		return partition.Subset{}, fmt.Errorf("a run has no assets")
+		return backfill.Subset{}, fmt.Errorf("a run has no assets")
 	}
 	set := backfill.SetOf(w.snapshot, w.existing, w.row.Request.Job, unit.Assets[0])
 	if set == nil {
-		return partition.Subset{}, fmt.Errorf("%s is not made by the definitions any more", unit.Assets[0])
+		return backfill.Subset{}, fmt.Errorf("%s is not made by the definitions any more", unit.Assets[0])
 	}
 	return unit.Partitions.Subset(set)
 }

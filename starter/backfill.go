@@ -28,45 +28,45 @@ type NewBackfill struct {
 
 // StartBackfill works the request out, so that problems are known at once, and starts the backfill. It returns
 // wire.Problems, with everything that is wrong, when it cannot be done; nothing was started then.
-func (s *Starter) StartBackfill(ctx context.Context, new NewBackfill) (StartedRun, error) {
-	new.ID = cmp.Or(new.ID, newID("backfill"))
-	if existing, err := s.Store.Backfill(ctx, new.ID); err == nil {
+func (s *Starter) StartBackfill(ctx context.Context, asked NewBackfill) (StartedRun, error) {
+	asked.ID = cmp.Or(asked.ID, newID("backfill"))
+	if existing, err := s.Store.Backfill(ctx, asked.ID); err == nil {
 		return StartedRun{}, wire.Problems{metadata.BackfillExists(existing.ID, existing.Status, existing.CreatedAt)}
 	} else if !errors.Is(err, metadata.ErrNotFound) {
 		return StartedRun{}, err
 	}
 	// What only the location's own code can evaluate is found out there.
-	if _, err := s.TryBackfill(ctx, new); err != nil && !errors.Is(err, partition.ErrNoEvaluator) {
+	if _, err := s.TryBackfill(ctx, asked); err != nil && !errors.Is(err, partition.ErrNoEvaluator) {
 		return StartedRun{}, err
 	}
-	queue := wire.Queue(s.Deployment, new.Location)
-	run := new.Request.Run()
-	if run.RetryOf = new.Request.RetryOf; run.RetryOf != nil {
+	queue := wire.Queue(s.Deployment, asked.Location)
+	run := asked.Request.Run()
+	if run.RetryOf = asked.Request.RetryOf; run.RetryOf != nil {
 		run.Title = cmp.Or(run.Title, "again "+run.RetryOf.RunID)
 	}
 	started, err := s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: new.ID, TaskQueue: queue,
+		ID: asked.ID, TaskQueue: queue,
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            summary(run),
-		Priority:                                 temporal.Priority{PriorityKey: int(new.Request.Priority)},
-	}, wire.BackfillWorkflow, new.Request)
+		Priority:                                 temporal.Priority{PriorityKey: int(asked.Request.Priority)},
+	}, wire.BackfillWorkflow, asked.Request)
 	if _, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
-		return StartedRun{}, wire.Problems{exists(new.ID, "")}
+		return StartedRun{}, wire.Problems{exists(asked.ID, "")}
 	}
 	if err != nil {
-		return StartedRun{}, fmt.Errorf("start backfill %q: %w", new.ID, err)
+		return StartedRun{}, fmt.Errorf("start backfill %q: %w", asked.ID, err)
 	}
 	polled, err := s.polled(ctx, queue)
 	if err != nil {
-		return StartedRun{}, fmt.Errorf("backfill %q is started, but asking who polls queue %q failed: %w", new.ID, queue, err)
+		return StartedRun{}, fmt.Errorf("backfill %q is started, but asking who polls queue %q failed: %w", asked.ID, queue, err)
 	}
-	return StartedRun{ID: new.ID, Queue: queue, Polled: polled, FirstRunID: started.GetRunID()}, nil
+	return StartedRun{ID: asked.ID, Queue: queue, Polled: polled, FirstRunID: started.GetRunID()}, nil
 }
 
 // TryBackfill is what a backfill would do, by what Postgres knows of the location; nothing is started.
-func (s *Starter) TryBackfill(ctx context.Context, new NewBackfill) (*PlannedBackfill, error) {
-	snapshot, err := s.snapshot(ctx, new.Location)
+func (s *Starter) TryBackfill(ctx context.Context, asked NewBackfill) (*PlannedBackfill, error) {
+	snapshot, err := s.snapshot(ctx, asked.Location)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (s *Starter) TryBackfill(ctx context.Context, new NewBackfill) (*PlannedBac
 	if err != nil {
 		return nil, err
 	}
-	return s.PlanBackfill(ctx, Definitions{Snapshot: snapshot, Planner: planner}, new.ID, new.Request)
+	return s.PlanBackfill(ctx, Definitions{Snapshot: snapshot, Planner: planner}, asked.ID, asked.Request)
 }
 
 // RetryBackfill starts a backfill that makes again what an earlier one has not made, or all of it. request has what is

@@ -215,13 +215,13 @@ func (s *Starter) retryTarget(ctx context.Context, definitions Definitions, pare
 		made := target.Set().None()
 		if stored := state[key].Materialized; len(stored) > 0 {
 			if made, err = backfill.Decode(key, target.Set(), stored); err != nil {
-				return wire.ProblemsOf(err), noProblems(err)
+				return problemsOr(err)
 			}
 		}
 		skipped := target.Set().None()
 		if stored := state[key].Skipped; len(stored) > 0 {
 			if skipped, err = backfill.Decode(key, target.Set(), stored); err != nil {
-				return wire.ProblemsOf(err), noProblems(err)
+				return problemsOr(err)
 			}
 		}
 		if rest := target.Difference(made).Difference(skipped); !rest.IsEmpty() {
@@ -238,12 +238,12 @@ func (s *Starter) retryTarget(ctx context.Context, definitions Definitions, pare
 	return nil, err
 }
 
-// noProblems is an error that is not the problems of a request.
-func noProblems(err error) error {
-	if wire.ProblemsOf(err) != nil {
-		return nil
+// problemsOr are the problems of a request that an error lists, or else the error.
+func problemsOr(err error) (wire.Problems, error) {
+	if problems := wire.ProblemsOf(err); problems != nil {
+		return problems, nil
 	}
-	return err
+	return nil, err
 }
 
 // failedRuns are the last runs of what failed in a backfill, those that have begun.

@@ -314,9 +314,14 @@ func (b *backfill) continueAsNew(ctx workflow.Context) error {
 
 func (b *backfill) nextExecution(ctx workflow.Context) error {
 	// An update that is being answered, and a signal that is being written down, end in this execution.
-	if err := workflow.Await(ctx, b.settled(ctx)); err != nil {
-		return nil // cancelled: the next round sees it
+	_ = workflow.Await(ctx, b.settled(ctx)) // the error is the cancellation, which the next round sees
+	if ctx.Err() == nil {
+		return b.next(ctx)
 	}
+	return nil
+}
+
+func (b *backfill) next(ctx workflow.Context) error {
 	if b.shown == nil {
 		shown, err := showableBackfill(b.request)
 		if err != nil {

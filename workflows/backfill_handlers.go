@@ -43,7 +43,10 @@ func (b *backfill) listen(ctx workflow.Context, name, description string, paused
 			}
 			b.steering++
 			if err := workflow.Await(ctx, func() bool { return b.begun }); err == nil {
-				_, err = b.steer(ctx, wire.SteerBackfillInput{Paused: &paused})
+				// It is tried until it is written down: the error is that of a worker that cannot do it.
+				if _, err = b.steer(ctx, wire.SteerBackfillInput{Paused: &paused}); err != nil {
+					workflow.GetLogger(ctx).Error("a backfill was not steered", "signal", name, "error", err)
+				}
 			}
 			b.steering--
 		}

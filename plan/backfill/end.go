@@ -14,8 +14,14 @@ type End struct {
 	// Again says that another run is going to make what this one has not: it has not failed yet.
 	Again bool
 	// Made is what it made of each asset; nil is all of it.
-	Made map[string]partition.Subset
+	Made Made
 }
+
+// Subset is some partitions of an asset, Made what was made of each asset by key.
+type (
+	Subset = partition.Subset
+	Made   = map[string]partition.Subset
+)
 
 // End takes in that a run has ended. A second end of the same run replaces the first: what failed and was made since has
 // not failed any more, and holds back nothing.

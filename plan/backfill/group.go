@@ -107,7 +107,7 @@ func (b *Backfill) components(level map[string]int, whole map[[2]string]bool) []
 	}
 	for _, a := range b.assets {
 		for _, n := range a.up {
-			if n.within() || level[n.up.Unit] != level[a.Unit] || !(n.together() || whole[[2]string{n.up.Unit, a.Unit}]) {
+			if n.within() || level[n.up.Unit] != level[a.Unit] || !n.together() && !whole[[2]string{n.up.Unit, a.Unit}] {
 				continue
 			}
 			if x, y := find(n.up.Unit), find(a.Unit); x != y {

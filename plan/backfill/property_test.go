@@ -212,7 +212,8 @@ func (r *reference) full() {
 	}
 }
 
-func anyGraph(t *rapid.T, tb testing.TB) *builder {
+func anyGraph(tb testing.TB, t *rapid.T) *builder {
+	tb.Helper()
 	g := newGraph(tb)
 	definitions := []partition.Definition{single, days, weeks, static, days, {Grid: []partition.Dimension{
 		{Name: "day", Time: &partition.TimeWindows{Every: partition.Daily, Start: "2001-01-25"}}, {Name: "kind", Static: static.Static},
@@ -272,7 +273,7 @@ func resumed(t *rapid.T, graph backfill.Graph, b *backfill.Backfill) *backfill.B
 func TestABackfillStartsWhatAReferenceWould(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		graph := anyGraph(rt, t).graph
+		graph := anyGraph(t, rt).graph
 		b, err := backfill.New(graph)
 		if err != nil {
 			rt.Skip("a partition does not exist")
