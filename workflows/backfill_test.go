@@ -1,0 +1,229 @@
+package workflows_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perdure-io/perdure/wire"
+	"github.com/perdure-io/perdure/workflows"
+)
+
+// backfillWorld is what a backfill meets: its row, and an activity that answers as told.
+type backfillWorld struct {
+	row      wire.BackfillProgress
+	advances []wire.BackfillInput
+	steered  []wire.SteerBackfillInput
+	stops    int
+	ended    []wire.EndBackfillInput
+	refused  []wire.RefuseInput
+	// advance is what working on it does, the nth time.
+	advance func(ctx context.Context, n int) (wire.AdvanceBackfillResult, error)
+}
+
+func newBackfillWorld() *backfillWorld {
+	return &backfillWorld{row: wire.BackfillProgress{
+		BackfillID: "bf1", Status: wire.BackfillRequested, MaxConcurrentRuns: 20, Assets: []wire.BackfillAsset{{Asset: "a", Targeted: 4}},
+	}}
+}
+
+func (w *backfillWorld) env(t *testing.T) *testsuite.TestWorkflowEnvironment {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(quiet{})
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "bf1", TaskQueue: "flights"})
+	env.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: wire.BackfillWorkflow})
+	register := func(name string, do any) { env.RegisterActivityWithOptions(do, activity.RegisterOptions{Name: name}) }
+	register(wire.RefuseActivity, func(_ context.Context, input wire.RefuseInput) error {
+		w.refused = append(w.refused, input)
+		return nil
+	})
+	register(wire.PlanBackfillActivity, func(_ context.Context, input wire.PlanBackfillInput) (wire.PlanBackfillResult, error) {
+		if input.Request.DryRun {
+			return wire.PlanBackfillResult{DryRun: &wire.BackfillPlan{RunCount: 4}}, nil
+		}
+		return wire.PlanBackfillResult{Progress: w.row}, nil
+	})
+	register(wire.AdvanceBackfillActivity, func(ctx context.Context, input wire.BackfillInput) (wire.AdvanceBackfillResult, error) {
+		w.advances = append(w.advances, input)
+		result, err := w.advance(ctx, len(w.advances))
+		result.Progress = w.row
+		return result, err
+	})
+	register(wire.SteerBackfillActivity, func(_ context.Context, input wire.SteerBackfillInput) (wire.BackfillProgress, error) {
+		w.steered = append(w.steered, input)
+		if input.Paused != nil {
+			w.row.Paused = *input.Paused
+		}
+		if input.MaxConcurrentRuns != 0 {
+			w.row.MaxConcurrentRuns = input.MaxConcurrentRuns
+		}
+		if input.Status != "" {
+			w.row.Status, w.row.Reason = input.Status, input.Reason
+		}
+		return w.row, nil
+	})
+	register(wire.StopBackfillActivity, func(context.Context, wire.BackfillInput) (wire.StopBackfillResult, error) {
+		w.stops++
+		return wire.StopBackfillResult{Progress: w.row, Stopped: w.stops > 1}, nil
+	})
+	register(wire.EndBackfillActivity, func(_ context.Context, input wire.EndBackfillInput) (wire.BackfillResult, error) {
+		w.ended = append(w.ended, input)
+		if w.row.Runs.Failed > 0 && input.Status == wire.BackfillSucceeded {
+			input.Status = wire.BackfillFailed
+		}
+		return wire.BackfillResult{BackfillID: "bf1", Status: input.Status, Assets: w.row.Assets, Runs: w.row.Runs, Reason: input.Reason}, nil
+	})
+	return env
+}
+
+func (w *backfillWorld) run(t *testing.T, env *testsuite.TestWorkflowEnvironment) (wire.BackfillResult, error) {
+	t.Helper()
+	env.ExecuteWorkflow(wire.BackfillWorkflow, json.RawMessage(`{"assets":"a","all_partitions":true}`))
+	require.True(t, env.IsWorkflowCompleted())
+	var result wire.BackfillResult
+	if err := env.GetWorkflowError(); err != nil {
+		return result, err
+	}
+	return result, env.GetWorkflowResult(&result)
+}
+
+func doneAfter(n int) func(context.Context, int) (wire.AdvanceBackfillResult, error) {
+	return func(_ context.Context, i int) (wire.AdvanceBackfillResult, error) {
+		return wire.AdvanceBackfillResult{Done: i == n}, nil
+	}
+}
+
+func TestABackfillIsWorkedOnUntilItIsDone(t *testing.T) {
+	t.Parallel()
+	w := newBackfillWorld()
+	w.advance = doneAfter(6)
+	result, err := w.run(t, w.env(t))
+	require.NoError(t, err)
+	require.Equal(t, wire.BackfillSucceeded, result.Status)
+	var patience []time.Duration
+	for _, input := range w.advances {
+		patience = append(patience, input.Patience)
+	}
+	require.Equal(t, []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute, time.Minute}, patience)
+}
+
+func TestABackfillOfWhichSomethingFailedFails(t *testing.T) {
+	t.Parallel()
+	w := newBackfillWorld()
+	w.advance, w.row.Runs.Failed = doneAfter(1), 1
+	_, err := w.run(t, w.env(t))
+	var application *temporal.ApplicationError
+	require.ErrorAs(t, err, &application)
+	require.Equal(t, wire.FailureBackfillFailed, application.Type())
+	var result wire.BackfillResult
+	require.NoError(t, application.Details(&result))
+	require.Equal(t, wire.BackfillFailed, result.Status)
+}
+
+func TestABackfillThatCannotGoOnStopsItsRuns(t *testing.T) {
+	t.Parallel()
+	w := newBackfillWorld()
+	w.advance = func(context.Context, int) (wire.AdvanceBackfillResult, error) {
+		return wire.AdvanceBackfillResult{Broken: "the definitions have changed"}, nil
+	}
+	_, err := w.run(t, w.env(t))
+	require.ErrorContains(t, err, "the definitions have changed")
+	require.Equal(t, 2, w.stops)
+	require.Equal(t, wire.BackfillFailing, w.steered[0].Status)
+	require.Equal(t, wire.BackfillBroken, w.ended[0].Status)
+}
+
+func TestACancelIsWrittenDownWhileSomebodyWorks(t *testing.T) {
+	t.Parallel()
+	w := newBackfillWorld()
+	env := w.env(t)
+	// The activity sees the cancel in the row, and nowhere else.
+	w.advance = func(context.Context, int) (wire.AdvanceBackfillResult, error) {
+		if w.row.Status == wire.BackfillRequested {
+			return wire.AdvanceBackfillResult{}, errors.New("not yet")
+		}
+		return wire.AdvanceBackfillResult{}, nil
+	}
+	env.RegisterDelayedCallback(env.CancelWorkflow, 90*time.Second)
+	_, err := w.run(t, env)
+	var canceled *temporal.CanceledError
+	require.ErrorAs(t, err, &canceled)
+	var result wire.BackfillResult
+	require.NoError(t, canceled.Details(&result))
+	require.Equal(t, wire.BackfillCanceled, result.Status)
+	require.Equal(t, 2, w.stops)
+}
+
+func TestAPausedBackfillRests(t *testing.T) {
+	t.Parallel()
+	w := newBackfillWorld()
+	env := w.env(t)
+	w.advance = func(_ context.Context, n int) (wire.AdvanceBackfillResult, error) {
+		return wire.AdvanceBackfillResult{Done: n == 2 && !w.row.Paused}, nil
+	}
+	w.row.Paused = true
+	env.RegisterDelayedCallback(func() {
+		require.Empty(t, w.advances)
+		env.SignalWorkflow(wire.ResumeSignal, nil)
+	}, 3*time.Hour)
+	var answered wire.BackfillProgress
+	env.RegisterDelayedCallback(func() {
+		env.UpdateWorkflow(wire.SetConcurrencyUpdate, "u1", &testsuite.TestUpdateCallback{
+			OnAccept: func() {}, OnReject: func(err error) { require.NoError(t, err) },
+			OnComplete: func(result any, err error) {
+				require.NoError(t, err)
+				answered = result.(wire.BackfillProgress)
+			},
+		}, json.RawMessage(`{"max_concurrent_runs":50.0}`))
+	}, time.Hour)
+	_, err := w.run(t, env)
+	require.NoError(t, err)
+	require.Equal(t, 50, answered.MaxConcurrentRuns)
+	require.Len(t, w.advances, 2)
+}
+
+func TestABackfillContinuesAsNewWithNothingButItsProgress(t *testing.T) {
+	t.Parallel()
+	w := newBackfillWorld()
+	env := w.env(t)
+	w.advance = func(_ context.Context, n int) (wire.AdvanceBackfillResult, error) {
+		if n == 2 {
+			env.SetCurrentHistoryLength(2000)
+		}
+		return wire.AdvanceBackfillResult{}, nil
+	}
+	_, err := w.run(t, env)
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, err, &again)
+	require.Len(t, w.advances, 2)
+
+	next := newBackfillWorld()
+	next.advance = doneAfter(1)
+	env = next.env(t)
+	env.SetContinuedExecutionRunID("before")
+	env.ExecuteWorkflow(wire.BackfillWorkflow, json.RawMessage(`{"assets":"a"}`), json.RawMessage(`{"v":1,"progress":{"backfill_id":"bf1","status":"REQUESTED"}}`))
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, time.Minute, next.advances[0].Patience)
+}
+
+func TestABackfillRefusesWhatItCannotRead(t *testing.T) {
+	t.Parallel()
+	w := newBackfillWorld()
+	env := w.env(t)
+	env.ExecuteWorkflow(wire.BackfillWorkflow, json.RawMessage(`{"assets":"a","partitons":["x"],"max_concurrent_runs":"5"}`))
+	require.ErrorContains(t, env.GetWorkflowError(), `partitons: unknown field "partitons" (did you mean "partitions"?`)
+	require.ErrorContains(t, env.GetWorkflowError(), `max_concurrent_runs: must be a whole number, not the string "5"`)
+	require.Len(t, w.refused, 1)
+	require.Equal(t, wire.BackfillWorkflow, w.refused[0].WorkflowType)
+}
