@@ -44,6 +44,7 @@ func kinds() []kind {
 		ofOps("fan", fanJob),
 		ofOps("local", localJob),
 		reexecution(),
+		backfills(),
 	}
 }
 
