@@ -92,9 +92,6 @@ func (a *Activities) advance(ctx context.Context, input wire.BackfillInput, dead
 		case time.Now().After(deadline):
 			return result, nil
 		}
-		if turned && w.hasRoom() {
-			continue
-		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

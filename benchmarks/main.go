@@ -45,6 +45,7 @@ var benchmarks = []benchmark{
 	{"run_start", runStartSamples, runStart},
 	{"plan_10000", 10000, planning},
 	{"backfill_10000", backfillRuns, backfilling},
+	{"partitions_1m", manyPartitions, partitionsOfMany},
 	{"walk_activity", 100, walked(100)},
 	{"walk_activity", 1000, walked(1000)},
 	{"walk_activity", 10000, walked(10000)},
