@@ -3,7 +3,7 @@ package cli
 import "github.com/spf13/cobra"
 
 func (a *app) assetCommand() *cobra.Command {
-	cmd := group("asset", "List and materialize assets", "")
-	cmd.AddCommand(a.assetListCommand(), a.assetMaterializeCommand(), a.assetPartitionsCommand())
+	cmd := group("asset", "List, materialize and wipe assets, and show their partitions", "")
+	cmd.AddCommand(a.assetListCommand(), a.assetMaterializeCommand(), a.assetPartitionsCommand(), a.assetWipeCommand())
 	return cmd
 }

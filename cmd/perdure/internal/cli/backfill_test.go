@@ -57,6 +57,13 @@ func TestABackfillFromRequestToTable(t *testing.T) {
 	require.Contains(t, watched.stdout, "COMPLETED_FAILED  cli-bf-3  0 of 2 partitions made")
 
 	require.Contains(t, s.ok(t, "backfill", "start", "daily", "--partitions", "2001-01-04,2001-01-05"), "2 of 2 partitions made")
+
+	require.Contains(t, s.fails(t, 2, "asset", "wipe", "daily", "--all", "--why", "wrong"), "--yes is missing: nobody can be asked whether to wipe")
+	require.Contains(t, s.fails(t, 1, "asset", "wipe", "daily", "--range", "2001-01-02..2002-01-01", "--why", "wrong", "--yes"), "  range: ")
+	require.Equal(t, "daily: 1 partition wiped\n", s.ok(t, "asset", "wipe", "daily", "--range", "2001-01-03..2001-01-04", "--why", "wrong source", "--yes"))
+	require.Contains(t, s.ok(t, "asset", "partitions", "daily"), "daily: 5 partitions: 3 materialized, 2 missing\n")
+	require.Equal(t, "daily: 3 partitions wiped\n", s.ok(t, "asset", "wipe", "daily", "--all", "--why", "wrong source", "--yes"))
+	require.Contains(t, s.ok(t, "asset", "partitions", "daily"), "daily: 5 partitions: 5 missing\n")
 }
 
 func TestCtrlCEndsTheWatchingAndNotTheBackfill(t *testing.T) {
@@ -79,7 +86,9 @@ func TestABackfillIsPausedWidenedResumedAndCancelled(t *testing.T) {
 	s := migrated(t)
 	s.serveLocation(t, "cli_bf_steer", sliced("cli_bf_steer"))
 	s.ok(t, "backfill", "start", "slow", "--all-partitions", "--id", "cli-bf-steer", "--max-concurrent-runs", "1", "--no-wait")
-	row := func() metadata.Backfill { return parsed[metadata.Backfill](t, s.ok(t, "backfill", "show", "cli-bf-steer", "-o", "json")) }
+	row := func() metadata.Backfill {
+		return parsed[metadata.Backfill](t, s.ok(t, "backfill", "show", "cli-bf-steer", "-o", "json"))
+	}
 	require.Eventually(t, func() bool { return s.run(t.Context(), "backfill", "show", "cli-bf-steer").code == 0 }, settle, look)
 	require.Contains(t, s.ok(t, "backfill", "pause", "cli-bf-steer"), "`perdure backfill resume cli-bf-steer` lets it go on")
 	require.Eventually(t, func() bool { return row().Paused }, settle, look)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -149,22 +150,21 @@ func (f *backfillFollower) show(progress wire.BackfillProgress) error {
 		_, height := f.painter.Size()
 		return f.painter.Paint(f.style.BackfillFrame(progress, f.row.CreatedAt, clock, height))
 	}
-	lines := ""
+	var lines []string
 	for _, failure := range progress.Failures[min(len(f.told.Failures), len(progress.Failures)):] {
-		lines += f.style.BackfillFailure(failure, clock) + "\n"
+		lines = append(lines, f.style.BackfillFailure(failure, clock))
 	}
-	line := f.style.BackfillLine(progress, clock)
 	changed := progress.Status != f.told.Status || progress.Paused != f.told.Paused || progress.Reason != f.told.Reason
 	if changed || clock.Now.Sub(f.toldAt) >= lineInterval {
-		lines += line + "\n"
+		lines = append(lines, f.style.BackfillLine(progress, clock))
 		f.toldAt = clock.Now
 		f.told = progress
 	}
 	f.told.Failures = progress.Failures
-	if lines == "" {
+	if len(lines) == 0 {
 		return nil
 	}
-	return f.app.print(lines)
+	return f.app.print(strings.Join(lines, "\n") + "\n")
 }
 
 func (f *backfillFollower) showUnplanned() error {

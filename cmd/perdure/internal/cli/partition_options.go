@@ -24,10 +24,15 @@ type partitionOptions struct {
 }
 
 func (o *partitionOptions) addTo(flags *pflag.FlagSet) {
+	o.addKeysTo(flags)
+	flags.BoolVar(&o.all, "all-partitions", false, "every partition that exists")
+}
+
+// addKeysTo defines the flags that name partitions.
+func (o *partitionOptions) addKeysTo(flags *pflag.FlagSet) {
 	flags.StringVar(&o.partition, "partition", "", "a partition's key, as 2001-01-01; of a grid as '2001-01-01|short'")
 	flags.StringSliceVar(&o.partitions, "partitions", nil, "several keys, with commas between them")
 	flags.StringVar(&o.span, "range", "", "all from one key to another, both inside, as 2001-01-01..2001-03-31 (or with ... where a key holds ..)")
-	flags.BoolVar(&o.all, "all-partitions", false, "every partition that exists")
 }
 
 // chosen is what the flags say.
@@ -48,7 +53,7 @@ func (o partitionOptions) given() []string {
 		{"--partition", o.partition != ""},
 		{"--partitions", len(o.partitions) > 0},
 		{"--range", o.span != ""},
-		{"--all-partitions", o.all},
+		{"all of them", o.all},
 	} {
 		if flag.set {
 			given = append(given, flag.name)

@@ -40,7 +40,7 @@ func TestACommandLineThatMakesNoSenseIsExplainedWithoutUsageText(t *testing.T) {
 		},
 		{
 			[]string{"asset", "materialize", "daily", "--partition", "a", "--range", "a..", "--all-partitions", "--only", "stalle", "--as-of", "today"},
-			"Error: give --partition or --range or --all-partitions, not several of them\n" +
+			"Error: give --partition or --range or all of them, not several of them\n" +
 				"--range a..: write it as FIRST..LAST, or FIRST...LAST where a key holds \"..\"\n" +
 				"--only: there is no state \"stalle\" (did you mean \"stale\"? known: missing, failed, stale)\n" +
 				"--as-of today: write it as 2001-04-01T00:00:00Z\n`perdure asset materialize --help` says how to use it\n",
@@ -57,6 +57,10 @@ func TestACommandLineThatMakesNoSenseIsExplainedWithoutUsageText(t *testing.T) {
 			[]string{"asset", "partitions", "daily", "--status", "faild", "--limit", "0", "--cursor", "x"},
 			"Error: --status: there is no status \"faild\" (did you mean \"failed\"? known: materialized, materialized_failed, running, failed, upstream_failed, missing)\n" +
 				"--limit is 0 and must be 1 to 1000\n--cursor \"x\" is not what a list printed as next\n`perdure asset partitions --help` says how to use it\n",
+		},
+		{
+			[]string{"asset", "wipe", "daily"},
+			"Error: say what to wipe: --partition, --partitions, --range or --all\n--why is missing: it is recorded\n`perdure asset wipe --help` says how to use it\n",
 		},
 		{[]string{"partition", "add", "airports"}, "Error: requires at least 2 arg(s), only received 1\n`perdure partition add --help` says how to use it\n"},
 		{[]string{"migrate", "down"}, "Error: --to is missing: the version to go back to, as `perdure migrate status` lists them; 0 removes every table\n`perdure migrate down --help` says how to use it\n"},

@@ -20,9 +20,10 @@ func (s Style) BackfillStatus(status wire.BackfillStatus, paused bool) string {
 		return s.paint(red, string(status))
 	case wire.BackfillCanceled, wire.BackfillCanceling:
 		return s.paint(yellow, string(status))
-	}
-	if paused {
-		return s.paint(yellow, string(status)+" (paused)")
+	case wire.BackfillRequested:
+		if paused {
+			return s.paint(yellow, string(status)+" (paused)")
+		}
 	}
 	return s.paint(cyan, string(status))
 }
@@ -170,13 +171,11 @@ func elapsed(since time.Time, clock Clock) string {
 
 // BackfillLine is a backfill in one line, for a log: "12:59:55  REQUESTED  bf1  61 of 90 partitions made, 3 running".
 func (s Style) BackfillLine(p wire.BackfillProgress, clock Clock) string {
-	line := fmt.Sprintf("%s  %s  %s  %s", clock.Now.In(clock.Zone).Format(time.TimeOnly), s.BackfillStatus(p.Status, p.Paused), p.BackfillID, BackfillCounts(BackfillSum(p.Assets)))
-	for _, part := range append(pace(p), OneLine(p.Reason)) {
-		if part != "" {
-			line += ", " + part
-		}
+	parts := append([]string{BackfillCounts(BackfillSum(p.Assets))}, pace(p)...)
+	if p.Reason != "" {
+		parts = append(parts, OneLine(p.Reason))
 	}
-	return line
+	return fmt.Sprintf("%s  %s  %s  %s", clock.Now.In(clock.Zone).Format(time.TimeOnly), s.BackfillStatus(p.Status, p.Paused), p.BackfillID, strings.Join(parts, ", "))
 }
 
 // BackfillFailure is a failure in one line, for a log.
