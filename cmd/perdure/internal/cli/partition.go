@@ -169,31 +169,5 @@ func (a *app) changePartitions(ctx context.Context, change metadata.PartitionCha
 	if len(changed.Unchanged) > 0 {
 		text += fmt.Sprintf(", %s %s: %s", render.Number(int64(len(changed.Unchanged))), undone, strings.Join(changed.Unchanged, ", "))
 	}
-	note, err := undeclared(ctx, store, change.Name)
-	if err != nil {
-		return err
-	}
-	return a.print(text + "\n" + note)
-}
-
-// undeclared is a note when no active definitions have the dynamic set: keys may be added before a location is deployed, or the
-// name is misspelt.
-func undeclared(ctx context.Context, store *metadata.Store, set string) (string, error) {
-	found, err := store.Locations(ctx)
-	if err != nil || len(found) == 0 {
-		return "", err
-	}
-	all, err := planners(ctx, store, "")
-	if err != nil {
-		return "", err
-	}
-	var names []string
-	for _, one := range all {
-		names = append(names, one.planner.DynamicSets()...)
-	}
-	if slices.Contains(names, set) {
-		return "", nil
-	}
-	slices.Sort(names)
-	return fmt.Sprintf("no code location has a dynamic set %q by now (%s)\n", set, wire.FixUnknown(set, slices.Compact(names))), nil
+	return a.print(text + "\n")
 }
