@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/perdure-io/perdure/definitions"
@@ -10,8 +11,8 @@ import (
 // AirportDelays and the worst of the airports.
 var (
 	AirportDelays = definitions.Asset("airport_delays", definitions.Bind1(airportDelays, JoinedFlights),
-		insight, definitions.Description("Delays of the flights that leave each airport."))
-	WorstAirports = definitions.Asset("worst_airports", definitions.Bind2(worstAirports, AirportDelays, WorstConfig),
+		dailyInsight, definitions.Description("Delays of the flights that leave each airport."))
+	WorstAirports = definitions.Asset("worst_airports", definitions.Bind2(worstAirports, everyDay(AirportDelays), WorstConfig),
 		insight, definitions.Description("The airports with the worst mean delay."))
 	WorstConfig = definitions.Config(worstConfig{Top: 5, MinFlights: 100})
 )
@@ -27,8 +28,22 @@ func airportDelays(_ definitions.Context, flights []JoinedFlight) ([]AirportDela
 	for code, group := range groupBy(flights, func(f JoinedFlight) string { return f.Origin }) {
 		airports = append(airports, AirportDelay{code, group[0].OriginCity, delaysOf(group)})
 	}
+	return sortAirports(airports), nil
+}
+
+func sortAirports(airports []AirportDelay) []AirportDelay {
 	slices.SortFunc(airports, func(a, b AirportDelay) int { return cmp.Compare(a.Airport, b.Airport) })
-	return airports, nil
+	return airports
+}
+
+// sumAirports adds up the days of each airport.
+func sumAirports(days []AirportDelay) []AirportDelay {
+	sums := map[string]AirportDelay{}
+	for _, airport := range days {
+		airport.Delays = airport.plus(sums[airport.Airport].Delays)
+		sums[airport.Airport] = airport
+	}
+	return sortAirports(slices.Collect(maps.Values(sums)))
 }
 
 // WorstAirport is an airport and its rank.
@@ -42,8 +57,9 @@ type worstConfig struct {
 	MinFlights int `description:"an airport with fewer flights is not judged"`
 }
 
-func worstAirports(_ definitions.Context, airports []AirportDelay, c worstConfig) ([]WorstAirport, error) {
-	airports = slices.SortedStableFunc(slices.Values(airports), func(a, b AirportDelay) int { return cmp.Compare(b.MeanDelay, a.MeanDelay) })
+func worstAirports(_ definitions.Context, days []AirportDelay, c worstConfig) ([]WorstAirport, error) {
+	airports := sumAirports(days)
+	slices.SortStableFunc(airports, func(a, b AirportDelay) int { return cmp.Compare(b.MeanDelay, a.MeanDelay) })
 	airports = slices.DeleteFunc(airports, func(a AirportDelay) bool { return a.Flights < c.MinFlights })
 	var worst []WorstAirport
 	for i, airport := range airports[:min(c.Top, len(airports))] {

@@ -17,7 +17,7 @@ var (
 	CleanConfig  = definitions.Config(cleanConfig{MaxEarlyMinutes: 45, MaxLateMinutes: 720})
 	SplitFlights = definitions.MultiAsset("split_flights", definitions.Outs{CleanFlights, RejectedFlights},
 		definitions.Bind3(splitFlights, Flights, Airports, CleanConfig),
-		definitions.Group("clean"), definitions.Owners{"team:network"})
+		definitions.PartitionedBy(Days), definitions.Group("clean"), definitions.Owners{"team:network"})
 )
 
 // RejectedFlight is a flight that is not believed.
@@ -83,7 +83,7 @@ func (c cleanConfig) wrongWith(f Flight, known map[string]Airport) string {
 
 // JoinedFlights are the clean flights with the names of their airports.
 var JoinedFlights = definitions.Asset("joined_flights", definitions.Bind2(joinFlights, CleanFlights, Airports),
-	definitions.Group("clean"), definitions.Owners{"team:network"}, definitions.CodeVersion("1"),
+	definitions.PartitionedBy(Days), definitions.Group("clean"), definitions.Owners{"team:network"}, definitions.CodeVersion("1"),
 	definitions.Description("The clean flights, with the cities they connect."))
 
 // JoinedFlight is a flight with the cities it connects.

@@ -18,8 +18,19 @@ func delaysOf(flights []JoinedFlight) Delays {
 			d.Late++
 		}
 	}
-	d.MeanDelay = float64(total) / float64(len(flights))
+	if d.Flights > 0 {
+		d.MeanDelay = float64(total) / float64(d.Flights)
+	}
 	return d
+}
+
+// plus sums up these flights and others.
+func (d Delays) plus(other Delays) Delays {
+	sum := Delays{Flights: d.Flights + other.Flights, Late: d.Late + other.Late}
+	if sum.Flights > 0 {
+		sum.MeanDelay = (d.MeanDelay*float64(d.Flights) + other.MeanDelay*float64(other.Flights)) / float64(sum.Flights)
+	}
+	return sum
 }
 
 func groupBy[K comparable](flights []JoinedFlight, key func(JoinedFlight) K) map[K][]JoinedFlight {
@@ -34,3 +45,6 @@ func groupBy[K comparable](flights []JoinedFlight, key func(JoinedFlight) K) map
 var insight = definitions.Options{
 	definitions.Group("insights"), definitions.Owners{"team:network"}, definitions.StoredBy(Tables), definitions.Kinds{"postgres"},
 }
+
+// dailyInsight is a table whose rows of a day are replaced alone.
+var dailyInsight = definitions.Options{insight, definitions.PartitionedBy(Days)}

@@ -9,7 +9,7 @@ import (
 
 // DepartureReport is a job of ops. How many steps it has is known when by_airport has run: two for each airport.
 var (
-	ByAirport  = definitions.FanOut("by_airport", definitions.Bind1(byAirport, Flights))
+	ByAirport  = definitions.FanOut("by_airport", definitions.Bind1(byAirport, Delivery))
 	Departures = definitions.Map(ByAirport, func(flights *definitions.Value[[]Flight]) *definitions.Value[Departure] {
 		return definitions.Graph("etl", flights, func(flights *definitions.Value[[]Flight]) *definitions.Value[Departure] {
 			clean := definitions.Op("clean", definitions.Bind3(dropRejected, flights, Airports, CleanConfig))

@@ -6,15 +6,16 @@ import "github.com/perdure-io/perdure/definitions"
 var (
 	Refresh = definitions.AssetJob("refresh", definitions.Select("*"), definitions.Tags{"team": "network"},
 		definitions.Description("Materializes everything."))
-	WeekdayReport = definitions.AssetJob("weekday_report", definitions.Assets(Report).Upstream(),
-		definitions.Description("Materializes the report with a bar for each day of the week, and all it is made of."),
+	WeekdayReport = definitions.AssetJob("weekday_report", definitions.Assets(WeekdayDelays, Report),
+		definitions.Description("Materializes the report with a bar for each day of the week, from the days that are there."),
 		definitions.Configure(ReportConfig, reportConfig{Chart: "weekdays", MinFlights: 30}))
 )
 
 // Location is everything this program defines.
 var Location = definitions.New("flights",
 	Files, Tables, HolidayService,
-	Airports, Flights, Holidays,
+	Airports, Delivery, Flights, Holidays,
 	SplitFlights, JoinedFlights,
 	RouteDelays, BusiestRoutes, AirportDelays, AirportPunctuality, WorstAirports, HourlyDelays, WeekdayDelays, Report,
+	WeeklyDelays, MonthlyDelays, RunningTotal, DistanceDelays, WatchedDelays,
 	Refresh, WeekdayReport, DepartureReport)

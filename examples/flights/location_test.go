@@ -14,7 +14,8 @@ import (
 
 func materialize(t *testing.T, options ...definitions.MaterializeOption) *definitions.Result {
 	t.Helper()
-	options = append(options, definitions.LoadExternal(), definitions.RetryAtOnce{})
+	options = append(options, definitions.LoadExternal(), definitions.RetryAtOnce{}, definitions.ForAllPartitions{},
+		definitions.DynamicKeys(Watched, "RNO", "SMF"))
 	result := definitions.Materialize(t.Context(), Location, options...)
 	require.NoError(t, result.Err())
 	return result
@@ -27,22 +28,40 @@ func valueIn[T any](t *testing.T, asset *definitions.AssetOf[T], result *definit
 	return value
 }
 
+// everyRow is the rows of all partitions of an asset, in the order of the partitions.
+func everyRow[T any](t *testing.T, asset *definitions.AssetOf[[]T], result *definitions.Result) []T {
+	t.Helper()
+	var rows []T
+	for _, key := range result.MaterializedPartitions(asset) {
+		rows = append(rows, valueOf(t, asset, key, result)...)
+	}
+	return rows
+}
+
+func valueOf[T any](t *testing.T, asset *definitions.AssetOf[T], key string, result *definitions.Result) T {
+	t.Helper()
+	value, err := asset.InPartition(result, key)
+	require.NoError(t, err)
+	return value
+}
+
 func TestTheWholeLocation(t *testing.T) {
 	t.Parallel()
 	result := materialize(t)
 	clean := referenceClean(t)
 
 	require.Equal(t, []string{
-		"airport_delays", "airport_punctuality", "busiest_routes", "clean_flights", "holidays", "hourly_delays", "joined_flights", "rejected_flights",
-		"report", "route_delays", "weekday_delays", "worst_airports",
+		"airport_delays", "airport_punctuality", "busiest_routes", "clean_flights", "distance_delays", "flights", "holidays", "hourly_delays",
+		"joined_flights", "monthly_delays", "rejected_flights", "report", "route_delays", "running_total", "watched_delays", "weekday_delays",
+		"weekly_delays", "worst_airports",
 	}, result.Materialized())
 
 	t.Run("flights are clean or rejected", func(t *testing.T) {
 		t.Parallel()
-		flights := valueIn(t, CleanFlights, result)
+		flights := everyRow(t, CleanFlights, result)
 		require.Len(t, flights, len(clean))
 		require.Len(t, flights, 19_996)
-		for i, rejected := range valueIn(t, RejectedFlights, result) {
+		for i, rejected := range everyRow(t, RejectedFlights, result) {
 			require.Equal(t, []string{
 				"2001-01-02 12:30:00 ALB LAS 58 minutes early",
 				"2001-02-14 21:30:00 HOU DAL duplicate of an earlier flight",
@@ -50,14 +69,19 @@ func TestTheWholeLocation(t *testing.T) {
 				"2001-03-09 13:00:00 DAL HOU duplicate of an earlier flight",
 			}[i], fmt.Sprintf("%s %s %s %s", rejected.DepartedAt.Format("2006-01-02 15:04:05"), rejected.Origin, rejected.Destination, rejected.Reason))
 		}
-		require.Len(t, valueIn(t, RejectedFlights, result), 4)
-		require.Contains(t, result.Metadata(CleanFlights), definitions.RowCount(19_996))
-		require.Contains(t, result.Metadata(RejectedFlights), definitions.RowCount(4))
+		require.Len(t, everyRow(t, RejectedFlights, result), 4)
+		days := result.MaterializedPartitions(CleanFlights)
+		require.Len(t, days, 90)
+		require.Equal(t, []string{"2001-01-01", "2001-03-31"}, []string{days[0], days[89]})
+		for _, day := range days {
+			leaving := slices.DeleteFunc(slices.Clone(clean), func(l line) bool { return l.at[:10] != day })
+			require.Contains(t, result.PartitionMetadata(CleanFlights, day), definitions.RowCount(len(leaving)), day)
+		}
 	})
 
 	t.Run("every flight has its cities", func(t *testing.T) {
 		t.Parallel()
-		joined := valueIn(t, JoinedFlights, result)
+		joined := everyRow(t, JoinedFlights, result)
 		require.Len(t, joined, len(clean))
 		for _, flight := range joined {
 			require.NotContains(t, []string{"", ", "}, flight.OriginCity)
@@ -68,7 +92,7 @@ func TestTheWholeLocation(t *testing.T) {
 	t.Run("delays by route", func(t *testing.T) {
 		t.Parallel()
 		want := tallies(clean, func(l line) string { return l.origin + " " + l.destination })
-		routes := valueIn(t, RouteDelays, result)
+		routes := sumRoutes(everyRow(t, RouteDelays, result))
 		require.Len(t, routes, len(want))
 		require.Len(t, routes, 654)
 		for i, route := range routes {
@@ -80,13 +104,83 @@ func TestTheWholeLocation(t *testing.T) {
 	t.Run("delays by airport", func(t *testing.T) {
 		t.Parallel()
 		want := tallies(clean, func(l line) string { return l.origin })
-		airports := valueIn(t, AirportDelays, result)
+		airports := sumAirports(everyRow(t, AirportDelays, result))
 		require.Len(t, airports, len(want))
 		require.Len(t, airports, 59)
 		for i, airport := range airports {
 			require.Equal(t, want[i].key, airport.Airport)
 			requireDelays(t, want[i], airport.Delays)
 		}
+	})
+
+	t.Run("delays by day, week and month", func(t *testing.T) {
+		t.Parallel()
+		for _, sliced := range []struct {
+			asset *definitions.AssetOf[[]AirportDelay]
+			keys  int
+			in    func(day, key string) bool
+		}{
+			{AirportDelays, 90, func(day, key string) bool { return day == key }},
+			{WeeklyDelays, 12, func(day, key string) bool { return number(t, day)/7 == number(t, key)/7 }},
+			{MonthlyDelays, 3, func(day, key string) bool { return day[:7] == key[:7] }},
+		} {
+			keys := result.MaterializedPartitions(sliced.asset)
+			require.Len(t, keys, sliced.keys)
+			for _, key := range keys {
+				within := slices.DeleteFunc(slices.Clone(clean), func(l line) bool { return !sliced.in(l.at[:10], key) })
+				want := tallies(within, func(l line) string { return l.origin })
+				airports := valueOf(t, sliced.asset, key, result)
+				require.Len(t, airports, len(want), key)
+				for i, airport := range airports {
+					require.Equal(t, want[i].key, airport.Airport)
+					requireDelays(t, want[i], airport.Delays)
+				}
+			}
+		}
+	})
+
+	t.Run("the running total", func(t *testing.T) {
+		t.Parallel()
+		days := result.MaterializedPartitions(RunningTotal)
+		require.Len(t, days, 90)
+		for _, day := range days {
+			until := slices.DeleteFunc(slices.Clone(clean), func(l line) bool { return l.at[:10] > day })
+			requireDelays(t, tallies(until, func(line) string { return "" })[0], valueOf(t, RunningTotal, day, result))
+		}
+	})
+
+	t.Run("delays by distance", func(t *testing.T) {
+		t.Parallel()
+		keys := result.MaterializedPartitions(DistanceDelays)
+		require.Len(t, keys, 270)
+		bands := map[string]tally{}
+		for _, found := range tallies(clean, func(l line) string {
+			switch {
+			case l.miles < 500:
+				return l.at[:10] + "|short"
+			case l.miles < 1500:
+				return l.at[:10] + "|medium"
+			default:
+				return l.at[:10] + "|long"
+			}
+		}) {
+			bands[found.key] = found
+		}
+		for _, key := range keys {
+			delays := valueOf(t, DistanceDelays, key, result)
+			if want, any := bands[key]; any {
+				requireDelays(t, want, delays)
+				continue
+			}
+			require.Zero(t, delays, key)
+		}
+	})
+
+	t.Run("watched airports", func(t *testing.T) {
+		t.Parallel()
+		require.Equal(t, []string{"RNO", "SMF"}, result.MaterializedPartitions(WatchedDelays))
+		rno := valueOf(t, WatchedDelays, "RNO", result)
+		require.Equal(t, "293 78 12.38", fmt.Sprintf("%d %d %.2f", rno.Flights, rno.Late, rno.MeanDelay))
 	})
 
 	t.Run("delays by hour", func(t *testing.T) {
@@ -157,11 +251,17 @@ func TestTheWholeLocation(t *testing.T) {
 
 func TestConfigChangesWhatIsComputed(t *testing.T) {
 	t.Parallel()
-	result := materialize(t, definitions.Only(WorstAirports), definitions.Configure(WorstConfig, worstConfig{Top: 2, MinFlights: 500}))
+	// As of the eighth of January, there are seven days.
+	result := materialize(t, definitions.AsOf(at(t, "2001-01-08 00:00:00")), definitions.Only(WorstAirports),
+		definitions.Configure(WorstConfig, worstConfig{Top: 2, MinFlights: 60}))
+
+	require.Len(t, result.MaterializedPartitions(AirportDelays), 7)
+	week := slices.DeleteFunc(referenceClean(t), func(l line) bool { return l.at > "2001-01-08" })
+	want := slices.DeleteFunc(tallies(week, func(l line) string { return l.origin }), func(a tally) bool { return a.flights < 60 })
+	slices.SortStableFunc(want, func(a, b tally) int { return cmp.Compare(b.mean(), a.mean()) })
 	worst := valueIn(t, WorstAirports, result)
+	require.Equal(t, []string{want[0].key, want[1].key}, []string{worst[0].Airport, worst[1].Airport})
 	require.Len(t, worst, 2)
-	require.Equal(t, "LAX", worst[0].Airport)
-	require.Equal(t, "OAK", worst[1].Airport)
 }
 
 func TestTheStoresTakeEveryAsset(t *testing.T) {
@@ -173,7 +273,7 @@ func TestTheStoresTakeEveryAsset(t *testing.T) {
 	runtime, err := definitions.NewRuntime(Location, definitions.Environment{Storage: storage})
 
 	require.NoError(t, err)
-	require.Len(t, runtime.Snapshot().Assets, 14)
+	require.Len(t, runtime.Snapshot().Assets, 20)
 	require.NoError(t, runtime.Close(t.Context()))
 }
 

@@ -11,7 +11,7 @@ var punctualityScript string
 
 // AirportPunctuality is computed by a Python script, which comes with this program. It needs no packages.
 var AirportPunctuality = definitions.Asset("airport_punctuality",
-	definitions.CommandJSON[[]Punctuality]("python3", definitions.Arguments{"-c", punctualityScript}, definitions.Input(CleanFlights)),
+	definitions.CommandJSON[[]Punctuality]("python3", definitions.Arguments{"-c", punctualityScript}, definitions.Input(everyDay(CleanFlights))),
 	insight, definitions.Description("How far the departures of each airport can be relied on."), definitions.CodeVersion("1"))
 
 // Punctuality rates one airport; the script gives its fields by these names.

@@ -16,7 +16,7 @@ var data embed.FS
 var Files = definitions.Resource("files", definitions.Bind0(openFiles), definitions.NoClose)
 
 func openFiles(definitions.Context) (*blob.Files, error) {
-	return blob.CSVFiles(data, blob.Paths{"airports": "data/airports.csv", "flights": "data/flights.csv"}), nil
+	return blob.CSVFiles(data, blob.Paths{"airports": "data/airports.csv", "delivery": "data/flights.csv"}), nil
 }
 
 // Airport is a place to fly from or to.
@@ -46,9 +46,24 @@ type Flight struct {
 // late is so from 15 minutes on.
 func (f Flight) late() bool { return f.DelayMinutes >= 15 }
 
-// Flights are as they were delivered, mistakes and all.
-var Flights = definitions.External[[]Flight]("flights", definitions.LoadedBy(Files), definitions.Group("raw"),
+// Delivery is external, too: all flights in one file, as they were delivered, mistakes and all.
+var Delivery = definitions.External[[]Flight]("delivery", definitions.LoadedBy(Files), definitions.Group("raw"),
 	definitions.Description("20,000 domestic flights of January to March 2001."), definitions.Kinds{"csv"})
+
+// Flights are those that leave in one day.
+var Flights = definitions.Asset("flights", definitions.Bind2(departing, Days.Window(), Delivery),
+	definitions.PartitionedBy(Days), definitions.Group("raw"), definitions.CodeVersion("1"),
+	definitions.Description("The flights of a day, mistakes and all."))
+
+func departing(_ definitions.Context, day definitions.Window, delivery []Flight) ([]Flight, error) {
+	flights := []Flight{}
+	for _, flight := range delivery {
+		if !flight.DepartedAt.Before(day.Start) && flight.DepartedAt.Before(day.End) {
+			flights = append(flights, flight)
+		}
+	}
+	return flights, nil
+}
 
 // Holidays come from a service that is down now and then, so a failure is tried again.
 var Holidays = definitions.Asset("holidays", definitions.Bind1(fetchHolidays, HolidayService),

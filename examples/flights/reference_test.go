@@ -17,7 +17,7 @@ import (
 // line is a line of flights.csv.
 type line struct {
 	at, origin, destination string
-	delay                   int
+	miles, delay            int
 }
 
 func referenceLines(t *testing.T) []line {
@@ -30,9 +30,11 @@ func referenceLines(t *testing.T) []line {
 	for _, row := range rows[1:] {
 		cells := strings.Split(row, ",")
 		require.Len(t, cells, 5)
+		miles, err := strconv.Atoi(cells[3])
+		require.NoError(t, err)
 		delay, err := strconv.Atoi(cells[4])
 		require.NoError(t, err)
-		lines = append(lines, line{cells[0], cells[1], cells[2], delay})
+		lines = append(lines, line{cells[0], cells[1], cells[2], miles, delay})
 	}
 	return lines
 }
@@ -77,14 +79,19 @@ func tallies(lines []line, key func(line) string) []tally {
 	return found
 }
 
-// weekday counts days from the first of January 2001, a Monday.
+// number counts days from the first of January 2001, a Monday.
+func number(t *testing.T, date string) int {
+	t.Helper()
+	month, err := strconv.Atoi(date[5:7])
+	require.NoError(t, err)
+	day, err := strconv.Atoi(date[8:10])
+	require.NoError(t, err)
+	return []int{0, 31, 31 + 28}[month-1] + day - 1
+}
+
 func (l line) weekday(t *testing.T) string {
 	t.Helper()
-	month, err := strconv.Atoi(l.at[5:7])
-	require.NoError(t, err)
-	day, err := strconv.Atoi(l.at[8:10])
-	require.NoError(t, err)
-	days := []int{0, 31, 31 + 28}[month-1] + day - 1
+	days := number(t, l.at[:10])
 	if days == 0 || days == 14 || days == 49 { // New Year, Martin Luther King Jr. Day, Washington's Birthday
 		return "Holiday"
 	}

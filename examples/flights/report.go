@@ -10,7 +10,7 @@ import (
 // Report is a chart, stored as a picture, with the worst airports beside it as metadata.
 var (
 	Report = definitions.Asset("report",
-		definitions.Bind5(report, HourlyDelays, WeekdayDelays, WorstAirports, RejectedFlights, ReportConfig),
+		definitions.Bind5(report, HourlyDelays, WeekdayDelays, WorstAirports, everyDay(RejectedFlights), ReportConfig),
 		definitions.Group("insights"), definitions.Owners{"team:network", "ops@flights.example"}, definitions.Kinds{"svg"},
 		definitions.Tags{"audience": "everyone"}, definitions.CodeVersion("1"), announce,
 		definitions.Description("When flights are late, as a chart; and the airports where they are."))

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/perdure-io/perdure/definitions"
@@ -11,8 +12,8 @@ import (
 // RouteDelays and the busiest of the routes.
 var (
 	RouteDelays = definitions.Asset("route_delays", definitions.Bind1(routeDelays, JoinedFlights),
-		insight, definitions.Description("Delays from each airport to each other."))
-	BusiestRoutes = definitions.Asset("busiest_routes", definitions.Bind2(busiestRoutes, RouteDelays, BusiestConfig),
+		dailyInsight, definitions.Description("Delays from each airport to each other."))
+	BusiestRoutes = definitions.Asset("busiest_routes", definitions.Bind2(busiestRoutes, everyDay(RouteDelays), BusiestConfig),
 		insight, definitions.Description("The routes with the most flights."), definitions.OfType(Ranking))
 	BusiestConfig = definitions.Config(busiestConfig{Top: 10})
 )
@@ -30,10 +31,25 @@ func routeDelays(_ definitions.Context, flights []JoinedFlight) ([]RouteDelay, e
 		f := group[0]
 		routes = append(routes, RouteDelay{f.Origin, f.Destination, f.OriginCity, f.DestinationCity, delaysOf(group)})
 	}
+	return sortRoutes(routes), nil
+}
+
+// sumRoutes adds up the days of each route.
+func sumRoutes(days []RouteDelay) []RouteDelay {
+	sums := map[string]RouteDelay{}
+	for _, route := range days {
+		key := route.Origin + "-" + route.Destination
+		route.Delays = route.plus(sums[key].Delays)
+		sums[key] = route
+	}
+	return sortRoutes(slices.Collect(maps.Values(sums)))
+}
+
+func sortRoutes(routes []RouteDelay) []RouteDelay {
 	slices.SortFunc(routes, func(a, b RouteDelay) int {
 		return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Destination, b.Destination))
 	})
-	return routes, nil
+	return routes
 }
 
 // BusiestRoute is a route and its rank.
@@ -57,8 +73,9 @@ var Ranking = definitions.Type[[]BusiestRoute]{
 	},
 }
 
-func busiestRoutes(_ definitions.Context, routes []RouteDelay, c busiestConfig) ([]BusiestRoute, error) {
-	routes = slices.SortedStableFunc(slices.Values(routes), func(a, b RouteDelay) int { return cmp.Compare(b.Flights, a.Flights) })
+func busiestRoutes(_ definitions.Context, days []RouteDelay, c busiestConfig) ([]BusiestRoute, error) {
+	routes := sumRoutes(days)
+	slices.SortStableFunc(routes, func(a, b RouteDelay) int { return cmp.Compare(b.Flights, a.Flights) })
 	var busiest []BusiestRoute
 	for i, route := range routes[:min(c.Top, len(routes))] {
 		busiest = append(busiest, BusiestRoute{i + 1, route})

@@ -10,9 +10,9 @@ import (
 
 // HourlyDelays and WeekdayDelays say when flights are late.
 var (
-	HourlyDelays = definitions.Asset("hourly_delays", definitions.Bind1(hourlyDelays, JoinedFlights),
+	HourlyDelays = definitions.Asset("hourly_delays", definitions.Bind1(hourlyDelays, everyDay(JoinedFlights)),
 		insight, definitions.Description("Delays by hour of departure."))
-	WeekdayDelays = definitions.Asset("weekday_delays", definitions.Bind2(weekdayDelays, JoinedFlights, Holidays),
+	WeekdayDelays = definitions.Asset("weekday_delays", definitions.Bind2(weekdayDelays, everyDay(JoinedFlights), Holidays),
 		insight, definitions.Description("Delays by day of the week; holidays are counted apart."))
 )
 
