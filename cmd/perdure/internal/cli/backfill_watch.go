@@ -59,6 +59,10 @@ type backfillFollower struct {
 	unpolled string
 	// silent shows nothing: the output is JSON.
 	silent bool
+	// linkless leaves the link out of the summary: the Web UI is about to stop.
+	linkless bool
+	// notes are lines to print between the looks.
+	notes chan string
 
 	painter *render.Painter // nil when standard output is no terminal
 	style   render.Style
@@ -68,7 +72,7 @@ type backfillFollower struct {
 }
 
 func (a *app) newBackfillFollower(s *session, id string) *backfillFollower {
-	return &backfillFollower{app: a, session: s, backfill: id, style: a.style(), silent: a.output == jsonFormat, painter: a.painter()}
+	return &backfillFollower{app: a, session: s, backfill: id, style: a.style(), silent: a.output == jsonFormat, painter: a.painter(), notes: make(chan string, maxNotes)}
 }
 
 // follow returns once the backfill has ended. The error says why its end is not known, or that its request was refused.
@@ -95,6 +99,10 @@ func (f *backfillFollower) follow(ctx context.Context) error {
 				return lookErr
 			}
 			return f.ended(err)
+		case line := <-f.notes:
+			if err := f.app.note(f.painter, line); err != nil {
+				return err
+			}
 		case <-timer.C:
 			before := time.Now()
 			if err := f.look(ctx); err != nil || f.row.Status.Ended() {
@@ -210,6 +218,9 @@ func (f *backfillFollower) summary() string {
 	}
 	if f.row.Status == wire.BackfillFailed || f.row.Status == wire.BackfillCanceled {
 		text += fmt.Sprintf("`%s backfill retry %s` makes what is left\n", f.app.env.Program, f.backfill)
+	}
+	if f.linkless {
+		return text
 	}
 	return text + f.style.Faint(link(f.session.settings, f.backfill)) + "\n"
 }

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/perdure-io/perdure/cmd/perdure/internal/program"
+	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -30,8 +32,9 @@ func (a *app) demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "demo [DIR]", Short: "Materialize a code location once on a local stack, and show what came of it",
 		Long: "Start a local stack in " + demoState + ", run the code location in DIR (default: " + demoLocation + ") beside it, materialize\n" +
-			"all its assets, show them, and stop everything. With --kill the location's process is killed in mid-run and started\n" +
-			"again: the run goes on, and each asset is recorded once.",
+			"all its assets, those that are partitioned by a backfill of all partitions, show them, and stop everything. With --kill\n" +
+			"the location's process is killed in the middle, a backfill's twice, and started again: the work goes on, and each asset\n" +
+			"and partition is recorded once.",
 		Example: "  perdure demo\n  perdure demo --kill", Args: arguments(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := demoLocation
@@ -43,7 +46,7 @@ func (a *app) demoCommand() *cobra.Command {
 			return a.demo(cmd.Context(), dir, kill)
 		},
 	}
-	cmd.Flags().BoolVar(&kill, "kill", false, "kill the location's process with SIGKILL in mid-run, and start it again")
+	cmd.Flags().BoolVar(&kill, "kill", false, "kill the location's process with SIGKILL in the middle, and start it again")
 	return cmd
 }
 
@@ -75,11 +78,28 @@ func (a *app) demo(ctx context.Context, dir string, kill bool) (err error) {
 		return err
 	}
 	a.warn("ready after %.1f s", time.Since(begun).Seconds())
-	run, err := d.materialize(ctx, kill)
+	partitioned, err := d.partitioned(ctx)
 	if err != nil {
 		return err
 	}
-	return d.show(ctx, run, kill)
+	materialize := d.materialize
+	if partitioned {
+		materialize = d.backfill
+	}
+	made, err := materialize(ctx, kill)
+	if err != nil {
+		return err
+	}
+	return d.show(ctx, made, kill)
+}
+
+// partitioned says whether the location makes anything that has partitions.
+func (d *demonstration) partitioned(ctx context.Context) (bool, error) {
+	snapshot, _, _, err := d.session.Store.ActiveSnapshot(ctx, d.location)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(snapshot.Assets, func(a plan.Asset) bool { return a.Partitions != nil && !a.External() }), nil
 }
 
 func (d *demonstration) open(ctx context.Context) error {
@@ -133,25 +153,68 @@ func (d *demonstration) logTail() string {
 	return "  " + strings.Join(all[max(0, len(all)-lines):], "\n  ")
 }
 
-// materialize makes everything and returns the run's id once it has succeeded.
-func (d *demonstration) materialize(ctx context.Context, kill bool) (string, error) {
+// demonstrated is what was started, a run or a backfill, and the runs that it came to.
+type demonstrated struct {
+	id   string
+	runs []string
+	// targeted are how many partitions of each asset a backfill was to make; nil of a run.
+	targeted map[string]int
+}
+
+// materialize makes everything in one run, and returns once it has succeeded.
+func (d *demonstration) materialize(ctx context.Context, kill bool) (demonstrated, error) {
 	started, err := d.session.StartRun(ctx, starter.NewRun{
 		Location: d.location, Request: wire.RunRequest{Assets: wire.AssetSelection{Expression: "*"}, Title: "Demo"},
 	})
 	if err != nil {
-		return "", err
+		return demonstrated{}, err
 	}
-	a := d.app
+	a, made := d.app, demonstrated{id: started.ID, runs: []string{started.ID}}
 	f := a.newFollower(d.session, started.ID)
 	f.linkless = true
 	a.warn("materializing * as run %s\n", started.ID)
 	if !kill {
-		return started.ID, f.conclude(f.follow(ctx))
+		return made, f.conclude(f.follow(ctx))
 	}
 	killCtx, stop := context.WithCancel(ctx)
 	killed := make(chan error, 1)
-	go func() { killed <- d.killInMidRun(killCtx, started.ID, f) }()
+	go func() { killed <- d.killWhen(killCtx, f.notes, d.inMidRun(started.ID)) }()
 	result, runErr := f.follow(ctx)
 	stop()
-	return started.ID, errors.Join(<-killed, f.conclude(result, runErr))
+	return made, errors.Join(<-killed, f.conclude(result, runErr))
+}
+
+// backfill makes all partitions of everything, and returns once that has succeeded.
+func (d *demonstration) backfill(ctx context.Context, kill bool) (demonstrated, error) {
+	started, err := d.session.StartBackfill(ctx, starter.NewBackfill{
+		Location: d.location,
+		Request:  wire.BackfillRequest{Assets: wire.AssetSelection{Expression: "*"}, AllPartitions: true, Title: "Demo"},
+	})
+	if err != nil {
+		return demonstrated{}, err
+	}
+	a := d.app
+	f := a.newBackfillFollower(d.session, started.ID)
+	f.linkless = true
+	a.warn("materializing all partitions of * by backfill %s\n", started.ID)
+	killCtx, stop := context.WithCancel(ctx)
+	killed := make(chan error, 1)
+	go func() {
+		if !kill {
+			killed <- nil
+			return
+		}
+		killed <- d.killWhen(killCtx, f.notes, d.inMidBackfill(started.ID, 1, 4), d.inMidBackfill(started.ID, 2, 3))
+	}()
+	err = f.follow(ctx)
+	stop()
+	if err := errors.Join(<-killed, f.conclude(err)); err != nil {
+		return demonstrated{}, err
+	}
+	made := demonstrated{id: started.ID, targeted: map[string]int{}}
+	for _, asset := range starter.ProgressOf(f.row).Assets {
+		made.targeted[asset.Asset] = asset.Targeted
+	}
+	made.runs, err = runsOf(ctx, d.session.Store, started.ID)
+	return made, err
 }

@@ -9,44 +9,88 @@ import (
 
 	"github.com/perdure-io/perdure/cmd/perdure/internal/render"
 	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
 )
 
-// errNotKilled says that the run was over before there was a moment to kill the location.
-var errNotKilled = errors.New("the run was over before the location could be killed in the middle of it: call it again")
+// errNotKilled says that everything was made before there was a moment to kill the location.
+var errNotKilled = errors.New("everything was made before the location could be killed in the middle of it: call it again")
 
-// killInMidRun kills the location while some of the run's steps are done and one is being computed, and starts it again.
-func (d *demonstration) killInMidRun(ctx context.Context, run string, f *follower) error {
+// moment says whether it is time to kill the location, and how far the work is.
+type moment func(context.Context) (due bool, how string, err error)
+
+// killWhen kills the location at each of the moments, one after the other, and starts it again.
+func (d *demonstration) killWhen(ctx context.Context, notes chan<- string, moments ...moment) error {
+	for _, is := range moments {
+		how, err := await(ctx, is)
+		if err != nil {
+			return err
+		}
+		pid := d.process.PID()
+		if err := d.process.Kill(); err != nil {
+			return err
+		}
+		notes <- fmt.Sprintf("killed the location (process %d) with SIGKILL: %s", pid, how)
+		if err := d.startLocation(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+		notes <- fmt.Sprintf("started it again (process %d): a step whose worker fell silent is tried again after 20 s\n", d.process.PID())
+	}
+	return nil
+}
+
+// await asks until it is time.
+func await(ctx context.Context, is moment) (how string, err error) {
 	const poll = 5 * time.Millisecond
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return errNotKilled
+			return "", errNotKilled
 		case <-ticker.C:
 		}
-		steps, err := allSteps(ctx, d.session.Store, run)
-		if ctx.Err() != nil {
-			return errNotKilled
+		due, how, err := is(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return "", errNotKilled
+		case err != nil || due:
+			return how, err
 		}
+	}
+}
+
+// inMidRun is when some of a run's steps are done and one is being computed.
+func (d *demonstration) inMidRun(run string) moment {
+	return func(ctx context.Context) (bool, string, error) {
+		steps, err := allSteps(ctx, d.session.Store, run)
 		if err != nil {
-			return err
+			return false, "", err
 		}
 		done, running := split(steps)
 		if len(done) == 0 || len(running) == 0 {
-			continue
+			return false, "", nil
 		}
-		pid := d.process.PID()
-		if err := d.process.Kill(); err != nil {
-			return err
+		return true, fmt.Sprintf("%s of the run done, running: %s", render.Count(len(done), "step"), strings.Join(running, ", ")), nil
+	}
+}
+
+// inMidBackfill is when that part of a backfill is made, and some of it is being made.
+func (d *demonstration) inMidBackfill(backfill string, part, of int) moment {
+	return func(ctx context.Context) (bool, string, error) {
+		row, err := d.session.Store.Backfill(ctx, backfill)
+		if errors.Is(err, metadata.ErrNotFound) {
+			return false, "", nil
 		}
-		f.notes <- fmt.Sprintf("killed the location (process %d) with SIGKILL in mid-run: %s done, running: %s", pid, render.Count(len(done), "step"), strings.Join(running, ", "))
-		if err := d.startLocation(context.WithoutCancel(ctx)); err != nil {
-			return err
+		if err != nil {
+			return false, "", err
 		}
-		f.notes <- fmt.Sprintf("started it again (process %d): a step whose worker fell silent is tried again after 20 s\n", d.process.PID())
-		return nil
+		progress := starter.ProgressOf(row)
+		sum := render.BackfillSum(progress.Assets)
+		if sum.InProgress == 0 || sum.Materialized*of < sum.Targeted*part {
+			return false, "", nil
+		}
+		return true, fmt.Sprintf("%d of %s made, %s open", sum.Materialized, render.Count(sum.Targeted, "partition"), render.Count(progress.Runs.Open, "run")), nil
 	}
 }
 
@@ -61,36 +105,4 @@ func split(steps []metadata.Step) (done, running []string) {
 		}
 	}
 	return done, running
-}
-
-// materializations are all of a run's.
-func materializations(ctx context.Context, store *metadata.Store, run string) ([]metadata.Materialization, error) {
-	var all []metadata.Materialization
-	for cursor := ""; ; {
-		page, err := store.Materializations(ctx, metadata.MaterializationFilter{Run: run}, cursor, stepPage)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page.Rows...)
-		if cursor = page.Next; cursor == "" {
-			return all, nil
-		}
-	}
-}
-
-// checkOnce says, for each asset of the run's steps, what is wrong with its materializations: there must be exactly one.
-func checkOnce(steps []metadata.Step, made []metadata.Materialization) []string {
-	times := map[string]int{}
-	for _, one := range made {
-		times[one.Asset]++
-	}
-	var wrong []string
-	for _, step := range steps {
-		for _, asset := range step.Assets {
-			if times[asset] != 1 {
-				wrong = append(wrong, fmt.Sprintf("%s has %d materializations of this run", asset, times[asset]))
-			}
-		}
-	}
-	return wrong
 }

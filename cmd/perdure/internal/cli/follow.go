@@ -92,7 +92,7 @@ func (f *follower) follow(ctx context.Context) (wire.RunResult, error) {
 			// The last look: what ended the run was recorded before.
 			return how.result, errors.Join(how.err, f.look(ctx))
 		case line := <-f.notes:
-			if err := f.note(line); err != nil {
+			if err := f.app.note(f.painter, line); err != nil {
 				return wire.RunResult{}, err
 			}
 		case <-timer.C:
@@ -105,14 +105,14 @@ func (f *follower) follow(ctx context.Context) (wire.RunResult, error) {
 	}
 }
 
-// note prints a line above the live view.
-func (f *follower) note(line string) error {
-	if f.painter != nil {
-		if err := f.painter.Clear(); err != nil {
+// note prints a line above the live view, if there is one.
+func (a *app) note(view *render.Painter, line string) error {
+	if view != nil {
+		if err := view.Clear(); err != nil {
 			return err
 		}
 	}
-	return f.app.print(line + "\n")
+	return a.print(line + "\n")
 }
 
 // awaiting waits through outages of Temporal.
