@@ -55,8 +55,8 @@ const endedRunColumns = `
 	r.reason, r.failures, r.ended_at,
 	coalesce((select c.run_id from runs c where c.parent_run_id = r.run_id and c.parent_run_id <> ''
 	          order by c.created_at, c.run_id limit 1), '') as retried_by,
-	(select coalesce(jsonb_agg(jsonb_build_object('asset', a.asset, 'planned', a.planned, 'count', a.count, 'failed', a.failed,
-	            'upstream_failed', a.upstream_failed, 'skipped', a.skipped, 'canceled', a.canceled) order by a.asset), '[]')
+	(select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('asset', a.asset, 'planned', a.planned, 'count', a.count, 'failed', a.failed,
+	            'upstream_failed', a.upstream_failed, 'skipped', a.skipped, 'canceled', a.canceled)) order by a.asset), '[]')
 	 from run_assets a where a.run_id = r.run_id) as assets`
 
 // EndedRuns reads the runs of a backfill that have ended after a position of the log, in the order of their ends; 0 is from

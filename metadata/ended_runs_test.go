@@ -83,6 +83,20 @@ func (b *bench) endedRuns(backfill string, after int64) []metadata.EndedRun {
 	return ended
 }
 
+func TestAnEndedRunOfAnAssetWithoutPartitionsHasPlannedNoSubset(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	run := newRun("r1", step("holidays"))
+	run.Request.Backfill = "bf"
+	b.beginRun(run)
+	b.committed("r1", "holidays", 1, "holidays")
+	b.end("r1", 2, wire.RunSuccess)
+
+	ended := b.endedRuns("bf", 0)
+	require.Len(t, ended, 1)
+	require.Equal(t, []metadata.EndedAsset{{Asset: "holidays", Count: 1, Failed: []string{}, UpstreamFailed: []string{}, Skipped: []string{}, Canceled: []string{}}}, ended[0].Assets)
+}
+
 func TestEndedRunsOfABackfillAreReadInTheOrderOfTheirEnds(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
