@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -208,17 +209,22 @@ func (d *demonstration) assets(all []madeAsset) string {
 	return d.app.style().Table(columns, rows)
 }
 
-// where is a place as people in this folder would open it; of a partition that is a file, the folder of them all.
+// where is a place as people in this folder would open it; of a partition, the place of them all.
 func (d *demonstration) where(made metadata.Materialization) string {
-	file, isFile := strings.CutPrefix(made.Location, "file://")
-	switch {
-	case !isFile:
-		place, _, _ := strings.Cut(made.Location, "&")
-		return place
-	case made.Partition != "":
-		return d.app.env.shown(path.Dir(path.Dir(file))) + "/"
+	if file, isFile := strings.CutPrefix(made.Location, "file://"); isFile {
+		if made.Partition != "" {
+			return d.app.env.shown(path.Dir(path.Dir(file))) + "/"
+		}
+		return d.app.env.shown(file)
 	}
-	return d.app.env.shown(file)
+	place, err := url.Parse(made.Location)
+	if err != nil {
+		return made.Location
+	}
+	query := place.Query()
+	query.Del("partition")
+	place.RawQuery = query.Encode()
+	return place.String()
 }
 
 // tables are those that assets report as metadata.
