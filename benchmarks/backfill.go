@@ -107,12 +107,12 @@ func (b *bench) plainRuns(ctx context.Context) (time.Duration, error) {
 
 // longestHistory is how many events the longest execution of a workflow's chain has.
 func (b *bench) longestHistory(ctx context.Context, id string) (int, error) {
-	longest, run := 0, ""
+	longest := 0
 	described, err := b.temporal.DescribeWorkflowExecution(ctx, id, "")
 	if err != nil {
 		return 0, err
 	}
-	for run = described.GetWorkflowExecutionInfo().GetFirstRunId(); run != ""; {
+	for run := described.GetWorkflowExecutionInfo().GetFirstRunId(); run != ""; {
 		events := b.temporal.GetWorkflowHistory(ctx, id, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 		count := 0
 		for run = ""; events.HasNext(); count++ {

@@ -52,9 +52,11 @@ func (l *locked) String() string {
 }
 
 func (l *ledger) Claim(context.Context, wire.ClaimRequest) (wire.Claim, error) { return l.claim, nil }
+
 func (l *ledger) CheckToken(context.Context, wire.TokenCheck) (wire.TokenState, error) {
 	return wire.TokenState{Holds: true}, nil
 }
+
 func (l *ledger) Commit(_ context.Context, c wire.Commit) (wire.Committed, error) {
 	l.commit = c
 	return wire.Committed{Result: c.Result}, nil

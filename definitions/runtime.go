@@ -23,7 +23,7 @@ type Runtime struct {
 	jobs        map[string]*Job
 	// mappings are the custom ones by name.
 	mappings map[string]*customMapping
-	pool        *pool
+	pool     *pool
 	// inProcess is Materialize's; nil in a worker.
 	inProcess *inProcess
 }

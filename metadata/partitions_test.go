@@ -221,7 +221,7 @@ func askDirectly[Answer any](b *bench, function string, argument any) (Answer, e
 }
 
 // A claim and a commit of ten times as many partitions take about ten times as long.
-func TestTenThousandPartitionsAreClaimedAndCommittedInOneCallEach(t *testing.T) {
+func TestTenThousandPartitionsAreClaimedAndCommittedInOneCallEach(t *testing.T) { //nolint:paralleltest // it measures
 	if testing.Short() {
 		t.Skip("it measures")
 	}

@@ -94,8 +94,8 @@ func (s *Starter) dynamicSets(ctx context.Context) (map[string]bool, error) {
 			return nil, fmt.Errorf("read the definitions of location %q: %w", location.Location, err)
 		}
 		for _, definition := range partitionsOf(snapshot) {
-			if definition.Dynamic != "" {
-				sets[definition.Dynamic] = sets[definition.Dynamic]
+			if _, known := sets[definition.Dynamic]; definition.Dynamic != "" && !known {
+				sets[definition.Dynamic] = false
 			}
 			for _, dimension := range definition.Grid {
 				if dimension.Dynamic != "" {

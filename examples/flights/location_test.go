@@ -168,7 +168,7 @@ func TestTheWholeLocation(t *testing.T) {
 		}
 		for _, key := range keys {
 			delays := valueOf(t, DistanceDelays, key, result)
-			if want, any := bands[key]; any {
+			if want, found := bands[key]; found {
 				requireDelays(t, want, delays)
 				continue
 			}

@@ -343,7 +343,7 @@ func TestTheStatusIsThatOfTheHistory(t *testing.T) {
 	}
 }
 
-func TestAMillionPartitionsAreReadInMilliseconds(t *testing.T) {
+func TestAMillionPartitionsAreReadInMilliseconds(t *testing.T) { //nolint:paralleltest // it measures
 	if testing.Short() {
 		t.Skip("it measures")
 	}

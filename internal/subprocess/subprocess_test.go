@@ -167,9 +167,11 @@ type record struct {
 }
 
 func (r *record) Claim(context.Context, wire.ClaimRequest) (wire.Claim, error) { return r.claim, nil }
+
 func (r *record) CheckToken(context.Context, wire.TokenCheck) (wire.TokenState, error) {
 	return wire.TokenState{Holds: true}, nil
 }
+
 func (r *record) Commit(_ context.Context, c wire.Commit) (wire.Committed, error) {
 	r.commit = c
 	return wire.Committed{Result: c.Result}, nil
