@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -43,7 +44,7 @@ type Report struct {
 	Partitions  []string         `json:"partitions"`
 	Metadata    []wire.Metadatum `json:"metadata"`
 	DataVersion string           `json:"data_version"`
-	// Location is where the value lies, for people.
+	// Location is where the value lies, as the asset's storage finds it; "" when there is nothing to load.
 	Location string `json:"location"`
 	Who      string `json:"who"`
 	Why      string `json:"why"`
@@ -73,4 +74,19 @@ func (s *Store) Report(ctx context.Context, report Report) (Reported, error) {
 		err = fmt.Errorf("%s: there is another report %q: %w: give another id", operation, report.ID, ErrConflict)
 	}
 	return answer.Reported, err
+}
+
+// FindReport looks for the very same report; known says whether it is recorded.
+func (s *Store) FindReport(ctx context.Context, report Report) (reported Reported, known bool, err error) {
+	operation := fmt.Sprintf("look for report %q", report.ID)
+	data, err := json.Marshal(report)
+	if err != nil {
+		return Reported{}, false, fmt.Errorf("%s: %w: %w", operation, ErrInvalid, err)
+	}
+	found, err := rows[Reported](ctx, s, operation,
+		"select jsonb_build_object('position', position) from reports where id = $1 and body = $2::jsonb", report.ID, string(storable(data)))
+	if err != nil || len(found) == 0 {
+		return Reported{}, false, err
+	}
+	return found[0], true, nil
 }

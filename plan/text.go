@@ -15,13 +15,20 @@ const (
 	maxCause = 200
 )
 
+// limitedText is a text of a request and how many characters it may have.
+type limitedText struct {
+	path, value string
+	most        int
+}
+
 // textProblems says which texts of a request are too long.
 func textProblems(request wire.RunRequest) wire.Problems {
+	return tooLong([]limitedText{{"title", request.Title, maxTitle}, {"note", request.Note, maxNote}, {"cause", request.Cause, maxCause}})
+}
+
+func tooLong(texts []limitedText) wire.Problems {
 	var problems wire.Problems
-	for _, text := range []struct {
-		path, value string
-		most        int
-	}{{"title", request.Title, maxTitle}, {"note", request.Note, maxNote}, {"cause", request.Cause, maxCause}} {
+	for _, text := range texts {
 		if given := utf8.RuneCountInString(text.value); given > text.most {
 			problems = append(problems, wire.Problem{
 				Path: text.path, Code: wire.CodeTooLarge,
