@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"go.temporal.io/sdk/temporal"
-
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
@@ -79,13 +77,9 @@ func (a *Activities) refuseBackfill(ctx context.Context, input wire.PlanBackfill
 	if err != nil {
 		return fmt.Errorf("remember the refused request of %q: %w", input.BackfillID, err)
 	}
-	err = a.Refuse(ctx, wire.RefuseInput{
+	return a.refused(ctx, wire.RefuseInput{
 		WorkflowID: input.BackfillID, FirstRunID: input.FirstRunID, WorkflowType: wire.BackfillWorkflow, Input: string(request), Problems: problems,
 	})
-	if err != nil {
-		return err
-	}
-	return temporal.NewNonRetryableApplicationError(problems.Error(), wire.FailureInvalidRequest, nil, wire.Refusal{Problems: problems})
 }
 
 // definitions are the location's active ones, with the hash of their snapshot.

@@ -145,13 +145,17 @@ func (a *Activities) refuse(ctx context.Context, input wire.PlanRunInput, proble
 	if err != nil {
 		return fmt.Errorf("remember the refused request of %q: %w", input.RunID, err)
 	}
-	err = a.Refuse(ctx, wire.RefuseInput{
+	return a.refused(ctx, wire.RefuseInput{
 		WorkflowID: input.RunID, FirstRunID: input.FirstRunID, WorkflowType: wire.RunWorkflow, Input: string(request), Problems: problems,
 	})
-	if err != nil {
+}
+
+// refused remembers a request that was refused, and is the failure that says so.
+func (a *Activities) refused(ctx context.Context, refused wire.RefuseInput) error {
+	if err := a.Refuse(ctx, refused); err != nil {
 		return err
 	}
-	return temporal.NewNonRetryableApplicationError(problems.Error(), wire.FailureInvalidRequest, nil, wire.Refusal{Problems: problems})
+	return temporal.NewNonRetryableApplicationError(refused.Problems.Error(), wire.FailureInvalidRequest, nil, wire.Refusal{Problems: refused.Problems})
 }
 
 // Refuse remembers a request that was refused.

@@ -251,3 +251,11 @@ type EndBackfillInput struct {
 	Status     BackfillStatus `json:"status"`
 	Reason     string         `json:"reason,omitempty"`
 }
+
+// ReportInput is the input of perdure.Report; its result is a [ReportResult].
+type ReportInput struct {
+	ReportID string `json:"report_id"`
+	// FirstRunID is as in [PlanRunInput].
+	FirstRunID string        `json:"first_run_id"`
+	Request    ReportRequest `json:"request"`
+}

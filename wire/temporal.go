@@ -6,6 +6,8 @@ package wire
 const (
 	RunWorkflow      = "Run"
 	BackfillWorkflow = "Backfill"
+	// ReportEventWorkflow records what happened elsewhere.
+	ReportEventWorkflow = "ReportEvent"
 )
 
 // Activity types of the system. Steps have their asset's or op's key as type, which may not begin with SystemPrefix.
@@ -35,6 +37,8 @@ const (
 	SteerBackfillActivity   = "perdure.SteerBackfill"
 	StopBackfillActivity    = "perdure.StopBackfill"
 	EndBackfillActivity     = "perdure.EndBackfill"
+	// ReportActivity records what happened elsewhere.
+	ReportActivity = "perdure.Report"
 )
 
 // Queries and updates of the workflow Run.

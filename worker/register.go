@@ -14,6 +14,7 @@ import (
 func registerWorkflows(w sdkworker.Worker) {
 	w.RegisterWorkflowWithOptions(workflows.Run, workflow.RegisterOptions{Name: wire.RunWorkflow})
 	w.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: wire.BackfillWorkflow})
+	w.RegisterWorkflowWithOptions(workflows.ReportEvent, workflow.RegisterOptions{Name: wire.ReportEventWorkflow})
 }
 
 // registerSteps serves every asset and op by one dynamic activity, which looks it up itself.
@@ -47,4 +48,5 @@ func registerControl(w sdkworker.Worker, a *activities.Activities) {
 	w.RegisterActivityWithOptions(a.SteerBackfill, activity.RegisterOptions{Name: wire.SteerBackfillActivity})
 	w.RegisterActivityWithOptions(a.StopBackfill, activity.RegisterOptions{Name: wire.StopBackfillActivity})
 	w.RegisterActivityWithOptions(a.EndBackfill, activity.RegisterOptions{Name: wire.EndBackfillActivity})
+	w.RegisterActivityWithOptions(a.Report, activity.RegisterOptions{Name: wire.ReportActivity})
 }

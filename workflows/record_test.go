@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -31,7 +32,7 @@ const namespace = "default"
 // recordedHere stands in a history for the process that it was recorded by.
 const recordedHere = "recorded"
 
-// TestRecordHistories writes a history of every way that a run can take, from this commit: `make replay-record`.
+// TestRecordHistories writes a history of every way that a workflow can take, from this commit: `make replay-record`.
 func TestRecordHistories(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("PERDURE_RECORD_HISTORIES") == "" {
@@ -49,7 +50,7 @@ func TestRecordHistories(t *testing.T) {
 			if s.request == "" {
 				s.request = `{"assets":"*"}`
 			}
-			started, err := connected.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: r.id, TaskQueue: r.id}, wire.RunWorkflow, payload(s.request))
+			started, err := connected.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: r.id, TaskQueue: r.id}, cmp.Or(s.workflow, wire.RunWorkflow), payload(s.request))
 			require.NoError(t, err)
 			r.first = started.GetRunID()
 			if s.then != nil {

@@ -35,6 +35,7 @@ runs that are open somewhere.`
 func newReplayer() worker.WorkflowReplayer {
 	replayer := worker.NewWorkflowReplayer()
 	replayer.RegisterWorkflowWithOptions(workflows.Run, workflow.RegisterOptions{Name: wire.RunWorkflow})
+	replayer.RegisterWorkflowWithOptions(workflows.ReportEvent, workflow.RegisterOptions{Name: wire.ReportEventWorkflow})
 	return replayer
 }
 

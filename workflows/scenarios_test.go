@@ -19,11 +19,12 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-// scenario is a way that a run takes, worth a recorded history.
+// scenario is a way that a workflow takes, worth a recorded history.
 type scenario struct {
-	name    string
-	request string // "" is everything
-	world   func() *world
+	name     string
+	workflow string // its type; "" is Run
+	request  string // "" is everything
+	world    func() *world
 	// then is what happens to the run; ends is text of the error that it ends with.
 	then func(*recorder)
 	ends string
@@ -49,6 +50,11 @@ func diamond() *world { return newWorld("source", "left<source", "right<source",
 
 func scenarios() []scenario {
 	return []scenario{
+		{name: "report", workflow: wire.ReportEventWorkflow, request: `{"asset":"source","type":"observation"}`, world: diamond},
+		{
+			name: "report_refused", workflow: wire.ReportEventWorkflow, request: `{"aset":"source"}`, world: diamond,
+			ends: `unknown field "aset"`,
+		},
 		{name: "success", world: func() *world {
 			w := diamond().does(failsOnce(), "left")
 			w.walk.Attributes = []string{wire.SearchJob, wire.SearchStatus, wire.SearchCause, wire.SearchAssets}

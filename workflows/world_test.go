@@ -55,6 +55,7 @@ type world struct {
 	canceling  []wire.CancelingInput
 	hooked     []wire.RunHooksInput
 	looked     []wire.PollersInput
+	reported   []wire.ReportInput
 	// checkpoints counts the workflow tasks that were ended so that local activities lie in the history.
 	checkpoints int
 	// remote is what the activities before and after remote steps were called with.
@@ -68,6 +69,8 @@ type world struct {
 	// end may fail the recording of the run's end; recordedEnd is how it turns out to be recorded, "" as was asked.
 	end         func(wire.EndRunInput) error
 	recordedEnd wire.RunStatus
+	// reporting fails the recording of a report.
+	reporting error
 }
 
 // newWorld has the steps that are given, each as "key" or "key<need,need", after those it needs.
@@ -305,8 +308,20 @@ type registry interface {
 	RegisterDynamicActivity(any, activity.DynamicRegisterOptions)
 }
 
+func (w *world) report(_ context.Context, input wire.ReportInput) (wire.ReportResult, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reported = append(w.reported, input)
+	if w.reporting != nil {
+		return wire.ReportResult{}, w.reporting
+	}
+	return wire.ReportResult{ReportID: input.ReportID, Asset: input.Request.Asset, Type: input.Request.Type, Partitions: 1, New: true, Position: 7}, nil
+}
+
 func (w *world) register(r registry) {
 	r.RegisterWorkflowWithOptions(workflows.Run, workflow.RegisterOptions{Name: wire.RunWorkflow})
+	r.RegisterWorkflowWithOptions(workflows.ReportEvent, workflow.RegisterOptions{Name: wire.ReportEventWorkflow})
+	r.RegisterActivityWithOptions(w.report, activity.RegisterOptions{Name: wire.ReportActivity})
 	r.RegisterActivityWithOptions(w.planRun, activity.RegisterOptions{Name: wire.PlanRunActivity})
 	r.RegisterActivityWithOptions(w.refuse, activity.RegisterOptions{Name: wire.RefuseActivity})
 	r.RegisterActivityWithOptions(w.closeSteps, activity.RegisterOptions{Name: wire.CloseStepsActivity})

@@ -26,6 +26,7 @@ wrong type or a surplus argument is refused, and one answer lists every problem.
 | ` + "`progress`" + ` | query of ` + "`Backfill`" + ` | nothing | [BackfillProgress](#backfillprogress) |
 | ` + "`pause`" + `, ` + "`resume`" + ` | signals of ` + "`Backfill`" + ` | nothing | |
 | ` + "`set_concurrency`" + ` | update of ` + "`Backfill`" + ` | [SetConcurrencyInput](#setconcurrencyinput) | [BackfillProgress](#backfillprogress) |
+| ` + "`ReportEvent`" + ` | workflow, on the location's task queue | [ReportRequest](#reportrequest) | [ReportResult](#reportresult) |
 
 A step that another program computes (` + "`definitions.Remote`" + `) is an activity of that program, whose type is the name of the
 asset or op, on the location's task queue with the name of its queue behind a colon, as ` + "`flights:ml`" + `. It takes a
@@ -57,6 +58,8 @@ var examples = []example{
 	{"SetConcurrencyInput", "More at once", `{"max_concurrent_runs": 50}`},
 	{"StepsQueryInput", "The steps that run now", `{"status": "RUNNING"}`},
 	{"CancelStepInput", "Cancel one step", `{"step": "route_delays"}`},
+	{"ReportRequest", "Somebody else has made an asset", `{"asset": "airports", "type": "materialization", "metadata": {"perdure/row_count": 3376, "source": {"type": "url", "value": "https://example.com/airports.csv"}}, "data_version": "2001-04", "by": "ana", "why": "loaded by hand"}`},
+	{"ReportRequest", "Two partitions were looked at", `{"asset": "flights", "type": "observation", "partitions": ["2001-01-01", "2001-01-02"], "metadata": {"late": 0.17}}`},
 	{"RemoteInput", "What the program of a remote asset is given", `{"v": 1, "run": "r1", "step": "scores", "assets": ["scores"], "attempt": 1, "cause": "r1", "config": {"top": 3}, "inputs": {"model": {"location": "s3://models/model/17.json", "data_version": "5f1c"}}}`},
 	{"RemoteResult", "A value, which Perdure stores", `{"outputs": {"scores": {"value": [{"route": "RNO-SFO", "score": 7}]}}}`},
 	{"RemoteResult", "What the program has stored itself", `{"outputs": {"model": {"location": "s3://models/model/18.json", "data_version": "9a3e", "metadata": [{"label": "accuracy", "type": "float", "value": 0.9}]}}}`},

@@ -27,6 +27,8 @@ var documented = []any{
 	wire.BackfillResult{},
 	wire.BackfillProgress{},
 	wire.SetConcurrencyInput{},
+	wire.ReportRequest{},
+	wire.ReportResult{},
 	wire.RemoteInput{},
 	wire.RemoteResult{},
 	wire.Refusal{},
