@@ -18,28 +18,39 @@ type MissingInput struct {
 	// the key "".
 	Partitions []string `json:"partitions"`
 	Count      int      `json:"count"`
+	// By are the names of what loads them, sorted.
+	By []string `json:"by"`
 }
 
+// maxNamed is how many of those that load a missing input its problem names.
+const maxNamed = 3
+
 func (m MissingInput) problem() wire.Problem {
+	missing := fmt.Sprintf("%s is an input of %s and has no materialization", m.Asset, firstFew(m.By, len(m.By), maxNamed))
 	if m.Count == 1 && m.Partitions[0] == "" {
 		return wire.Problem{
-			Path: "assets", Code: wire.CodeMissing,
-			Message: fmt.Sprintf("%s is an input of the selected assets and has no materialization", m.Asset),
-			Fix:     fmt.Sprintf("select it too, as in %q, or materialize it first", m.Asset),
+			Path: "assets", Code: wire.CodeMissing, Message: missing,
+			Fix: fmt.Sprintf("select it too, as in %q, or materialize it first", m.Asset),
 		}
 	}
-	keys, what := strings.Join(m.Partitions, ", "), "partition"
+	what := "partition"
 	if m.Count > 1 {
 		what = fmt.Sprintf("%d partitions", m.Count)
 	}
-	if more := m.Count - len(m.Partitions); more > 0 {
-		keys += fmt.Sprintf(" and %d more", more)
-	}
 	return wire.Problem{
 		Path: "assets", Code: wire.CodeMissing,
-		Message: fmt.Sprintf("%s is an input of the selected assets and has no materialization of %s %s", m.Asset, what, keys),
+		Message: fmt.Sprintf("%s of %s %s", missing, what, firstFew(m.Partitions, m.Count, len(m.Partitions))),
 		Fix:     fmt.Sprintf("select it too, as in %q, or materialize these partitions of it first", m.Asset),
 	}
+}
+
+// firstFew lists the first few of a list of count.
+func firstFew(list []string, count, most int) string {
+	few := strings.Join(list[:min(len(list), most)], ", ")
+	if more := count - min(len(list), most); more > 0 {
+		few += fmt.Sprintf(" and %d more", more)
+	}
+	return few
 }
 
 // MissingProblems are the problems of what a run loads but nobody has made.
@@ -72,13 +83,14 @@ func (s *Store) MissingInputs(ctx context.Context, inputs []plan.AssetPartitions
 type assetPartitions struct {
 	Asset      string   `json:"asset"`
 	Partitions []string `json:"partitions"`
+	By         []string `json:"by"`
 }
 
 // listed are the partitions by key.
 func listed(list []plan.AssetPartitions) []assetPartitions {
 	all := make([]assetPartitions, len(list))
 	for i, one := range list {
-		all[i] = assetPartitions{Asset: one.Asset, Partitions: []string{""}}
+		all[i] = assetPartitions{Asset: one.Asset, Partitions: []string{""}, By: one.By}
 		if !one.Partitions.IsEmpty() {
 			all[i].Partitions = slices.Collect(one.Partitions.Keys())
 		}

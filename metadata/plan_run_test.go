@@ -119,12 +119,16 @@ func TestInputsThatNobodyMade(t *testing.T) {
 	b.committed("r0", "x", 1, "x")
 	before := b.dump()
 	run := newRun("r1", step("a"))
-	run.Plan.Outside = []plan.AssetPartitions{{Asset: "x"}, {Asset: "y"}, {Asset: "z"}}
+	run.Plan.Outside = []plan.AssetPartitions{{Asset: "x"}, {Asset: "y", By: []string{"a", "b", "c", "d"}}, {Asset: "z", By: []string{"a"}}}
 	planned, err := b.PlanRun(t.Context(), run)
 	require.NoError(t, err)
 	require.Equal(t, metadata.InputsMissing, planned.Outcome)
-	require.Equal(t, []metadata.MissingInput{{Asset: "y", Partitions: []string{""}, Count: 1}, {Asset: "z", Partitions: []string{""}, Count: 1}}, planned.Missing)
-	require.Len(t, planned.Problems("r1"), 2)
+	require.Equal(t, []metadata.MissingInput{
+		{Asset: "y", Partitions: []string{""}, Count: 1, By: []string{"a", "b", "c", "d"}}, {Asset: "z", Partitions: []string{""}, Count: 1, By: []string{"a"}},
+	}, planned.Missing)
+	problems := planned.Problems("r1")
+	require.Len(t, problems, 2)
+	require.Equal(t, "y is an input of a, b, c and 1 more and has no materialization", problems[0].Message)
 	require.Equal(t, before, b.dump())
 
 	missing, err := b.MissingInputs(t.Context(), run.Plan.Outside)

@@ -187,7 +187,7 @@ func (b *builder) build() error {
 	plan.Walk.Steps = make([]WalkStep, count)
 	plan.Steps = make([]Step, 0, count)
 	b.maySkip = make([]bool, count)
-	outside := map[int]bool{}
+	outside := map[int]map[int]bool{}
 	for i := range b.nodes {
 		n := &b.nodes[i]
 		if n.number < 0 {
@@ -271,8 +271,8 @@ func (b *builder) running(c int) (partition.Subset, error) {
 }
 
 // listOutside lists what the steps of this run itself load and no step of it makes, nor one that it takes over.
-func (b *builder) listOutside(whole map[int]bool) error {
-	subsets := map[int]partition.Subset{}
+func (b *builder) listOutside(whole map[int]map[int]bool) error {
+	subsets, by := map[int]partition.Subset{}, maps.Clone(whole)
 	for a := range whole {
 		subsets[a] = partition.Subset{}
 	}
@@ -290,6 +290,10 @@ func (b *builder) listOutside(whole map[int]bool) error {
 		if subset.IsEmpty() {
 			continue
 		}
+		if by[need.asset] == nil {
+			by[need.asset] = map[int]bool{}
+		}
+		by[need.asset][need.compute] = true
 		if b.planner.assetParts[need.asset] == nil {
 			subsets[need.asset] = partition.Subset{}
 			continue
@@ -297,7 +301,12 @@ func (b *builder) listOutside(whole map[int]bool) error {
 		subsets[need.asset] = subsets[need.asset].Union(subset)
 	}
 	for a, subset := range subsets {
-		b.plan.Outside = append(b.plan.Outside, AssetPartitions{Asset: b.planner.snapshot.Assets[a].Key, Partitions: subset})
+		names := make([]string, 0, len(by[a]))
+		for c := range by[a] {
+			names = append(names, b.planner.snapshot.Computes[c].Name)
+		}
+		slices.Sort(names)
+		b.plan.Outside = append(b.plan.Outside, AssetPartitions{Asset: b.planner.snapshot.Assets[a].Key, Partitions: subset, By: names})
 	}
 	slices.SortFunc(b.plan.Outside, func(x, y AssetPartitions) int { return strings.Compare(x.Asset, y.Asset) })
 	return nil

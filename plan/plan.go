@@ -41,6 +41,8 @@ type Plan struct {
 type AssetPartitions struct {
 	Asset      string
 	Partitions partition.Subset
+	// By are the names of what loads them, sorted.
+	By []string
 }
 
 // Inherited is a step that does not run, because an earlier run did it, or skipped it: it has emitted nothing then.

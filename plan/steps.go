@@ -11,8 +11,8 @@ import (
 )
 
 // step is what the attempt that claims it gets to know of a step; of what it loads, outside gets the assets without
-// partitions that nothing in the run makes.
-func (b *builder) step(n *node, outside map[int]bool) Step {
+// partitions that nothing in the run makes, each with the computes that load it.
+func (b *builder) step(n *node, outside map[int]map[int]bool) Step {
 	c := n.compute
 	compute := &b.planner.snapshot.Computes[c]
 	step := Step{
@@ -73,7 +73,7 @@ func (b *builder) outputsOf(n *node) []Output {
 }
 
 // inputsOf lists the assets that a node loads, and adds to outside what of it nothing in the run makes.
-func (b *builder) inputsOf(n *node, outside map[int]bool) []StepInput {
+func (b *builder) inputsOf(n *node, outside map[int]map[int]bool) []StepInput {
 	var inputs []StepInput
 	for i := range b.planner.inputs[n.compute] {
 		input := &b.planner.inputs[n.compute][i]
@@ -93,7 +93,10 @@ func (b *builder) inputsOf(n *node, outside map[int]bool) []StepInput {
 			}
 			inputs = append(inputs, StepInput{Asset: asset.Key, InRun: maker >= 0, From: from, External: asset.External()})
 			if maker < 0 && !asset.External() && b.runs(n) {
-				outside[a] = true
+				if outside[a] == nil {
+					outside[a] = map[int]bool{}
+				}
+				outside[a][n.compute] = true
 			}
 		}
 	}

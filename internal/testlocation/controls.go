@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -74,7 +74,12 @@ func NewControls(folder string) (Controls, error) {
 func (c Controls) Folder() string { return c.folder }
 
 func (c Controls) instruction(asset string) string {
-	return filepath.Join(c.folder, "instructions", strings.ReplaceAll(asset, "/", "~")+".json")
+	const longest = 100 // of a file's name, which a partition's key may be longer than
+	name := url.QueryEscape(asset)
+	if len(name) > longest {
+		name = name[:longest] + sumOf(asset, nil)
+	}
+	return filepath.Join(c.folder, "instructions", name+".json")
 }
 
 // Instruct tells an asset's function what to do, from now on.

@@ -68,14 +68,7 @@ func (f *function) make(ctx definitions.Context, partition string, inputs []Valu
 	case instruction.FailAll, slices.Contains(instruction.FailAttempts, note.Attempt):
 		return Value{}, errInstructed
 	}
-	value := Value{Asset: f.asset, Call: note.Call, Inputs: make(map[string]string, len(inputs))}
-	sums := make([]string, len(inputs))
-	for i, input := range inputs {
-		sums[i] = input.Sum
-		value.Inputs[input.Asset] = input.Call
-	}
-	value.Sum = sumOf(f.asset, sums)
-	return value, nil
+	return valueOf(f.asset, partition, note.Call, inputs), nil
 }
 
 // wait returns when the asset's instruction no longer holds, or when ctx has ended, unless it is deaf.

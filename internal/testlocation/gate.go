@@ -39,7 +39,7 @@ func (g *gate) Stage(ctx definitions.Context, at definitions.Slot, value any) (d
 	if err != nil {
 		return nil, err
 	}
-	return &gated{Staged: staged, controls: g.controls, asset: at.Asset}, nil
+	return &gated{Staged: staged, controls: g.controls, asset: at.Asset, partition: at.Partition}, nil
 }
 
 // Resume is the storage's.
@@ -48,18 +48,19 @@ func (g *gate) Resume(ctx definitions.Context, at definitions.Slot, location str
 	if err != nil {
 		return nil, err
 	}
-	return &gated{Staged: staged, controls: g.controls, asset: at.Asset}, nil
+	return &gated{Staged: staged, controls: g.controls, asset: at.Asset, partition: at.Partition}, nil
 }
 
 type gated struct {
 	definitions.Staged
-	controls Controls
-	asset    string
+	controls  Controls
+	asset     string
+	partition string
 }
 
 // Publish waits at the gate.
 func (g *gated) Publish(ctx definitions.Context) error {
-	note := Note{What: Publishing, Asset: g.asset, Run: ctx.Run().ID, Attempt: ctx.Run().Attempt}
+	note := Note{What: Publishing, Asset: g.asset, Partition: g.partition, Run: ctx.Run().ID, Attempt: ctx.Run().Attempt}
 	if err := g.controls.write(note); err != nil {
 		return err
 	}

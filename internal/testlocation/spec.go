@@ -43,8 +43,24 @@ type Asset struct {
 	// Days slices it into so many days from 2001-01-01 on; 0 does not. What it is told by [PartitionKey] goes before what it is
 	// told by its own.
 	Days int `json:"days,omitempty"`
+	// SlicedBy slices it otherwise: by weeks of its Days, by Regions, by customers or by a grid of Days and Regions.
+	SlicedBy string   `json:"sliced_by,omitempty"`
+	Regions  []string `json:"regions,omitempty"`
+	// Cron gives its days by a cron expression.
+	Cron string `json:"cron,omitempty"`
+	// Ranged makes many partitions in one call of its function.
+	Ranged bool `json:"ranged,omitempty"`
+	// Before are the keys of assets of which it loads the day before, Parts of those of which it loads all that it needs, by key.
+	Before []string `json:"before,omitempty"`
+	Parts  []string `json:"parts,omitempty"`
 	// Ordered has it load its own value of the day before.
 	Ordered bool `json:"ordered,omitempty"`
+	// Outputs makes it a multi-asset that makes these, by days; what others need are these.
+	Outputs []string `json:"outputs,omitempty"`
+	// Fan makes it a graph asset, by days, that maps its input over these keys and takes all.
+	Fan []string `json:"fan,omitempty"`
+	// External leaves it to others, who deliver it by days.
+	External bool `json:"external,omitempty"`
 	// PartitionsPerRun is how many a run of a backfill makes at most; 0 is no policy, -1 no bound.
 	PartitionsPerRun int `json:"partitions_per_run,omitempty"`
 	// Python computes it by a program that speaks Pipes.
@@ -109,7 +125,14 @@ func (s Spec) definitions(controls Controls, storageURL string) *definitions.Def
 	store := gateResource(controls, storageURL)
 	handles := make(map[string]*definitions.AssetOf[Value], len(s.Assets))
 	all := []definitions.Definition{store}
+	if slices.ContainsFunc(s.Assets, func(a Asset) bool { return a.External }) {
+		all = append(all, deliveries)
+	}
 	for _, asset := range s.Assets {
+		if len(asset.Outputs) > 0 {
+			all = append(all, asset.outputs(handles, controls, store))
+			continue
+		}
 		handle := s.declare(asset, handles, controls, store)
 		handles[asset.Key] = handle
 		all = append(all, handle)
@@ -124,6 +147,9 @@ func (s Spec) definitions(controls Controls, storageURL string) *definitions.Def
 }
 
 func (s Spec) declare(asset Asset, handles map[string]*definitions.AssetOf[Value], controls Controls, store *definitions.ResourceOf[*gate]) *definitions.AssetOf[Value] {
+	if asset.External {
+		return asset.external()
+	}
 	options := []definitions.AssetOption{definitions.StoredBy(store)}
 	if asset.Retries != nil {
 		options = append(options, *asset.Retries)
@@ -141,8 +167,14 @@ func (s Spec) declare(asset Asset, handles map[string]*definitions.AssetOf[Value
 		return definitions.Asset(asset.Key, s.program(asset, handles), options...)
 	}
 	f := &function{asset: asset.Key, controls: controls}
-	if asset.Days > 0 {
+	if len(asset.Fan) > 0 {
+		return asset.graph(handles, controls, options)
+	}
+	if asset.isSliced() {
 		return f.sliced(asset, handles, options)
+	}
+	if len(asset.Parts) > 0 {
+		return definitions.Asset(asset.Key, definitions.Bind2(f.whole, inputsOf(asset, handles), partsOf(asset.Parts, handles)), options...)
 	}
 	if len(asset.Inputs) == 0 {
 		return definitions.Asset(asset.Key, definitions.Bind0(func(ctx definitions.Context) (Value, error) { return f.call(ctx, nil) }), options...)
@@ -160,6 +192,9 @@ func (s Spec) program(asset Asset, handles map[string]*definitions.AssetOf[Value
 }
 
 func inputsOf(asset Asset, handles map[string]*definitions.AssetOf[Value]) definitions.Source[[]Value] {
+	if len(asset.Inputs) == 0 {
+		return definitions.Literal[[]Value](nil)
+	}
 	inputs := make([]definitions.Source[Value], len(asset.Inputs))
 	for i, key := range asset.Inputs {
 		inputs[i] = handles[key]

@@ -32,30 +32,30 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- Which of [{asset, partitions}] nobody has made: [{asset, partitions, count}] in the order given, at most 3 keys of each
+-- Which of [{asset, partitions, by}] nobody has made: [{asset, partitions, count, by}] in the order given, at most 3 keys of each
 -- asset, in their order; null when there is nothing missing.
 -- +goose StatementBegin
 create function missing_inputs_v1(p_inputs jsonb) returns jsonb language sql stable as $$
-    select jsonb_agg(jsonb_build_object('asset', m.asset, 'count', m.count, 'partitions', m.partitions) order by m.place)
+    select jsonb_agg(jsonb_build_object('asset', m.asset, 'count', m.count, 'partitions', m.partitions, 'by', m.by) order by m.place)
     from (
-        select i.place, i.value->>'asset' as asset, count(*) as count,
+        select i.place, i.value->>'asset' as asset, i.value->'by' as by, count(*) as count,
                (array_agg(k.key order by k.place))[1:3] as partitions
         from jsonb_array_elements(p_inputs) with ordinality i(value, place)
         cross join lateral jsonb_array_elements_text(i.value->'partitions') with ordinality k(key, place)
         where not exists (select 1 from asset_partitions a where a.asset = i.value->>'asset' and a.partition = k.key)
-        group by i.place, i.value->>'asset') m
+        group by i.place, i.value) m
 $$;
 -- +goose StatementEnd
 
 -- Begins a run: its row, plan, steps, planned assets and first events, all or nothing. p is the run's columns and
--- {walk (base64), steps: [{plan_steps' columns}], assets: [{asset, planned, count, ranges}], outside: [{asset, partitions}]}.
+-- {walk (base64), steps: [{plan_steps' columns}], assets: [{asset, planned, count, ranges}], outside: [{asset, partitions, by}]}.
 -- planned and count are run_assets', ranges says them for people. Steps that are inherited, and those that
 -- are mapped over an inherited one, are among them. A run that was only noted is adopted. Answers:
 --   {"outcome":"planned"}
 --   {"outcome":"replanned","walk"}  this very run asks again: a retry, or a reset, which also reopens an ended run.
 --                                   scheduled is Temporal's time of the asking, which tells the two apart
 --   {"outcome":"exists","status","created_at"}  another run has the id; nothing changes
---   {"outcome":"missing_inputs","missing":[{asset, partitions, count}]}  what steps load but nobody has made, at most 3 partitions of
+--   {"outcome":"missing_inputs","missing":[{asset, partitions, count, by}]}  what steps load but nobody has made, at most 3 partitions of
 --                                   each asset named; nothing changes
 -- +goose StatementBegin
 create function plan_run_v1(p jsonb) returns jsonb language plpgsql as $$
