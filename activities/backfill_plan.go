@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
@@ -25,6 +27,9 @@ func (a *Activities) PlanBackfill(ctx context.Context, input wire.PlanBackfillIn
 	}
 	planned, err := a.Starter.PlanBackfill(ctx, definitions, input.BackfillID, input.Request)
 	if problems := wire.ProblemsOf(err); problems != nil {
+		if err := a.lacks(problems, activity.GetInfo(ctx).ScheduledTime); err != nil {
+			return wire.PlanBackfillResult{}, err
+		}
 		return wire.PlanBackfillResult{}, a.refuseBackfill(ctx, input, problems)
 	}
 	if err != nil {
@@ -88,7 +93,7 @@ func (a *Activities) definitions(ctx context.Context) (starter.Definitions, stri
 	if err != nil {
 		return starter.Definitions{}, "", planFailure(fmt.Errorf("read the definitions of location %q: %w", a.Location, err))
 	}
-	planner, err := a.planners.of(hash, snapshot)
+	planner, err := a.planners.of(hash, snapshot, a.Runtime)
 	if err != nil {
 		return starter.Definitions{}, "", planFailure(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/perdure-io/perdure/internal/assetstatus"
 	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/partition"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -26,7 +27,7 @@ func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire
 	if err != nil {
 		return wire.PlanRunResult{}, planFailure(fmt.Errorf("read the definitions of location %q: %w", a.Location, err))
 	}
-	planner, err := a.planners.of(hash, snapshot)
+	planner, err := a.planners.of(hash, snapshot, a.Runtime)
 	if err != nil {
 		return wire.PlanRunResult{}, planFailure(err)
 	}
@@ -91,6 +92,9 @@ func (a *Activities) replanOrRefuse(ctx context.Context, input wire.PlanRunInput
 	}
 	if outcome.Outcome == metadata.Replanned {
 		return encoded(outcome.Walk), nil
+	}
+	if err := a.lacks(problems, scheduledAt(ctx, input.At)); err != nil {
+		return wire.PlanRunResult{}, err
 	}
 	return wire.PlanRunResult{}, a.refuse(ctx, input, problems)
 }
@@ -167,6 +171,24 @@ func (a *Activities) Refuse(ctx context.Context, input wire.RefuseInput) error {
 	return nil
 }
 
+// lacks hands planning to a worker of another build when the active definitions name a function that this one does not have.
+// When none has taken it for DeployGrace, the problems say so.
+func (a *Activities) lacks(problems wire.Problems, since time.Time) error {
+	if !problems.NotHere() {
+		return nil
+	}
+	if time.Since(since) < a.DeployGrace {
+		return retryable(fmt.Sprintf("build %s of location %q lacks a function of the active build: %s: waiting for a worker that has it", a.Build, a.Location, problems),
+			wire.FailureNotOnThisBuild, handBackDelay)
+	}
+	for i := range problems {
+		if problems[i].Code == wire.CodeNotHere {
+			problems[i].Fix = fmt.Sprintf("for %s no worker of the active build took it: start one, or activate the build that runs", a.DeployGrace)
+		}
+	}
+	return nil
+}
+
 // scheduledAt is when a planning or recording activity was scheduled, by Temporal's clock.
 func scheduledAt(ctx context.Context, at int64) time.Time {
 	if at != 0 {
@@ -177,6 +199,9 @@ func scheduledAt(ctx context.Context, at int64) time.Time {
 
 // planFailure names the kind of a planning or recording failure; all of them are tried again.
 func planFailure(err error) error {
+	if errors.Is(err, partition.ErrNoEvaluator) {
+		return retryable(err.Error()+": waiting for a worker of the active build", wire.FailureNotOnThisBuild, handBackDelay)
+	}
 	if metadata.IsUnavailable(err) {
 		return temporal.NewApplicationErrorWithOptions(err.Error(), wire.FailureStoreUnavailable, temporal.ApplicationErrorOptions{})
 	}
@@ -190,13 +215,13 @@ type plannerCache struct {
 	planner *plan.Planner
 }
 
-func (c *plannerCache) of(hash string, snapshot *plan.Snapshot) (*plan.Planner, error) {
+func (c *plannerCache) of(hash string, snapshot *plan.Snapshot, evaluator partition.Evaluator) (*plan.Planner, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.planner != nil && c.hash == hash {
 		return c.planner, nil
 	}
-	planner, err := plan.NewPlanner(snapshot, nil)
+	planner, err := plan.NewPlanner(snapshot, evaluator)
 	if err != nil {
 		return nil, err
 	}

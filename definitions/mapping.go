@@ -172,7 +172,7 @@ func (r *Runtime) DownstreamKeys(function string, upstream partition.Subset, dow
 func (r *Runtime) customMapping(function string) (*customMapping, error) {
 	custom, ok := r.mappings[function]
 	if !ok {
-		return nil, fmt.Errorf("the mapping %q: this location does not define it", function)
+		return nil, partition.ErrNoEvaluator
 	}
 	return custom, nil
 }

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 
@@ -64,22 +65,41 @@ func (s *Store) AssetStatus(ctx context.Context, asset, fingerprint string) (Sto
 	}{asset, fingerprint})
 }
 
-// AssetHistory is all that is known of an asset's partitions.
+// AssetHistory is all that is known of an asset's partitions, of one moment.
 type AssetHistory struct {
 	// Head is the log position up to which it counts.
 	Head int64 `json:"head"`
-	// Made and Observed are the keys that have a materialization, or an observation.
-	Made     []string `json:"made"`
-	Observed []string `json:"observed"`
+	// Made and Observed are the keys that have a materialization, or an observation, sorted as Postgres does.
+	Made     []string `json:"-"`
+	Observed []string `json:"-"`
 	// Ends are what runs left undone when they ended, in their order, without what was made since.
 	Ends []StatusEventBody `json:"ends"`
 }
 
 // AssetHistory reads all that is known of an asset's partitions: it takes as long as there are many.
 func (s *Store) AssetHistory(ctx context.Context, asset string) (AssetHistory, error) {
-	return call[AssetHistory](ctx, s, fmt.Sprintf("read the history of asset %q", asset), "asset_history_v1", struct {
-		Asset string `json:"asset"`
-	}{asset})
+	operation := fmt.Sprintf("read the history of asset %q", asset)
+	var history AssetHistory
+	err := s.try(ctx, operation, func(ctx context.Context) error {
+		history = AssetHistory{}
+		moment, err := s.db.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = moment.Rollback() }() // it only reads
+		var raw []byte
+		if err := moment.GetContext(ctx, &raw, "select asset_history_v1($1)", asset); err != nil {
+			return err
+		}
+		if err := json.Unmarshal(raw, &history); err != nil {
+			return fmt.Errorf("decode the answer of asset_history_v1: %w", err)
+		}
+		if err := moment.SelectContext(ctx, &history.Made, "select partition from asset_partitions where asset = $1 order by partition", asset); err != nil {
+			return err
+		}
+		return moment.SelectContext(ctx, &history.Observed, "select partition from observations where asset = $1 order by partition", asset)
+	})
+	return history, err
 }
 
 // KeptStatus is what is known of an asset's partitions up to a position of the log, to be read instead of it.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/perdure-io/perdure/wire"
 )
@@ -28,10 +29,64 @@ type Wiped struct {
 	Count      int      `json:"count"`
 }
 
+// wipedAtOnce is how many partitions are wiped in one transaction: nobody else writes to the log meanwhile.
+const wipedAtOnce = 1000
+
+// BeingWritten is that a partition cannot be wiped because an open run is writing it.
+type BeingWritten struct {
+	Asset     string
+	Run       string `json:"run"`
+	Step      string `json:"step"`
+	Partition string `json:"partition"`
+}
+
+func (e *BeingWritten) Error() string {
+	what := e.Asset
+	if e.Partition != "" {
+		what += " [" + e.Partition + "]"
+	}
+	return fmt.Sprintf("step %s of run %s is writing %s: wait for its end, or cancel the run", e.Step, e.Run, what)
+}
+
 // WipeAsset forgets the materializations and observations of an asset's partitions, the current ones and the history, so that
 // they are missing again, and that attempts at them have failed. What was stored is superseded, see [Store.TakeSuperseded].
+//
+// It is done 1,000 partitions at a time. When it ends early, what it returns beside the error is wiped, and another call goes
+// on. The error is [*BeingWritten] while an open run is writing one of the partitions.
 func (s *Store) WipeAsset(ctx context.Context, wipe Wipe) (Wiped, error) {
-	return call[Wiped](ctx, s, fmt.Sprintf("wipe asset %q", wipe.Asset), "wipe_asset_v1", wipe)
+	const named = 100
+	operation := fmt.Sprintf("wipe asset %q", wipe.Asset)
+	wiped := Wiped{Partitions: []string{}}
+	chunks := [][]string{nil}
+	if wipe.Partitions != nil {
+		chunks = slices.Collect(slices.Chunk(wipe.Partitions, wipedAtOnce))
+	}
+	for len(chunks) > 0 {
+		argument := struct {
+			Wipe
+			Limit int `json:"limit"`
+		}{wipe, wipedAtOnce}
+		argument.Partitions = chunks[0]
+		answer, err := call[struct {
+			Wiped
+			More   bool          `json:"more"`
+			Writer *BeingWritten `json:"writer"`
+		}](ctx, s, operation, "wipe_asset_v1", argument)
+		if err != nil {
+			return wiped, err
+		}
+		if answer.Writer != nil {
+			answer.Writer.Asset = wipe.Asset
+			return wiped, fmt.Errorf("%s: %w", operation, answer.Writer)
+		}
+		wiped.Count += answer.Count
+		wiped.Partitions = append(wiped.Partitions, answer.Partitions...)
+		wiped.Partitions = wiped.Partitions[:min(len(wiped.Partitions), named)]
+		if !answer.More {
+			chunks = chunks[1:]
+		}
+	}
+	return wiped, nil
 }
 
 // Report is a materialization or observation that happened elsewhere.

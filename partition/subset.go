@@ -46,6 +46,30 @@ func (s *Set) Of(keys ...string) (Subset, error) {
 	return s.ofPositions(spansOf(ranges)), nil
 }
 
+// Find is the partitions of those keys that exist, and the keys that do not, in the order given. Where most keys come in the
+// order of the set it is much faster than [Set.Has] and [Set.Of].
+func (s *Set) Find(keys []string) (found Subset, gone []string) {
+	var ranges []span
+	next := 0
+	for _, key := range keys {
+		position := next
+		if position >= s.count || s.keyOf(position) != key {
+			var err *KeyError
+			if position, err = s.position(key); err != nil {
+				gone = append(gone, key)
+				continue
+			}
+		}
+		next = position + 1
+		if last := len(ranges) - 1; last >= 0 && ranges[last].high == position {
+			ranges[last].high = next
+			continue
+		}
+		ranges = append(ranges, span{position, next})
+	}
+	return s.ofPositions(spansOf(ranges)), gone
+}
+
 // ofPositions makes a subset of positions in the set's order, a grid's counted row by row.
 func (s *Set) ofPositions(positions spans) Subset {
 	if s.of.kind != KindGrid {

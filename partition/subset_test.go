@@ -90,6 +90,11 @@ func TestSubsetsAreSetsOfKeys(t *testing.T) {
 					same, err := set.Of(keys...)
 					require.NoError(t, err)
 					require.Equal(t, subset, same, "one subset has one form")
+					const unknown = "no such key"
+					shuffled := rapid.Permutation(append(slices.Clone(keys), unknown)).Draw(t, "shuffled")
+					found, gone := set.Find(append(shuffled, keys...))
+					require.Equal(t, subset, found)
+					require.Equal(t, []string{unknown}, gone)
 				}
 				of(a.Union(b), func(key string) bool { return a.Has(key) || b.Has(key) })
 				of(a.Intersection(b), func(key string) bool { return a.Has(key) && b.Has(key) })

@@ -54,7 +54,7 @@ func (b *builder) connectAsset(c int, input *planInput, k int) ([]partsNeeded, *
 	}
 	all, err := link.Upstream(subset, upstream)
 	if err != nil {
-		return nil, b.linkProblem(c, a, err.Error(), "")
+		return nil, b.linkError(c, a, err)
 	}
 	if len(all.Missing) > 0 {
 		return nil, b.missingProblem(c, a, link, upstream, all.Missing)
@@ -75,11 +75,11 @@ func (b *builder) connectAsset(c int, input *planInput, k int) ([]partsNeeded, *
 		n := &b.nodes[w.first+i]
 		of, err := b.partitions(n)
 		if err != nil {
-			return nil, b.linkProblem(c, a, err.Error(), "")
+			return nil, b.linkError(c, a, err)
 		}
 		need, err := link.Upstream(of, upstream)
 		if err != nil {
-			return nil, b.linkProblem(c, a, err.Error(), "")
+			return nil, b.linkError(c, a, err)
 		}
 		if problem := b.takeProblem(n, input, k, need.Subset.Count()); problem != nil {
 			return nil, problem
@@ -97,7 +97,7 @@ func (b *builder) connectAsset(c int, input *planInput, k int) ([]partsNeeded, *
 			s.self = w.first + i
 		}
 		if needed[i], err = s.split(need.Subset); err != nil {
-			return nil, b.linkProblem(c, a, err.Error(), "")
+			return nil, b.linkError(c, a, err)
 		}
 	}
 	return needed, nil
@@ -120,16 +120,27 @@ func (b *builder) tooLoaded(c int) *wire.Problem {
 }
 
 func (b *builder) linkProblem(c, a int, what, fix string) *wire.Problem {
-	path := partitionsPath(b.again.target)
-	if path == "" {
-		path = b.path()
-	}
+	return &wire.Problem{Path: b.linkPath(), Code: wire.CodeInvalid, Message: b.needOf(c, a) + ": " + what, Fix: fix}
+}
+
+// linkError is that what is needed cannot be found out.
+func (b *builder) linkError(c, a int, err error) *wire.Problem {
+	problem := MappingProblem(b.linkPath(), b.needOf(c, a), err)
+	return &problem
+}
+
+func (b *builder) needOf(c, a int) string {
+	return fmt.Sprintf("%s, what it needs of %q", b.planner.made(c), b.planner.snapshot.Assets[a].Key)
+}
+
+func (b *builder) linkPath() string {
 	if b.again.parent != nil {
-		path = "retry_of.run_id"
+		return "retry_of.run_id"
 	}
-	return &wire.Problem{
-		Path: path, Code: wire.CodeInvalid, Message: fmt.Sprintf("%s, what it needs of %q: %s", b.planner.made(c), b.planner.snapshot.Assets[a].Key, what), Fix: fix,
+	if path := partitionsPath(b.again.target); path != "" {
+		return path
 	}
+	return b.path()
 }
 
 // missingProblem names the first partition that needs some which do not exist, and these.

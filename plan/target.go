@@ -349,9 +349,7 @@ func (p *Planner) spreadTarget(path string, existing *Existing, found *target, r
 				}
 				needing, err := edge.Link.Downstream(subsets[parent], existing.of(p.assetParts[a]))
 				if err != nil {
-					problems = append(problems, wire.Problem{
-						Path: path, Code: wire.CodeInvalid, Message: fmt.Sprintf("asset %q: the partitions that need those of %q: %s", edge.Downstream, edge.Upstream, err),
-					})
+					problems = append(problems, MappingProblem(path, fmt.Sprintf("asset %q: the partitions that need those of %q", edge.Downstream, edge.Upstream), err))
 					continue
 				}
 				subset = subset.Union(needing)
@@ -364,6 +362,16 @@ func (p *Planner) spreadTarget(path string, existing *Existing, found *target, r
 	}
 	p.setSubsets(found, subsets)
 	return nil
+}
+
+// MappingProblem says that a mapping could not be evaluated, what for, and, when it is a custom one that only its location can
+// evaluate, to leave it to that: wire.CodeNotHere.
+func MappingProblem(path, what string, err error) wire.Problem {
+	problem := wire.Problem{Path: path, Code: wire.CodeInvalid, Message: what + ": " + err.Error()}
+	if errors.Is(err, partition.ErrNoEvaluator) {
+		problem.Code, problem.Fix = wire.CodeNotHere, `start it as a workflow, which its code location plans; with "dry_run" that starts nothing else`
+	}
+	return problem
 }
 
 // setSubsets gives a target its partitions. What can only be made together is made for the same ones, and what has none is

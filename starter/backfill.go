@@ -12,7 +12,6 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/perdure-io/perdure/metadata"
-	"github.com/perdure-io/perdure/partition"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -36,7 +35,7 @@ func (s *Starter) StartBackfill(ctx context.Context, asked NewBackfill) (Started
 		return StartedRun{}, err
 	}
 	// What only the location's own code can evaluate is found out there.
-	if _, err := s.TryBackfill(ctx, asked); err != nil && !errors.Is(err, partition.ErrNoEvaluator) {
+	if _, err := s.TryBackfill(ctx, asked); err != nil && !wire.ProblemsOf(err).OnlyNotHere() {
 		return StartedRun{}, err
 	}
 	queue := wire.Queue(s.Deployment, asked.Location)
@@ -74,7 +73,8 @@ func (s *Starter) TryBackfill(ctx context.Context, asked NewBackfill) (*PlannedB
 	if err != nil {
 		return nil, err
 	}
-	return s.PlanBackfill(ctx, Definitions{Snapshot: snapshot, Planner: planner}, asked.ID, asked.Request)
+	planned, err := s.PlanBackfill(ctx, Definitions{Snapshot: snapshot, Planner: planner}, asked.ID, asked.Request)
+	return planned, leftToItsLocation(err)
 }
 
 // RetryBackfill starts a backfill that makes again what an earlier one has not made, or all of it. request has what is

@@ -15,6 +15,7 @@ import (
 
 	"github.com/perdure-io/perdure/internal/assetstatus"
 	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/partition"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -86,14 +87,18 @@ func (s *Starter) StartRun(ctx context.Context, run NewRun) (StartedRun, error) 
 // check refuses what cannot run, by what Postgres knows of the location.
 func (s *Starter) check(ctx context.Context, run NewRun) error {
 	planned, err := s.Plan(ctx, run)
-	if err != nil {
+	var problems wire.Problems
+	switch {
+	case wire.ProblemsOf(err).OnlyNotHere(): // the location finds out
+	case err != nil:
 		return err
+	default:
+		missing, err := s.Store.MissingInputs(ctx, planned.Outside)
+		if err != nil {
+			return fmt.Errorf("look up the inputs of run %q: %w", run.ID, err)
+		}
+		problems = metadata.MissingProblems(missing)
 	}
-	missing, err := s.Store.MissingInputs(ctx, planned.Outside)
-	if err != nil {
-		return fmt.Errorf("look up the inputs of run %q: %w", run.ID, err)
-	}
-	problems := metadata.MissingProblems(missing)
 	existing, err := s.Store.Run(ctx, run.ID)
 	switch {
 	case err == nil:
@@ -123,9 +128,17 @@ func (s *Starter) Plan(ctx context.Context, run NewRun) (*plan.Plan, error) {
 		}
 	}
 	if err := assetstatus.Facts(ctx, s.Store, planner, run.Request, time.Now(), &facts); err != nil {
-		return nil, err
+		return nil, leftToItsLocation(err)
 	}
 	return planner.Plan(run.Request, facts)
+}
+
+// leftToItsLocation makes a problem of the request of what only the location's own processes can find out.
+func leftToItsLocation(err error) error {
+	if errors.Is(err, partition.ErrNoEvaluator) && wire.ProblemsOf(err) == nil {
+		return wire.Problems{plan.MappingProblem("", "its partitions", err)}
+	}
+	return err
 }
 
 func (s *Starter) snapshot(ctx context.Context, location string) (*plan.Snapshot, error) {

@@ -2,6 +2,7 @@ package starter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/perdure-io/perdure/metadata"
@@ -12,7 +13,8 @@ import (
 
 // WipeAsset forgets what was materialized of an asset that the location defines, so that it is missing again: of the wipe's
 // partitions, or, without any, of all of it. Keys that do not exist any more can be wiped, too. It returns wire.Problems when
-// the asset is not there, or its partitions are not what it has; nothing was wiped then.
+// the asset is not there, or its partitions are not what it has, or an open run is writing one of them. Of many partitions some
+// may be wiped when it ends with an error: what it returns says how many, and another call goes on.
 func (s *Starter) WipeAsset(ctx context.Context, location string, wipe metadata.Wipe) (metadata.Wiped, error) {
 	snapshot, err := s.snapshot(ctx, location)
 	if err != nil {
@@ -36,7 +38,14 @@ func (s *Starter) WipeAsset(ctx context.Context, location string, wipe metadata.
 		return metadata.Wiped{}, problems
 	}
 	wipe.CodeLocation = location
-	return s.Store.WipeAsset(ctx, wipe)
+	if len(wipe.Partitions) == 0 {
+		wipe.Partitions = nil
+	}
+	wiped, err := s.Store.WipeAsset(ctx, wipe)
+	if written, ok := errors.AsType[*metadata.BeingWritten](err); ok {
+		return wiped, wire.Problems{{Path: "partitions", Code: wire.CodeConflict, Message: written.Error()}}
+	}
+	return wiped, err
 }
 
 // definedAsset finds an asset of a snapshot.

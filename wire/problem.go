@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -29,6 +30,7 @@ const (
 	CodeConflict     = "conflict"      // two values that exclude each other
 	CodeExists       = "exists"        // an id that is taken
 	CodeTooLarge     = "too_large"     // more than a limit allows
+	CodeNotHere      = "not_here"      // what only a process of the code location can find out
 	CodeNothingLeft  = "nothing_left"  // nothing is in the state that the request is narrowed to
 )
 
@@ -95,6 +97,16 @@ func ProblemsOf(err error) Problems {
 		return p
 	}
 	return nil
+}
+
+// NotHere says whether one of the problems is that this program cannot find out what it must know, and another one can.
+func (p Problems) NotHere() bool {
+	return slices.ContainsFunc(p, func(problem Problem) bool { return problem.Code == CodeNotHere })
+}
+
+// OnlyNotHere says whether that is all there is.
+func (p Problems) OnlyNotHere() bool {
+	return len(p) > 0 && !slices.ContainsFunc(p, func(problem Problem) bool { return problem.Code != CodeNotHere })
 }
 
 // Refusal is the detail of an InvalidRequest failure: {"problems":[…]}.

@@ -64,16 +64,21 @@ func decode(of *partition.Set, stored metadata.StoredStatus) (*known, error) {
 
 // read brings in all that is known of the asset.
 func (k *known) read(history metadata.AssetHistory, external bool) {
-	for _, key := range history.Made {
-		k.made(key)
-	}
+	k.find(history.Made)
 	if external {
-		for _, key := range history.Observed {
-			k.made(key)
-		}
+		k.find(history.Observed)
 	}
 	for _, end := range history.Ends {
 		k.ended(end)
+	}
+}
+
+// find brings in keys of which something was made.
+func (k *known) find(keys []string) {
+	found, gone := k.set.Find(keys)
+	k.materialized = k.materialized.Union(found)
+	for _, key := range gone {
+		k.dropped = append(k.dropped, partition.KeyRange{First: key, Last: key, Count: 1})
 	}
 }
 

@@ -88,7 +88,7 @@ create table asset_status (
 -- {asset, fingerprint} -> {"head", "cached", "position", "materialized", "failed", "upstream_failed", "dropped", "events":
 -- [{type, partition, body}], "running": [{run, planned, made: [key]}]}: what is stored of the asset, the events that came
 -- after it, and what open runs have planned and not made yet. Not cached says that nothing is stored by this definition, or
--- that the log no longer has all that came after it: asset_history_v1 has it then.
+-- that the log no longer has all that came after it: the rows have it then.
 -- +goose StatementBegin
 create function asset_status_v1(p jsonb) returns json language plpgsql stable as $$
 declare
@@ -128,19 +128,17 @@ create function not_made_since_v1(p_asset text, p_partitions text[], p_position 
 $$;
 -- +goose StatementEnd
 
--- {asset} -> {"head", "made": [key], "observed": [key], "ends": [{failed, upstream_failed, skipped}]}: all that is known of
--- the asset's partitions, from the rows. ends are those of runs in their order, of what was not made since.
+-- {"head", "ends": [{failed, upstream_failed, skipped}]}: what the runs of an asset have left undone when they ended, in their
+-- order, without what was made since.
 -- +goose StatementBegin
-create function asset_history_v1(p jsonb) returns json language sql stable as $$
+create function asset_history_v1(p_asset text) returns json language sql stable as $$
     select json_build_object('head', (select position from log_head),
-        'made', (select json_agg(a.partition) from asset_partitions a where a.asset = p->>'asset'),
-        'observed', (select json_agg(o.partition) from observations o where o.asset = p->>'asset'),
         'ends', (
             select json_agg(json_build_object(
                 'failed', not_made_since_v1(e.asset, e.failed, e.ended_position),
                 'upstream_failed', not_made_since_v1(e.asset, e.upstream_failed, e.ended_position),
                 'skipped', e.skipped) order by e.ended_position)
-            from run_assets e where e.asset = p->>'asset' and e.ended_position is not null))
+            from run_assets e where e.asset = p_asset and e.ended_position is not null))
 $$;
 -- +goose StatementEnd
 
@@ -161,7 +159,7 @@ end $$;
 
 -- +goose Down
 drop function keep_asset_status_v1(jsonb);
-drop function asset_history_v1(jsonb);
+drop function asset_history_v1(text);
 drop function not_made_since_v1(text, text[], bigint);
 drop function asset_status_v1(jsonb);
 drop table asset_status;

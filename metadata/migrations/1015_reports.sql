@@ -2,20 +2,42 @@
 
 -- +goose Up
 
--- {asset, partitions: [key] or null for all, who, why} -> {"wiped": [key], "count"}: forgets the materializations of an
--- asset's partitions, so that they are missing again, and what failed of them. Their stored values are superseded. wiped are the first 100.
+-- {asset, partitions: [key] or null for all, code_location, who, why, limit} -> {"wiped": [key], "count", "more", "writer": {run, step,
+-- partition}}: forgets the materializations of an asset's partitions, so that they are missing again, and what failed of them.
+-- Their stored values are superseded. Of all it wipes at most limit, and says with more that there are others: the log is
+-- locked meanwhile. wiped are the first 100. While an open run is writing one of them nothing is wiped: writer says which.
 -- +goose StatementBegin
 create function wipe_asset_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
-    v_asset text   := p->>'asset';
+    v_asset text    := p->>'asset';
+    v_limit int     := (p->>'limit')::int;
     v_all   boolean := coalesce(p->'partitions', 'null') = 'null';
-    v_given text[] := case when coalesce(p->'partitions', 'null') <> 'null' then array(select jsonb_array_elements_text(p->'partitions')) end;
+    v_more  boolean := false;
+    v_given text[]  := case when coalesce(p->'partitions', 'null') <> 'null' then array(select jsonb_array_elements_text(p->'partitions')) end;
+    v_writer jsonb;
     v_wiped text[];
     v_at    timestamptz;
 begin
     -- A commit is before it or after it: all that is recorded of assets is recorded under the log's lock.
     perform 1 from log_head for update;
     v_at := clock_v1();
+    select jsonb_build_object('run', w.run_id, 'step', w.step, 'partition', w.partition) into v_writer
+    from writers w join runs r using (run_id)
+    where w.asset = v_asset and (v_all or w.partition = any (v_given)) and r.status in ('QUEUED', 'STARTING', 'STARTED', 'CANCELING')
+      and exists (select 1 from steps s where s.run_id = w.run_id and s.step = w.step and s.state = 'open')
+    order by w.partition collate "C" limit 1;
+    if v_writer is not null then
+        return jsonb_build_object('wiped', '[]'::jsonb, 'count', 0, 'more', false, 'writer', v_writer);
+    end if;
+    if v_all then
+        v_given := array(
+            (select partition from asset_partitions where asset = v_asset order by partition limit v_limit + 1)
+            union (select partition from observations where asset = v_asset order by partition limit v_limit + 1)
+            order by partition limit v_limit + 1);
+        v_more := cardinality(v_given) > v_limit;
+        v_all := not v_more;
+        v_given := case when v_more then v_given[1:v_limit] end;
+    end if;
     with gone as (
         delete from asset_partitions where asset = v_asset and (v_all or partition = any (v_given)) returning partition
     ), unseen as (
@@ -37,15 +59,14 @@ begin
     set failed = case when v_all then '{}' else array(select k from unnest(a.failed) with ordinality f(k, place) where k <> all (v_given) order by place) end,
         upstream_failed = case when v_all then '{}'
             else array(select k from unnest(a.upstream_failed) with ordinality f(k, place) where k <> all (v_given) order by place) end
-    from runs r
-    where a.asset = v_asset and a.ended_position is not null and r.run_id = a.run_id
-      and (v_all or a.failed && v_given or a.upstream_failed && v_given);
+    where a.asset = v_asset and a.ended_position is not null
+      and (v_all and (a.failed <> '{}' or a.upstream_failed <> '{}') or a.failed && v_given or a.upstream_failed && v_given);
 
     perform append_events_v1('', '', jsonb_build_array(jsonb_build_object('type', 'ASSET_WIPED', 'asset', v_asset,
         'partition', case when cardinality(v_given) = 1 then v_given[1] end,
         'body', jsonb_build_object('who', p->>'who', 'why', p->>'why', 'count', cardinality(v_wiped))
             || case when v_all then '{"all":true}' else jsonb_build_object('wiped', to_jsonb(v_given)) end)));
-    return jsonb_build_object('wiped', to_jsonb(v_wiped[1:100]), 'count', cardinality(v_wiped));
+    return jsonb_build_object('wiped', to_jsonb(v_wiped[1:100]), 'count', cardinality(v_wiped), 'more', v_more);
 end $$;
 -- +goose StatementEnd
 
