@@ -59,7 +59,7 @@ func (r *Reader) Stale(ctx context.Context, status Status) (partition.Subset, er
 			if !status.Materialized.Has(provenance.Partition) {
 				continue
 			}
-			causes, err := judge.causes(provenance)
+			causes, err := judge.causes(ctx, provenance)
 			if err != nil {
 				return partition.Subset{}, err
 			}
@@ -81,11 +81,12 @@ func (r *Reader) Causes(ctx context.Context, asset, key string) ([]Cause, error)
 	if err != nil || provenance == nil {
 		return nil, err
 	}
-	return judge.causes(*provenance)
+	return judge.causes(ctx, *provenance)
 }
 
 // judge knows what an asset's definition says.
 type judge struct {
+	store    *metadata.Store
 	asset    plan.Asset
 	set      *partition.Set
 	existing *plan.Existing
@@ -98,7 +99,7 @@ type judge struct {
 // judge prepares to look at an asset; nil of an external one, which is never stale.
 func (r *Reader) judge(key string) *judge {
 	j := &judge{
-		existing: r.existing, set: r.existing.Set(key), parents: map[string][]plan.Edge{}, assets: map[string]plan.Asset{}, loaded: map[string]bool{},
+		store: r.store, existing: r.existing, set: r.existing.Set(key), parents: map[string][]plan.Edge{}, assets: map[string]plan.Asset{}, loaded: map[string]bool{},
 	}
 	snapshot := r.planner.Snapshot()
 	for _, asset := range snapshot.Assets {
@@ -136,9 +137,9 @@ func (r *Reader) judge(key string) *judge {
 }
 
 // causes are why what was computed so is stale.
-func (j *judge) causes(p metadata.Provenance) ([]Cause, error) {
+func (j *judge) causes(ctx context.Context, p metadata.Provenance) ([]Cause, error) {
 	if !p.Known {
-		return nil, nil // a report says nothing of code and inputs
+		return j.causesByTime(ctx, p) // a report says nothing of code and inputs
 	}
 	var causes []Cause
 	if j.asset.CodeVersion != "" && j.asset.CodeVersion != p.CodeVersion {
@@ -168,41 +169,90 @@ func (j *judge) causes(p metadata.Provenance) ([]Cause, error) {
 		}
 	}
 	for key, partitions := range changed {
-		cause := Cause{Category: CauseData, Reason: "has a new dependency materialization", Dependency: key}
+		reason := "has a new dependency materialization"
 		if upstream := j.assets[key]; upstream.CodeVersion != "" || upstream.External() {
-			cause.Reason = "has a new dependency data version"
+			reason = "has a new dependency data version"
 		}
-		if partitions[0] != "" {
-			slices.Sort(partitions)
-			cause.Partitions = partitions[:min(len(partitions), maxNamed)]
-		}
-		causes = append(causes, cause)
+		causes = append(causes, dataCause(reason, key, partitions))
 	}
+	return sorted(causes), nil
+}
+
+func sorted(causes []Cause) []Cause {
 	slices.SortFunc(causes, func(a, b Cause) int {
 		return cmp.Or(strings.Compare(a.Dependency, b.Dependency), strings.Compare(string(a.Category), string(b.Category)))
 	})
-	return causes, nil
+	return causes
+}
+
+// causesByTime are why what was reported is stale: what it is made from was made later, or never. External assets do not count.
+func (j *judge) causesByTime(ctx context.Context, p metadata.Provenance) ([]Cause, error) {
+	var causes []Cause
+	for key, edges := range j.parents {
+		if j.assets[key].External() {
+			continue
+		}
+		needed, err := j.needed(p.Partition, edges)
+		if err != nil {
+			return nil, err
+		}
+		if len(needed) == 0 {
+			continue
+		}
+		made, err := j.store.MadeAt(ctx, key, needed)
+		if err != nil {
+			return nil, err
+		}
+		never := slices.DeleteFunc(slices.Clone(needed), func(key string) bool { _, ok := made[key]; return ok })
+		later := slices.DeleteFunc(slices.Clone(needed), func(key string) bool { return made[key] <= p.Position })
+		if len(never) > 0 {
+			causes = append(causes, dataCause("has a new input", key, never))
+		}
+		if len(later) > 0 {
+			causes = append(causes, dataCause("has a new dependency materialization", key, later))
+		}
+	}
+	return sorted(causes), nil
+}
+
+// dataCause is about partitions of an upstream asset.
+func dataCause(reason, dependency string, partitions []string) Cause {
+	cause := Cause{Category: CauseData, Reason: reason, Dependency: dependency}
+	if partitions[0] != "" {
+		slices.Sort(partitions)
+		cause.Partitions = partitions[:min(len(partitions), maxNamed)]
+	}
+	return cause
 }
 
 // counts says whether a partition needs some upstream partitions along edges, and not too many.
 func (j *judge) counts(key string, edges []plan.Edge) (bool, error) {
+	needed, err := j.needed(key, edges)
+	return len(needed) > 0, err
+}
+
+// needed are the upstream partitions that a partition needs along edges to one asset, but for edges along which they are too
+// many to say anything.
+func (j *judge) needed(key string, edges []plan.Edge) ([]string, error) {
 	one, err := j.set.Of(key)
 	if err != nil {
-		return false, nil //nolint:nilerr // the partition exists no longer: nothing makes it stale
+		return nil, nil //nolint:nilerr // the partition exists no longer: nothing makes it stale
 	}
+	var keys []string
 	for _, edge := range edges {
 		if edge.Upstream == j.asset.Key && j.set.Count() >= maxEdge {
 			continue
 		}
 		needed, err := edge.Link.Upstream(one, j.existing.Set(edge.Upstream))
 		if err != nil {
-			return false, fmt.Errorf("what %s [%s] needs of %s: %w", j.asset.Key, key, edge.Upstream, err)
+			return nil, fmt.Errorf("what %s [%s] needs of %s: %w", j.asset.Key, key, edge.Upstream, err)
 		}
-		if count := needed.Subset.Count(); count > 0 && count < maxEdge {
-			return true, nil
+		if needed.Subset.Count() < maxEdge {
+			keys = slices.AppendSeq(keys, needed.Subset.Keys())
 		}
 	}
-	return false, nil
+	slices.Sort(keys)
+	return slices.Compact(keys), nil
 }
 
 // tells says whether a new version of one upstream partition makes stale: not of all of them at once, and not of the asset
