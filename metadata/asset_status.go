@@ -145,24 +145,36 @@ func (s *Store) PartitionDetails(ctx context.Context, asset string, keys []strin
 	if len(keys) > maxLimit {
 		return nil, fmt.Errorf("%s: %d at once: %w: ask for at most %d", operation, len(keys), ErrInvalid, maxLimit)
 	}
+	// Each run that failed is looked at once, however many of the keys it failed.
 	return rows[PartitionDetail](ctx, s, operation, `
+		with ends as materialized (
+			select distinct on (u.key) u.key, a.run_id, a.ended_position, u.upstream
+			from run_assets a
+			cross join lateral (
+				select key, false as upstream from unnest(a.failed) key
+				union all select key, true from unnest(a.upstream_failed) key) u
+			where a.asset = $1 and a.ended_position is not null and (a.failed && $2::text[] or a.upstream_failed && $2::text[]) and u.key = any ($2::text[])
+			order by u.key, a.ended_position desc, u.upstream
+		), undone as materialized (
+			select e.key, e.run_id, e.upstream, r.failures->0 as first
+			from ends e join runs r using (run_id)
+			where not exists (
+				select 1 from materializations m where m.asset = $1 and m.partition = e.key and m.position > e.ended_position)
+		), own as materialized (
+			select distinct on (s.run_id, w.partition) s.run_id, w.partition as key, s.step, s.error->>'message' as message
+			from (select distinct run_id from undone where not upstream) f
+			join steps s on s.run_id = f.run_id and s.state = 'failed'
+			join plan_steps ps on ps.run_id = s.run_id and ps.step = s.step
+			cross join lateral unnest(ps.assets, ps.partitions) w(asset, partition)
+			where w.asset = $1 and w.partition = any ($2::text[])
+			order by s.run_id, w.partition, s.step)
 		select jsonb_build_object('partition', k.key, 'current', to_jsonb(c), 'failure', case when f.run_id is not null then
 			jsonb_build_object('run', f.run_id, 'upstream', f.upstream, 'step', coalesce(e.step, f.first->>'step', ''),
 				'message', coalesce(e.message, f.first->>'message', '')) end)
 		from unnest($2::text[]) with ordinality k(key, place)
 		left join lateral (
 			select `+currentColumns+` from asset_partitions where asset = $1 and partition = k.key limit 1) c on true
-		left join lateral (
-			select a.run_id, not k.key = any (a.failed) as upstream, r.failures->0 as first
-			from run_assets a join runs r using (run_id)
-			where a.asset = $1 and a.ended_position is not null and (k.key = any (a.failed) or k.key = any (a.upstream_failed))
-			  and not exists (
-				select 1 from materializations m where m.asset = $1 and m.partition = k.key and m.position > a.ended_position)
-			order by a.ended_position desc limit 1) f on true
-		left join lateral (
-			select ps.step, s.error->>'message' as message
-			from plan_steps ps join steps s using (run_id, step)
-			where ps.run_id = f.run_id and not f.upstream and s.state = 'failed'
-			  and ($1, k.key) in (select w.asset, w.partition from unnest(ps.assets, ps.partitions) w(asset, partition)) limit 1) e on true
+		left join undone f on f.key = k.key
+		left join own e on e.run_id = f.run_id and e.key = f.key and not f.upstream
 		order by k.place`, asset, pq.Array(keys))
 }
