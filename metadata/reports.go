@@ -32,15 +32,15 @@ type Wiped struct {
 // wipedAtOnce is how many partitions are wiped in one transaction: nobody else writes to the log meanwhile.
 const wipedAtOnce = 1000
 
-// BeingWritten is that a partition cannot be wiped because an open run is writing it.
-type BeingWritten struct {
+// BeingWrittenError is that a partition cannot be wiped because an open run is writing it.
+type BeingWrittenError struct {
 	Asset     string
 	Run       string `json:"run"`
 	Step      string `json:"step"`
 	Partition string `json:"partition"`
 }
 
-func (e *BeingWritten) Error() string {
+func (e *BeingWrittenError) Error() string {
 	what := e.Asset
 	if e.Partition != "" {
 		what += " [" + e.Partition + "]"
@@ -52,7 +52,7 @@ func (e *BeingWritten) Error() string {
 // they are missing again, and that attempts at them have failed. What was stored is superseded, see [Store.TakeSuperseded].
 //
 // It is done 1,000 partitions at a time. When it ends early, what it returns beside the error is wiped, and another call goes
-// on. The error is [*BeingWritten] while an open run is writing one of the partitions.
+// on. The error is [*BeingWrittenError] while an open run is writing one of the partitions.
 func (s *Store) WipeAsset(ctx context.Context, wipe Wipe) (Wiped, error) {
 	const named = 100
 	operation := fmt.Sprintf("wipe asset %q", wipe.Asset)
@@ -69,8 +69,8 @@ func (s *Store) WipeAsset(ctx context.Context, wipe Wipe) (Wiped, error) {
 		argument.Partitions = chunks[0]
 		answer, err := call[struct {
 			Wiped
-			More   bool          `json:"more"`
-			Writer *BeingWritten `json:"writer"`
+			More   bool               `json:"more"`
+			Writer *BeingWrittenError `json:"writer"`
 		}](ctx, s, operation, "wipe_asset_v1", argument)
 		if err != nil {
 			return wiped, err

@@ -104,9 +104,9 @@ func TestNothingIsWipedUnderAStepThatWritesIt(t *testing.T) {
 	before := b.dump()
 	for _, keys := range [][]string{nil, {"a", "b"}} {
 		wiped, err := b.WipeAsset(t.Context(), metadata.Wipe{Asset: "x", Partitions: keys})
-		var writing *metadata.BeingWritten
+		var writing *metadata.BeingWrittenError
 		require.ErrorAs(t, err, &writing)
-		require.Equal(t, metadata.BeingWritten{Asset: "x", Run: "r2", Step: "x@b", Partition: "b"}, *writing)
+		require.Equal(t, metadata.BeingWrittenError{Asset: "x", Run: "r2", Step: "x@b", Partition: "b"}, *writing)
 		require.ErrorContains(t, err, "step x@b of run r2 is writing x [b]: wait for its end, or cancel the run")
 		require.Zero(t, wiped.Count)
 	}

@@ -44,11 +44,11 @@ func (s *Starter) RecordReport(ctx context.Context, planner *plan.Planner, id st
 		return wire.ReportResult{}, err
 	}
 	report := reportOf(id, request)
-	recorded, known := metadata.Reported{}, false
+	var recorded metadata.Reported
 	if problems := planner.CheckReport(request, existing); len(problems) > 0 {
 		// What was recorded stays so, whatever has become of the definitions since.
-		recorded, known, err = s.Store.FindReport(ctx, report)
-		if err == nil && !known {
+		var known bool
+		if recorded, known, err = s.Store.FindReport(ctx, report); err == nil && !known {
 			err = problems.Err()
 		}
 	} else {

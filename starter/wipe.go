@@ -42,7 +42,7 @@ func (s *Starter) WipeAsset(ctx context.Context, location string, wipe metadata.
 		wipe.Partitions = nil
 	}
 	wiped, err := s.Store.WipeAsset(ctx, wipe)
-	if written, ok := errors.AsType[*metadata.BeingWritten](err); ok {
+	if written, ok := errors.AsType[*metadata.BeingWrittenError](err); ok {
 		return wiped, wire.Problems{{Path: "partitions", Code: wire.CodeConflict, Message: written.Error()}}
 	}
 	return wiped, err

@@ -126,7 +126,8 @@ func TestWhatMakesStale(t *testing.T) {
 		"never made":          {[]node{up, down}, func(b *bench) { b.compute("up", "", "", "1") }, nil},
 		"another code version": {
 			[]node{up, {key: "down", code: "2", inputs: from("up")}},
-			func(b *bench) { b.compute("down", "", "1", "d", b.compute("up", "", "", "1")) }, []assetstatus.Cause{code},
+			func(b *bench) { b.compute("down", "", "1", "d", b.compute("up", "", "", "1")) },
+			[]assetstatus.Cause{code},
 		},
 		"the same code version": {
 			[]node{up, {key: "down", code: "2", inputs: from("up")}},
@@ -136,7 +137,8 @@ func TestWhatMakesStale(t *testing.T) {
 			[]node{up, down}, func(b *bench) { b.compute("down", "", "1", "d", b.compute("up", "", "", "1")) }, nil,
 		},
 		"a dependency is removed": {
-			[]node{up, {key: "down"}}, func(b *bench) { b.compute("down", "", "", "d", b.compute("up", "", "", "1")) },
+			[]node{up, {key: "down"}},
+			func(b *bench) { b.compute("down", "", "", "d", b.compute("up", "", "", "1")) },
 			[]assetstatus.Cause{{Category: assetstatus.CauseDependencies, Reason: "removed dependency on up", Dependency: "up"}},
 		},
 		"a dependency is new": {
@@ -145,14 +147,16 @@ func TestWhatMakesStale(t *testing.T) {
 			[]assetstatus.Cause{{Category: assetstatus.CauseDependencies, Reason: "has a new dependency on more", Dependency: "more"}},
 		},
 		"a dependency is made anew": {
-			[]node{up, down}, func(b *bench) {
+			[]node{up, down},
+			func(b *bench) {
 				b.compute("down", "", "", "d", b.compute("up", "", "", "1"))
 				b.compute("up", "", "", "2")
 			},
 			[]assetstatus.Cause{newMaterialization("up")},
 		},
 		"a dependency of a code version has new data": {
-			[]node{{key: "up", code: "1"}, down}, func(b *bench) {
+			[]node{{key: "up", code: "1"}, down},
+			func(b *bench) {
 				b.compute("down", "", "", "d", b.compute("up", "", "1", "1"))
 				b.compute("up", "", "1", "2")
 			},

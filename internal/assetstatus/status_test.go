@@ -302,7 +302,7 @@ func TestTheStatusIsThatOfTheHistory(t *testing.T) {
 		default:
 			if random.IntN(2) == 0 {
 				_, err := b.store.WipeAsset(t.Context(), metadata.Wipe{Asset: asset, Partitions: []string{key}})
-				if _, written := errors.AsType[*metadata.BeingWritten](err); written {
+				if _, written := errors.AsType[*metadata.BeingWrittenError](err); written {
 					continue
 				}
 				require.NoError(t, err)
