@@ -27,7 +27,8 @@ type AnySource interface{ need() need }
 // JSON, which is stored as any other value is, or stores it where the output's IO manager finds it and gives the location.
 // Its task queue is the location's with the name behind a colon: "flights:ml".
 //
-// T may be [Outputs], for a [MultiAsset]. In process there is no other program: [Materialize] needs what is remote to be
+// Of what is partitioned, the program is called for each partition, and told which; [ByKey] and [At] give it those of an input. T
+// may be [Outputs], for a [MultiAsset]. In process there is no other program: [Materialize] needs what is remote to be
 // [Given].
 func Remote[T any](inputs ...AnySource) Compute[T] {
 	var needs []need
@@ -80,6 +81,8 @@ func (v *validation) remotes() {
 			v.add(c.problem("executor", "it is remote, and runs in the program that computes it", "leave ExecuteAs out"))
 		case c.control.stall != nil:
 			v.add(c.problem("stall_timeout", "it is remote, and another program does not report progress to this one", "use Timeout, or leave StallTimeout out"))
+		case c.ranged:
+			v.add(c.problem("", "it is remote, and makes many partitions in one call", "declare it with Asset: the program is called for each partition"))
 		case c.node != nil && c.node.fanOut:
 			v.add(c.problem("", "it is remote, and its output is dynamic", "give a list, and fan it out in an op behind it"))
 		}

@@ -164,6 +164,7 @@ func TestWrongRemotesAreFoundByValidation(t *testing.T) {
 		d.Asset("resourceful", d.Remote[int](database, nil), d.Queue("ml")),
 		d.Asset("executed", d.Remote[int](), d.Queue("ml"), d.ExecuteAs(d.Subprocess{})),
 		d.Asset("stalling", d.Remote[int](), d.Queue("ml"), d.StallTimeout(time.Minute)),
+		d.RangeAsset("ranged", d.Remote[map[string]int](), d.Queue("ml"), d.PartitionedBy(d.Daily("2001-01-01"))),
 		d.GraphAsset("graph", d.Op("part", d.Remote[int](), d.Queue("ml")), d.ExecuteAs(d.Subprocess{}), d.StallTimeout(time.Minute)),
 	).Validate()
 	var problems d.ProblemList
@@ -175,6 +176,7 @@ func TestWrongRemotesAreFoundByValidation(t *testing.T) {
 	require.Equal(t, []string{
 		`asset "executed" executor: it is remote, and runs in the program that computes it`,
 		`asset "queueless" queue: it is remote, and has no queue for the program that computes it`,
+		`asset "ranged" : it is remote, and makes many partitions in one call`,
 		`asset "resourceful" inputs: Remote is given nil`,
 		`asset "resourceful" inputs: Remote is given resource "database", which only this program can load`,
 		`asset "stalling" stall_timeout: it is remote, and another program does not report progress to this one`,

@@ -194,12 +194,19 @@ func isName(text string) bool {
 	})
 }
 
-// CheckKey says whether a text can be a key of a static or dynamic set: not empty, no control
+// MaxKey is the length of the longest key of a static or dynamic set, in bytes: an index of Postgres takes two of them, as a
+// grid's key is, beside an asset's key.
+const MaxKey = 500
+
+// CheckKey says whether a text can be a key of a static or dynamic set: not empty, at most [MaxKey] bytes, no control
 // character, no "...", valid UTF-8.
 func CheckKey(key string) error {
+	const shown = 50
 	switch {
 	case key == "":
 		return fmt.Errorf("a key is empty")
+	case len(key) > MaxKey:
+		return fmt.Errorf("the key that begins with %q has %d bytes, more than %d", strings.ToValidUTF8(key[:shown], ""), len(key), MaxKey)
 	case strings.ToValidUTF8(key, "") != key:
 		return fmt.Errorf("%q is not valid UTF-8", key)
 	case strings.Contains(key, "..."):

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,12 +94,13 @@ func TestDefinitionsListEveryProblem(t *testing.T) {
 		"too many exclusions": {Definition{Time: &TimeWindows{Every: Daily, Start: "2001-01-01", Exclude: Exclusions{Crons: ten}}}, []string{
 			"time.exclude.crons: 9 crons are more than 8 (write some of them as one)",
 		}},
-		"static keys": {Definition{Static: []string{"a", "", "a", "b...c", "d\te", "f\xff"}}, []string{
+		"static keys": {Definition{Static: []string{"a", "", "a", "b...c", "d\te", "f\xff", strings.Repeat("g", 501)}}, []string{
 			"static[1]: a key is empty (use another key)",
 			`static[2]: "a" is there twice: it is static[0] already (remove one of the two)`,
 			`static[3]: "b...c" holds "...", which stands for a range (use another key)`,
 			`static[4]: "d\te" holds a control character (use another key)`,
 			`static[5]: "f\xff" is not valid UTF-8 (use another key)`,
+			`static[6]: the key that begins with "` + strings.Repeat("g", 50) + `" has 501 bytes, more than 500 (use another key)`,
 		}},
 		"no static keys": {Definition{Static: []string{}}, []string{"static: has no keys (give at least one key)"}},
 		"a dynamic name": {Definition{Dynamic: "a\nb"}, []string{`dynamic: "a\nb" holds a control character (use a name without control characters and "...")`}},

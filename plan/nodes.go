@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -301,12 +303,19 @@ func (b *builder) classes(c int) []class {
 }
 
 // stepKey is the key of a compute's step for a partition, or for a range of them: "flights@2001-01-01", "flights@a...c". A key
-// with brackets is quoted, for they are what tells a mapped step.
+// with brackets is quoted, for they are what tells a mapped step. Of what is too long for an id of Temporal's a hash stays.
 func stepKey(compute, first, last string) string {
-	if last == "" || last == first {
-		return compute + "@" + quotedKey(first)
+	const longest, hashed = 250, 8 // bytes
+	of := quotedKey(first)
+	if last != "" && last != first {
+		of += "..." + quotedKey(last)
 	}
-	return compute + "@" + quotedKey(first) + "..." + quotedKey(last)
+	if len(of) > longest {
+		sum := sha256.Sum256([]byte(of))
+		kept := strings.NewReplacer(`"`, "", "[", "", "]", "").Replace(of[:longest-2*hashed-1])
+		of = strings.ToValidUTF8(kept, "") + "~" + hex.EncodeToString(sum[:hashed])
+	}
+	return compute + "@" + of
 }
 
 func quotedKey(key string) string {

@@ -62,12 +62,12 @@ func executionIn(run, step, segment string) (Execution, bool) {
 	return Execution{Run: run, Step: step, Attempt: number, Token: granted}, found && err == nil && tokenErr == nil
 }
 
-// escape makes a run's id or a step's key one segment of a name. It can be read back, but for one that is too long: of
+// escape makes a run's id or a step's key one segment of a name: without a dot at either end, where some stores do not keep it. It can be read back, but for one that is too long: of
 // that a hash stays.
 func escape(part string) string {
 	var escaped strings.Builder
 	for i := range len(part) {
-		if c := part[i]; strings.IndexByte(plainCharacters, c) >= 0 && (i > 0 || c != '.') {
+		if c := part[i]; strings.IndexByte(plainCharacters, c) >= 0 && (c != '.' || i > 0 && i < len(part)-1) {
 			escaped.WriteByte(c)
 		} else {
 			fmt.Fprintf(&escaped, "%%%02X", c)

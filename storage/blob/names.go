@@ -58,8 +58,9 @@ func escape(part string, limit int) string {
 	var escaped strings.Builder
 	for i := range len(part) {
 		c := part[i]
-		// A leading dot would hide the file or lead to another folder; digits and a dot would read as the name of a value.
-		dot := c == '.' && strings.Trim(part[:i], "0123456789") == ""
+		// A leading dot would hide the file or lead to another folder, and so would one at the end, which some stores do not keep as
+		// it is; digits and a dot would read as the name of a value.
+		dot := c == '.' && (i == len(part)-1 || strings.Trim(part[:i], "0123456789") == "")
 		if dot || strings.IndexByte(plainCharacters, c) < 0 {
 			fmt.Fprintf(&escaped, "%%%02X", c)
 			continue
