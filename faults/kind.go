@@ -41,6 +41,7 @@ func kinds() []kind {
 		ofAssets("assets", 3*time.Second, graph),
 		ofAssets("subprocess", 4*time.Second, subprocesses),
 		ofAssets("python", 5*time.Second, programs),
+		ofPartitions(),
 		ofOps("fan", fanJob),
 		ofOps("local", localJob),
 		reexecution(),
@@ -99,6 +100,35 @@ func ofAssets(name string, typical time.Duration, assets func() []testlocation.A
 					return s.instance.VerifyAgain(ctx, s.spec.Only(keys...), trial)
 				}
 				return s.instance.Verify(ctx, s.spec.Only(keys...), trial)
+			}
+			return []started{{trial, verify}}, err
+		},
+	}
+}
+
+// ofPartitions is a run over the days of a few weeks: a step a day, days that need the day before, weeks of days, and one call
+// that makes them all.
+func ofPartitions() kind {
+	return kind{
+		name: "partitions", typical: 5 * time.Second,
+		prepare: func(s *scene, random *rand.Rand) error {
+			for _, asset := range sliced() {
+				takes := upTo(random, 400*time.Millisecond)
+				if asset.Ordered {
+					takes /= 4 // one after the other
+				}
+				if err := s.instance.Instruct(asset.Key, testlocation.Instruction{Takes: takes}); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		start: func(ctx context.Context, s *scene, trial string) ([]started, error) {
+			keys := testlocation.Spec{Assets: sliced()}.Keys()
+			request := wire.RunRequest{Assets: wire.AssetSelection{Keys: keys}, AllPartitions: true}
+			_, err := s.instance.Starter.StartRun(ctx, starter.NewRun{Location: s.spec.Location, ID: trial, Request: request})
+			verify := func(ctx context.Context, _ bool) (testlocation.Verdict, error) {
+				return s.instance.VerifySliced(ctx, s.spec, trial, slicedKeys())
 			}
 			return []started{{trial, verify}}, err
 		},

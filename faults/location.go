@@ -69,3 +69,31 @@ func programs() []testlocation.Asset {
 		{Key: "python/last", Inputs: []string{"python/sink"}},
 	}
 }
+
+// slicedDays is how many days there are of what is sliced: two whole weeks, from the seventh on.
+const slicedDays = 20
+
+// sliced are assets that are made by days and weeks.
+func sliced() []testlocation.Asset {
+	return []testlocation.Asset{
+		{Key: "sliced/days", Days: slicedDays},
+		{Key: "sliced/apart", Days: slicedDays, Inputs: []string{"sliced/days"}, Before: []string{"sliced/days"}, Subprocess: true},
+		{Key: "sliced/running", Days: slicedDays, Inputs: []string{"sliced/days"}, Ordered: true},
+		{Key: "sliced/range", Days: slicedDays, Inputs: []string{"sliced/days"}, Ranged: true},
+		{Key: "sliced/weeks", Days: slicedDays, SlicedBy: testlocation.ByWeek, Parts: []string{"sliced/days"}},
+	}
+}
+
+// slicedKeys are the partitions of each.
+func slicedKeys() map[string][]string {
+	days := make([]string, slicedDays)
+	for n := range days {
+		days[n] = testlocation.Day(n)
+	}
+	keys := map[string][]string{}
+	for _, asset := range sliced() {
+		keys[asset.Key] = days
+	}
+	keys["sliced/weeks"] = []string{testlocation.Day(6), testlocation.Day(13)}
+	return keys
+}
