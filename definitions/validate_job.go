@@ -119,7 +119,7 @@ func (v *validation) jobRoots(planner *plan.Planner, j *Job) {
 	existing := planner.Existing(time.Now(), nil)
 	_, problems := planner.Target(wire.RunRequest{Job: j.name, AllPartitions: true}, existing)
 	for _, p := range problems {
-		if p.Path == "all_partitions" && p.Code == wire.CodeConflict && !strings.HasSuffix(p.Message, "not partitioned") && !strings.HasPrefix(p.Message, "none of") {
+		if p.Code == wire.CodeNoRoot {
 			v.add(j.problem("selection", p.Message, "select less, or one asset that all others are made from"))
 		}
 	}

@@ -8,6 +8,8 @@ import (
 // indexedStep is a step as it can be selected.
 type indexedStep struct {
 	key string
+	// alias is the key that it would have beside others of its compute; "" where that is its key, or it is not partitioned.
+	alias string
 	// needs are the places of the steps that it needs, over the one that it is mapped over; -1 for none.
 	needs []int
 	over  int
@@ -40,16 +42,32 @@ func (b *builder) stepIndex(keys map[int][]string) (*selection.StepIndex, error)
 	steps := make([]indexedStep, len(b.nodes))
 	for i := range b.nodes {
 		n := &b.nodes[i]
-		steps[i] = indexedStep{key: n.key, over: b.overNode(n)}
+		steps[i] = indexedStep{key: n.key, alias: b.aliasOf(n), over: b.overNode(n)}
 		b.needsOf(n, func(need int) { steps[i].needs = append(steps[i].needs, need) })
 	}
 	return newStepIndex(steps, keys)
 }
 
+// aliasOf is the step key that a compute's only node would have beside others.
+func (b *builder) aliasOf(n *node) string {
+	name := b.planner.snapshot.Computes[n.compute].Name
+	switch {
+	case n.key != name:
+		return ""
+	case !n.subset.IsEmpty():
+		first, _ := n.subset.First()
+		last, _ := n.subset.Last()
+		return stepKey(name, first, last)
+	case n.partition != "":
+		return stepKey(name, n.partition, "")
+	}
+	return ""
+}
+
 func newStepIndex(of []indexedStep, keys map[int][]string) (*selection.StepIndex, error) {
 	var steps []selection.Step
 	for i := range of {
-		step := selection.Step{Key: of[i].key}
+		step := selection.Step{Key: of[i].key, Alias: of[i].alias}
 		for _, need := range of[i].needs {
 			step.Needs = append(step.Needs, of[need].key)
 			if fan := of[need].over; fan >= 0 && fan != of[i].over {
@@ -65,6 +83,9 @@ func newStepIndex(of []indexedStep, keys map[int][]string) (*selection.StepIndex
 		}
 		for _, key := range keys[over] {
 			mapped := selection.Step{Key: MappedKey(of[i].key, key), Mapped: true}
+			if of[i].alias != "" {
+				mapped.Alias = MappedKey(of[i].alias, key)
+			}
 			for _, need := range of[i].needs {
 				needed := of[need].key
 				if of[need].over == over {

@@ -203,7 +203,7 @@ func (p *Planner) noCommonRoot(path string, roots []int, existing *Existing) wir
 		}
 	}
 	return wire.Problem{
-		Path: path, Code: wire.CodeConflict, Message: "the partitions are of no one root: " + strings.Join(each[:min(len(each), maxListed)], "; "),
+		Path: path, Code: wire.CodeNoRoot, Message: "the partitions are of no one root: " + strings.Join(each[:min(len(each), maxListed)], "; "),
 		Fix: "select them in runs of their own, or with one asset that all others are made from",
 	}
 }

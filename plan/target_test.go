@@ -2,8 +2,10 @@ package plan_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -209,6 +211,53 @@ func TestARequestIsNarrowedToAState(t *testing.T) {
 	require.Len(t, problems, 1)
 	require.Equal(t, wire.CodeNothingLeft, problems[0].Code)
 	require.Contains(t, problems[0].Message, "nothing is missing")
+}
+
+// A run of one step of a compute has a short key for it; who selects it may name its partition all the same.
+func TestTheOnlyStepIsSelectedByItsPartitionToo(t *testing.T) {
+	t.Parallel()
+	planner, err := plan.NewPlanner(daily(), nil)
+	require.NoError(t, err)
+	first, err := planner.Plan(onDay("flights", "2001-01-03"), dailyFacts())
+	require.NoError(t, err)
+	require.Equal(t, []string{"flights"}, stepKeys(first))
+	facts := dailyFacts()
+	facts.RunID = "r2"
+	facts.Parent = &plan.ParentRun{RunID: "r1", Status: wire.RunFailure, Request: first.Request, Steps: []plan.ParentStep{
+		{Step: "flights", Status: wire.StepFailed, Run: "r1", Compute: "flights", Partition: "2001-01-03", Assets: []string{"flights"}},
+	}}
+	for _, ops := range []string{"flights", "flights@2001-01-03"} {
+		got, err := planner.Plan(wire.RunRequest{RetryOf: &wire.RetryOf{RunID: "r1", From: wire.RetrySelection}, Ops: ops}, facts)
+		require.NoError(t, err, ops)
+		require.Equal(t, []string{"flights"}, stepKeys(got))
+	}
+	_, err = planner.Plan(wire.RunRequest{RetryOf: &wire.RetryOf{RunID: "r1", From: wire.RetrySelection}, Ops: "flights@2001-01-04"}, facts)
+	require.ErrorContains(t, err, "2001-01-04")
+}
+
+// A step's key is an id of Temporal's, which must not be as long as a partition's key may be.
+func TestLongPartitionKeysAreCutInStepKeys(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("\"[長]", 80)
+	definition := &partition.Definition{Static: []string{long + "a", long + "b", "c"}}
+	s := &plan.Snapshot{V: plan.SnapshotVersion, Location: "long"}
+	add(s, "letters", []string{"letters"})
+	s.Assets[0].Partitions = definition
+	planner, err := plan.NewPlanner(s, nil)
+	require.NoError(t, err)
+	request := assets("letters")
+	request.AllPartitions = true
+	got, err := planner.Plan(request, dailyFacts())
+	require.NoError(t, err)
+	steps := stepKeys(got)
+	require.Len(t, steps, 3)
+	require.NotEqual(t, steps[0], steps[1])
+	for _, key := range steps {
+		require.LessOrEqual(t, len(key), 300)
+		require.True(t, utf8.ValidString(key))
+		_, _, mapped := plan.SplitMappedKey(key)
+		require.False(t, mapped)
+	}
 }
 
 func TestPartitionsOfAGraphWithADynamicOutput(t *testing.T) {

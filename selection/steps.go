@@ -11,6 +11,8 @@ import (
 type Step struct {
 	// Key is unique: "etl.clean", or "etl.clean[page_3]" of a mapped step.
 	Key string
+	// Alias is another name of it, "" for none: that of a run's only step of what is partitioned, with its partition.
+	Alias string
 	// Needs are the keys of the steps that it needs; for a mapped step those with the same mapping key.
 	Needs []string
 	// Mapped marks a step that another one stands for, the template that it is mapped by: it is selected by its own key, or
@@ -35,6 +37,11 @@ func NewStepIndex(steps []Step) (*StepIndex, error) {
 			problems = append(problems, fmt.Errorf("step %q is there twice, or has no key", step.Key))
 		}
 		x.positions[step.Key] = i
+	}
+	for i, step := range steps {
+		if _, taken := x.positions[step.Alias]; step.Alias != "" && !taken {
+			x.positions[step.Alias] = i
+		}
 	}
 	x.edges = [2][][]int32{upstream: make([][]int32, len(steps)), downstream: make([][]int32, len(steps))}
 	for i, step := range steps {

@@ -32,6 +32,7 @@ const (
 	CodeTooLarge     = "too_large"     // more than a limit allows
 	CodeNotHere      = "not_here"      // what only a process of the code location can find out
 	CodeNothingLeft  = "nothing_left"  // nothing is in the state that the request is narrowed to
+	CodeNoRoot       = "no_root"       // partitions of what is partitioned in several ways, without one root for all
 )
 
 // String is the problem in one line.
