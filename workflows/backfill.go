@@ -56,10 +56,12 @@ type backfill struct {
 	progress   wire.BackfillProgress
 	begun      bool
 	patience   time.Duration
-	// steering is how many signals are being written down, steers and changes how many times somebody has wanted something
-	// and that was written.
-	steering, steers, changes int
-	signals                   []workflow.ReceiveChannel
+	// asked is how many signals have come, answered how many of them were written down, and askedPaused what the last asks for.
+	asked, answered int
+	askedPaused     bool
+	signals         []workflow.ReceiveChannel
+	// steers and changes are how many times somebody has wanted something, and that was written.
+	steers, changes int
 	// activities numbers those that work on it, for their ids.
 	activities int
 }
@@ -280,7 +282,7 @@ func (b *backfill) settled(ctx workflow.Context) func() bool {
 				return false
 			}
 		}
-		return b.steering == 0 && workflow.AllHandlersFinished(ctx)
+		return b.answered == b.asked && workflow.AllHandlersFinished(ctx)
 	}
 }
 

@@ -24,31 +24,41 @@ func (b *backfill) handle(ctx workflow.Context) error {
 	if err != nil {
 		return fmt.Errorf("serve the update %q: %w", wire.SetConcurrencyUpdate, err)
 	}
-	b.listen(ctx, wire.PauseSignal, "Starts no more runs; those that are open end as they would.", true)
-	b.listen(ctx, wire.ResumeSignal, "Starts runs again.", false)
+	b.listen(ctx)
 	return nil
 }
 
-// listen pauses or resumes the backfill for each signal. What the signal brings along is not read.
-func (b *backfill) listen(ctx workflow.Context, name, description string, paused bool) {
-	signals := workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: description})
-	b.signals = append(b.signals, signals)
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		// A signal counts also when the backfill is cancelled with it.
-		ctx, _ = workflow.NewDisconnectedContext(ctx)
-		for {
+// listen has what the signals "pause" and "resume" ask for written down. What a signal brings along is not read. One coroutine
+// hears both, always ready, so that it hears them in their order; another writes the last of them, one after the other: two
+// that are written at once may end in either order.
+func (b *backfill) listen(ctx workflow.Context) {
+	// A signal counts also when the backfill is cancelled with it.
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	selector := workflow.NewSelector(ctx)
+	hear := func(name, description string, paused bool) {
+		signals := workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: description})
+		b.signals = append(b.signals, signals)
+		selector.AddReceive(signals, func(signals workflow.ReceiveChannel, _ bool) {
 			var ignored converter.RawValue
-			if more := signals.Receive(ctx, &ignored); !more {
-				return
+			signals.Receive(ctx, &ignored)
+			b.asked, b.askedPaused = b.asked+1, paused
+		})
+	}
+	hear(wire.PauseSignal, "Starts no more runs; those that are open end as they would.", true)
+	hear(wire.ResumeSignal, "Starts runs again.", false)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for {
+			selector.Select(ctx)
+		}
+	})
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for workflow.Await(ctx, func() bool { return b.begun && b.answered != b.asked }) == nil {
+			answering, paused := b.asked, b.askedPaused
+			// It is tried until it is written down: the error is that of a worker that cannot do it.
+			if _, err := b.steer(ctx, wire.SteerBackfillInput{Paused: &paused}); err != nil {
+				workflow.GetLogger(ctx).Error("a backfill was not paused or resumed", "paused", paused, "error", err)
 			}
-			b.steering++
-			if err := workflow.Await(ctx, func() bool { return b.begun }); err == nil {
-				// It is tried until it is written down: the error is that of a worker that cannot do it.
-				if _, err = b.steer(ctx, wire.SteerBackfillInput{Paused: &paused}); err != nil {
-					workflow.GetLogger(ctx).Error("a backfill was not steered", "signal", name, "error", err)
-				}
-			}
-			b.steering--
+			b.answered = answering
 		}
 	})
 }

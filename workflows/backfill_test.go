@@ -28,6 +28,8 @@ type backfillWorld struct {
 	refused  []wire.RefuseInput
 	// advance is what working on it does, the nth time.
 	advance func(ctx context.Context, n int) (wire.AdvanceBackfillResult, error)
+	// steer is what goes wrong with writing down what somebody wants, the nth time.
+	steer func(n int) error
 }
 
 func newBackfillWorld() *backfillWorld {
@@ -62,6 +64,11 @@ func (w *backfillWorld) env(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	})
 	register(wire.SteerBackfillActivity, func(_ context.Context, input wire.SteerBackfillInput) (wire.BackfillProgress, error) {
 		w.steered = append(w.steered, input)
+		if w.steer != nil {
+			if err := w.steer(len(w.steered)); err != nil {
+				return wire.BackfillProgress{}, err
+			}
+		}
 		if input.Paused != nil {
 			w.row.Paused = *input.Paused
 		}
@@ -191,6 +198,31 @@ func TestAPausedBackfillRests(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 50, answered.MaxConcurrentRuns)
 	require.Len(t, w.advances, 2)
+}
+
+func TestTheLastOfPauseAndResumeHolds(t *testing.T) {
+	t.Parallel()
+	w := newBackfillWorld()
+	env := w.env(t)
+	w.advance = func(context.Context, int) (wire.AdvanceBackfillResult, error) {
+		if len(w.steered) < 3 {
+			return wire.AdvanceBackfillResult{}, errors.New("not yet")
+		}
+		return wire.AdvanceBackfillResult{Done: !w.row.Paused}, nil
+	}
+	// The pause cannot be written down at once, and is tried again when the backfill is to go on already.
+	w.steer = func(n int) error {
+		if n > 1 {
+			return nil
+		}
+		env.SignalWorkflow(wire.ResumeSignal, nil)
+		return errors.New("Postgres is away")
+	}
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(wire.PauseSignal, nil) }, time.Minute)
+	_, err := w.run(t, env)
+	require.NoError(t, err)
+	require.True(t, *w.steered[1].Paused)
+	require.False(t, *w.steered[2].Paused)
 }
 
 func TestABackfillContinuesAsNewWithNothingButItsProgress(t *testing.T) {
