@@ -136,6 +136,51 @@ func TestAValueThatAnOpenRunMayLoadStays(t *testing.T) {
 	require.Len(t, tokens, 1)
 }
 
+// A report is about the value that lies there, which somebody may have changed in its place.
+func TestAReportReplacesNoStoredValue(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	report := func(id string) {
+		_, err := b.Report(t.Context(), metadata.Report{ID: id, Asset: "a", Type: wire.ReportMaterialization, Partitions: []string{""}, DataVersion: id})
+		require.NoError(t, err)
+	}
+	slot := func() int64 {
+		current, err := b.Current(t.Context(), []string{"a"})
+		require.NoError(t, err)
+		return current["a"].SlotToken
+	}
+	b.setClock("2026-11-01 10:00:00Z")
+	report("before anybody made it")
+	require.Zero(t, slot())
+	first := b.made("r1", "a")
+	require.Equal(t, first.Token, slot())
+	b.begin("r2", step("all", "a"))
+	late := b.granted("r2", "all", 1, 1)
+	report("changed in its place")
+	// It began before the report, so that what it made is older.
+	require.False(t, b.commit(late, "a").Refused)
+	b.end("r2", 2, wire.RunSuccess)
+	report("again")
+	require.Equal(t, first.Token, slot(), "it is what a step loads")
+
+	b.setClock("2026-12-01 10:00:00Z")
+	b.noteAll()
+	tokens, ids := b.due()
+	require.Equal(t, []int64{late.Token}, tokens, "what lost is due, and neither the report nor what it is about")
+	require.NoError(t, b.RemovedValues(t.Context(), ids))
+	_, err := b.PurgeRuns(t.Context(), time.Date(2026, 11, 15, 0, 0, 0, 0, time.UTC), 10)
+	require.NoError(t, err)
+	tokens, _ = b.due()
+	require.Empty(t, tokens, "its run is forgotten, and it stays")
+	require.Equal(t, first.Token, slot())
+
+	b.made("r3", "a")
+	b.setClock("2027-01-01 10:00:00Z")
+	b.noteAll()
+	tokens, _ = b.due()
+	require.Equal(t, []int64{first.Token}, tokens)
+}
+
 func TestOldRunsAreForgottenButNotWhatIsCurrent(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -60,13 +60,18 @@ begin
         exit when v_new.at > clock_v1() - (p->>'grace')::bigint / 1000 * interval '1 microsecond';
         v_last := v_new.position;
         v_read := v_read + 1;
+        -- A report stores nothing, and replaces no value: it may be about the one that lies there.
+        continue when v_new.slot_token = 0;
         -- The one that stood until then: what lost against another one before is noted, or gone.
         select * into v_old from materializations m
         where m.asset = v_new.asset and m.partition = v_new.partition and m.position < v_new.position and m.removed_at is null
-          and not exists (select 1 from superseded_values v where v.materialization = m.id)
+          and m.slot_token > 0 and not exists (select 1 from superseded_values v where v.materialization = m.id)
         order by m.position desc limit 1;
         continue when not found or v_old.slot_token = v_new.slot_token;
-        if v_old.token > v_new.token then
+        -- What lost against a report leaves the value that the report is about.
+        if v_old.token > v_new.token or exists (
+            select 1 from asset_partitions a
+            where a.asset = v_old.asset and a.partition = v_old.partition and a.slot_token = v_old.slot_token) then
             v_old := v_new;
         end if;
         -- The run that made it may be forgotten: then it is of the code location that has the asset now.
@@ -173,7 +178,7 @@ end $$;
 -- +goose StatementEnd
 
 -- {before (time), limit} -> {"deleted"}: forgets the runs that ended before then, the oldest first, with all their rows
--- but the materializations that are still current. What their ops stored is superseded. A run that an open one inherits
+-- but the materializations whose value is still current. What their ops stored is superseded. A run that an open one inherits
 -- steps of stays until that one has ended.
 -- +goose StatementBegin
 create function purge_runs_v1(p jsonb) returns jsonb language plpgsql as $$
@@ -195,10 +200,10 @@ begin
     select r.location, m.asset, m.partition, m.run_id, m.step, m.slot_token, m.location, m.id, clock_v1()
     from materializations m join runs r using (run_id)
     where m.run_id = any (v_runs) and m.removed_at is null
-      and not exists (select 1 from asset_partitions a where a.asset = m.asset and a.partition = m.partition and a.materialization = m.id)
+      and not exists (select 1 from asset_partitions a where a.asset = m.asset and a.partition = m.partition and a.slot_token = m.slot_token)
     on conflict (materialization) do nothing;
     delete from materializations m where m.run_id = any (v_runs)
-      and not exists (select 1 from asset_partitions a where a.asset = m.asset and a.partition = m.partition and a.materialization = m.id);
+      and not exists (select 1 from asset_partitions a where a.asset = m.asset and a.partition = m.partition and a.slot_token = m.slot_token);
     delete from log_lines where run_id = any (v_runs);
     delete from hook_runs where run_id = any (v_runs);
     delete from writers where run_id = any (v_runs);

@@ -129,7 +129,8 @@ begin
     from made
     on conflict (asset, partition) do update
     set materialization = excluded.materialization, position = excluded.position, at = excluded.at, run_id = excluded.run_id,
-        step = excluded.step, token = excluded.token, slot_token = excluded.slot_token, location = excluded.location,
+        -- The value that is stored stays the one that is loaded: it may have been changed in its place.
+        step = excluded.step, token = excluded.token, location = coalesce(nullif(excluded.location, ''), current.location),
         data_version = excluded.data_version, code_version = excluded.code_version, metadata = excluded.metadata
     where current.token < excluded.token;
     return jsonb_build_object('new', true, 'position', v_first);
