@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/perdure-io/perdure/metadata"
@@ -16,33 +17,80 @@ const (
 	turnEvery = 100 * time.Millisecond
 	// lookEvery is how often what changes seldom is looked at: definitions, retries that are not decided, waiting reasons.
 	lookEvery = 2 * time.Second
+	// mostBackfillDelay is after how long a backfill that cannot go on is tried again at the latest.
+	mostBackfillDelay = 30 * time.Second
 	// backfillStarts is how many runs are started at a time.
 	backfillStarts = 16
 )
 
 // AdvanceBackfill works on a backfill for a while: takes in which runs have ended, and starts those that can start then, as
 // many as there is room for. What is to be started is written down before. It may be called again at any time, and by two
-// at once: only one of them gets on.
+// at once: only one of them gets on. What keeps it from going on is written down, and tried again.
 func (a *Activities) AdvanceBackfill(ctx context.Context, input wire.BackfillInput) (wire.AdvanceBackfillResult, error) {
 	defer keepAlive(ctx)()
-	deadline := time.Now().Add(input.Patience)
-	for {
-		result, err := a.advance(ctx, input, deadline)
-		if !errors.Is(err, metadata.ErrConflict) {
-			return result, backfillFailure(ctx, input, err)
-		}
-		// Somebody else has written, or it was steered: what is known is old.
-		if time.Now().After(deadline) {
-			return a.standing(ctx, input)
-		}
+	var result wire.AdvanceBackfillResult
+	worked, err := a.persist(ctx, input, func(deadline time.Time) (err error) {
+		result, err = a.advance(ctx, input, deadline)
+		return err
+	})
+	broken, err := brokenBy(err)
+	if err == nil && !worked {
+		result, err = a.standing(ctx, input)
+		result.Broken = broken
 	}
+	return result, err
 }
 
-func backfillFailure(ctx context.Context, input wire.BackfillInput, err error) error {
-	if err == nil || ctx.Err() != nil {
-		return errors.Join(err, ctx.Err())
+// advance is one such attempt. It ends early when what was in its way has gone, so that its workflow hears of it.
+func (a *Activities) advance(ctx context.Context, input wire.BackfillInput, deadline time.Time) (wire.AdvanceBackfillResult, error) {
+	var result wire.AdvanceBackfillResult
+	w, broken, err := a.takeUpBackfill(ctx, input)
+	if err != nil {
+		return result, err
 	}
-	return planFailure(fmt.Errorf("work on backfill %q: %w", input.BackfillID, err))
+	if broken != "" {
+		result, err := a.standing(ctx, input)
+		result.Broken = broken
+		return result, err
+	}
+	if err := w.startMissing(ctx); err != nil {
+		return result, err
+	}
+	tick := time.NewTicker(turnEvery)
+	defer tick.Stop()
+	for {
+		turned, err := w.turn(ctx, true)
+		if err != nil {
+			return result, err
+		}
+		row := w.row.Backfill
+		recovered := row.Trouble != ""
+		if recovered {
+			if _, err := a.Store.NoteBackfillTrouble(ctx, input.BackfillID, input.FirstRunID, ""); err != nil {
+				return result, err
+			}
+			row.Trouble = ""
+		}
+		result = wire.AdvanceBackfillResult{Progress: starter.ProgressOf(row)}
+		idle := len(w.open) == 0
+		switch {
+		case row.Status != wire.BackfillRequested, idle && row.Paused, recovered:
+			return result, nil
+		case idle && !turned:
+			result.Done = true
+			if left := w.restored.Engine.Left(); left != "" {
+				result.Broken = fmt.Sprintf("%s waits for itself by way of other partitions", left)
+			}
+			return result, nil
+		case time.Now().After(deadline):
+			return result, nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return result, ctx.Err()
+		}
+	}
 }
 
 // standing is how far the records say that a backfill is.
@@ -54,67 +102,73 @@ func (a *Activities) standing(ctx context.Context, input wire.BackfillInput) (wi
 	return wire.AdvanceBackfillResult{Progress: starter.ProgressOf(row)}, nil
 }
 
-func (a *Activities) advance(ctx context.Context, input wire.BackfillInput, deadline time.Time) (wire.AdvanceBackfillResult, error) {
-	w, broken, err := a.takeUpBackfill(ctx, input)
-	if err != nil {
-		return wire.AdvanceBackfillResult{}, err
-	}
-	if broken != "" {
-		result, err := a.standing(ctx, input)
-		result.Broken = broken
-		return result, err
-	}
-	if err := w.startMissing(ctx); err != nil {
-		return wire.AdvanceBackfillResult{}, err
-	}
-	tick := time.NewTicker(turnEvery)
-	defer tick.Stop()
+// persist works on a backfill until that succeeds, its patience ends, or nothing will ever put it right, which is the error. What
+// is in the way is written down for people; when it is new the work ends, so that the workflow shows it. worked says that it
+// succeeded.
+func (a *Activities) persist(ctx context.Context, input wire.BackfillInput, work func(deadline time.Time) error) (worked bool, err error) {
+	deadline := time.Now().Add(input.Patience)
 	for {
-		turned, err := w.turn(ctx, true)
-		if err != nil {
-			return wire.AdvanceBackfillResult{}, err
-		}
-		row := w.row.Backfill
-		result := wire.AdvanceBackfillResult{Progress: starter.ProgressOf(row)}
-		idle := len(w.open) == 0
-		switch {
-		case w.broken != "":
-			result.Broken = w.broken
-			return result, nil
-		case row.Status != wire.BackfillRequested, idle && row.Paused:
-			return result, nil
-		case idle && !turned:
-			result.Done = true
-			if left := w.engine.Left(); left != "" {
-				result.Broken = fmt.Sprintf("%s waits for itself by way of other partitions", left)
+		err := a.caught(func() error { return work(deadline) })
+		switch broken, _ := brokenBy(err); {
+		case err == nil:
+			return true, nil
+		case ctx.Err() != nil:
+			return false, errors.Join(err, ctx.Err())
+		case broken != "":
+			return false, err
+		case errors.Is(err, metadata.ErrConflict):
+			// Somebody else has written, or it was steered: what is known is old.
+			if time.Now().After(deadline) {
+				return false, nil
 			}
-			return result, nil
-		case time.Now().After(deadline):
-			return result, nil
+			continue
+		}
+		a.Log.Warn("a backfill cannot go on, and is tried again", "backfill", input.BackfillID, "error", err)
+		tries, noteErr := a.Store.NoteBackfillTrouble(ctx, input.BackfillID, input.FirstRunID, bounded(err.Error()))
+		if noteErr != nil {
+			return false, planFailure(fmt.Errorf("work on backfill %q: %w", input.BackfillID, err))
+		}
+		if tries == 1 {
+			return false, nil
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(min(time.Second<<min(tries-1, 10), mostBackfillDelay)):
 		case <-ctx.Done():
-			return wire.AdvanceBackfillResult{}, ctx.Err()
+			return false, ctx.Err()
+		}
+		if time.Now().After(deadline) {
+			return false, nil
 		}
 	}
+}
+
+// caught turns a panic into an error: it is in the way like any other.
+func (a *Activities) caught(do func() error) (err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			a.Log.Error("working on a backfill panicked", "panic", panicked, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", panicked)
+		}
+	}()
+	return do()
 }
 
 // StopBackfill cancels the runs of a backfill, and waits for their ends for a while.
 func (a *Activities) StopBackfill(ctx context.Context, input wire.BackfillInput) (wire.StopBackfillResult, error) {
 	defer keepAlive(ctx)()
-	deadline := time.Now().Add(input.Patience)
-	for {
-		stopped, err := a.stop(ctx, input, deadline)
-		if errors.Is(err, metadata.ErrConflict) {
-			continue
+	stopped := false
+	_, err := a.persist(ctx, input, func(deadline time.Time) (err error) {
+		stopped, err = a.stop(ctx, input, deadline)
+		if broken, _ := brokenBy(err); broken != "" {
+			stopped, err = a.stopBlindly(ctx, input, deadline)
 		}
-		if err != nil {
-			return wire.StopBackfillResult{}, backfillFailure(ctx, input, err)
-		}
-		standing, err := a.standing(ctx, input)
-		return wire.StopBackfillResult{Progress: standing.Progress, Stopped: stopped}, err
+		return err
+	})
+	if err != nil {
+		return wire.StopBackfillResult{}, err
 	}
+	standing, err := a.standing(ctx, input)
+	return wire.StopBackfillResult{Progress: standing.Progress, Stopped: stopped}, err
 }
 
 func (a *Activities) stop(ctx context.Context, input wire.BackfillInput, deadline time.Time) (stopped bool, err error) {
@@ -123,8 +177,7 @@ func (a *Activities) stop(ctx context.Context, input wire.BackfillInput, deadlin
 		return false, err
 	}
 	if broken != "" {
-		// The state does not fit the definitions: it stays as it was, and the runs are stopped all the same.
-		return a.stopBlindly(ctx, w, deadline)
+		return a.stopBlindly(ctx, input, deadline)
 	}
 	tick := time.NewTicker(turnEvery)
 	defer tick.Stop()

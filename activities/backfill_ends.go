@@ -3,18 +3,19 @@ package activities
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/plan/backfill"
+	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
 )
 
 const (
 	// endsAtOnce is how many ended runs are read at a time.
 	endsAtOnce = 1000
-	// maxBackfillFailures is how many failed runs a backfill names, maxFailureText how much each says, in bytes.
+	// maxBackfillFailures is how many failed runs a backfill names, maxFailureText how much each says, or whatever else keeps it from
+	// going on, in bytes.
 	maxBackfillFailures = 20
 	maxFailureText      = 500
 )
@@ -71,7 +72,7 @@ func (w *backfillWork) takeEnd(ctx context.Context, run metadata.EndedRun, next 
 	if !awaited {
 		return w.takeLateEnd(ctx, run, next)
 	}
-	made, err := w.madeBy(w.open[id], run)
+	made, err := w.restored.MadeBy(w.open[id].BackfillUnit, run)
 	if err != nil {
 		return err
 	}
@@ -82,6 +83,8 @@ func (w *backfillWork) takeEnd(ctx context.Context, run metadata.EndedRun, next 
 	case run.WillRetry == nil:
 		w.undecided[run.Run] = true
 		return nil
+	case *run.WillRetry && run.RetriedBy == "" && run.RetryRefused != "":
+		return w.close(id, false, w.made[id], bounded("its retry was refused: "+run.RetryRefused+"; it failed with: "+messageOf(run)), next)
 	case *run.WillRetry && run.RetriedBy == "":
 		w.undecided[run.Run] = true
 		return nil
@@ -92,7 +95,7 @@ func (w *backfillWork) takeEnd(ctx context.Context, run metadata.EndedRun, next 
 		return nil
 	}
 	made = w.made[id]
-	if run.Status == wire.RunSuccess && run.Run == id && isWhole(run, w.open[id]) {
+	if run.Status == wire.RunSuccess && run.Run == id && starter.IsWhole(run, w.open[id].BackfillUnit) {
 		made = nil
 	}
 	return w.close(id, run.Status == wire.RunSuccess, made, messageOf(run), next)
@@ -110,15 +113,15 @@ func (w *backfillWork) takeLateEnd(ctx context.Context, run metadata.EndedRun, n
 		if !ours || w.open[id].RunID != "" {
 			continue
 		}
-		made, err := w.madeBy(unit, run)
+		made, err := w.restored.MadeBy(unit.BackfillUnit, run)
 		if err != nil {
 			return err
 		}
-		subset, err := w.subsetOf(unit.BackfillUnit)
+		subset, err := w.restored.SubsetOf(unit.BackfillUnit)
 		if err != nil {
 			return err
 		}
-		if err := w.engine.End(backfill.End{Assets: unit.Assets, Subset: subset, Again: true, Made: made}); err != nil {
+		if err := w.restored.Engine.End(backfill.End{Assets: unit.Assets, Subset: subset, Again: true, Made: made}); err != nil {
 			return err
 		}
 		if run.Status == wire.RunSuccess && unit.Status == wire.RunFailure {
@@ -143,17 +146,21 @@ func (w *backfillWork) fail(id, message string, next *metadata.AdvancedBackfill)
 	if _, open := w.open[id]; !open {
 		return nil
 	}
-	return w.close(id, false, backfill.Made{}, message, next)
+	if err := w.close(id, false, backfill.Made{}, message, next); err != nil {
+		return err
+	}
+	next.Ended[len(next.Ended)-1].Unbegun = true
+	return nil
 }
 
 // close takes in that one of the backfill's runs has ended for good.
 func (w *backfillWork) close(id string, succeeded bool, made backfill.Made, message string, next *metadata.AdvancedBackfill) error {
 	unit := w.open[id]
-	subset, err := w.subsetOf(unit.BackfillUnit)
+	subset, err := w.restored.SubsetOf(unit.BackfillUnit)
 	if err != nil {
 		return err
 	}
-	if err := w.engine.End(backfill.End{Assets: unit.Assets, Subset: subset, Succeeded: succeeded, Made: made}); err != nil {
+	if err := w.restored.Engine.End(backfill.End{Assets: unit.Assets, Subset: subset, Succeeded: succeeded, Made: made}); err != nil {
 		return err
 	}
 	delete(w.open, id)
@@ -181,55 +188,6 @@ func (w *backfillWork) close(id string, succeeded bool, made backfill.Made, mess
 	return nil
 }
 
-// isWhole says whether a run that succeeded has made all that it was for.
-func isWhole(run metadata.EndedRun, unit metadata.BackfillRun) bool {
-	if len(run.Assets) != len(unit.Assets) {
-		return len(run.Assets) == 0 // of ops
-	}
-	return !slices.ContainsFunc(run.Assets, func(asset metadata.EndedAsset) bool {
-		return len(asset.Failed)+len(asset.UpstreamFailed)+len(asset.Skipped)+len(asset.Canceled) > 0
-	})
-}
-
-// madeBy is what a run has made of the assets of one of the backfill's.
-func (w *backfillWork) madeBy(unit metadata.BackfillRun, run metadata.EndedRun) (backfill.Made, error) {
-	made := backfill.Made{}
-	if len(run.Assets) == 0 && run.Status == wire.RunSuccess {
-		subset, err := w.subsetOf(unit.BackfillUnit)
-		for _, key := range unit.Assets {
-			made[key] = subset
-		}
-		return made, err
-	}
-	for _, asset := range run.Assets {
-		set := backfill.SetOf(w.snapshot, w.existing, w.row.Request.Job, asset.Asset)
-		if set == nil {
-			continue
-		}
-		planned := set.All()
-		if asset.Planned != nil {
-			var err error
-			if planned, _, err = set.Decode(asset.Planned); err != nil {
-				return nil, fmt.Errorf("what run %q set out to make of %q: %w", run.Run, asset.Asset, err)
-			}
-		}
-		var missing []string
-		for _, list := range [][]string{asset.Failed, asset.UpstreamFailed, asset.Skipped, asset.Canceled} {
-			for _, key := range list {
-				if planned.Has(key) {
-					missing = append(missing, key)
-				}
-			}
-		}
-		not, err := set.Of(missing...)
-		if err != nil {
-			return nil, fmt.Errorf("what run %q did not make of %q: %w", run.Run, asset.Asset, err)
-		}
-		made[asset.Asset] = planned.Difference(not)
-	}
-	return made, nil
-}
-
 func union(x, y backfill.Made) backfill.Made {
 	both := backfill.Made{}
 	for _, one := range []backfill.Made{x, y} {
@@ -249,6 +207,10 @@ func messageOf(run metadata.EndedRun) string {
 	if run.Status == wire.RunCanceled {
 		message = cmp.Or(message, "it was cancelled")
 	}
+	return bounded(message)
+}
+
+func bounded(message string) string {
 	if len(message) > maxFailureText {
 		message = message[:maxFailureText] + "…"
 	}

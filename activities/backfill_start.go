@@ -34,7 +34,7 @@ func (w *backfillWork) startRuns(ctx context.Context, runs []metadata.BackfillRu
 }
 
 func (w *backfillWork) startRun(ctx context.Context, run metadata.BackfillRun) (isNew bool, err error) {
-	subset, err := w.subsetOf(run.BackfillUnit)
+	subset, err := w.restored.SubsetOf(run.BackfillUnit)
 	if err != nil {
 		return false, err
 	}
@@ -97,12 +97,6 @@ func (w *backfillWork) startMissing(ctx context.Context) error {
 			return err
 		}
 		if reason == "" {
-			continue
-		}
-		// It may have begun, or have been refused, meanwhile.
-		if again, err := w.a.Store.Unbegun(ctx, []string{id}); err != nil {
-			return err
-		} else if len(again) == 0 {
 			continue
 		}
 		if err := w.fail(id, reason, &next); err != nil {
@@ -170,8 +164,13 @@ func cancelRuns(ctx context.Context, temporalClient client.Client, ids []string)
 	return group.Wait()
 }
 
-// stopBlindly stops the runs of a backfill whose state cannot be read any more.
-func (a *Activities) stopBlindly(ctx context.Context, w *backfillWork, deadline time.Time) (stopped bool, err error) {
+// stopBlindly stops the runs of a backfill whose state cannot be read any more, or does not fit the definitions: it stays as it
+// was.
+func (a *Activities) stopBlindly(ctx context.Context, input wire.BackfillInput, deadline time.Time) (stopped bool, err error) {
+	w, _, err := a.takeUpBackfill(ctx, input)
+	if err != nil {
+		return false, err
+	}
 	for {
 		ids := w.openIDs()
 		if err := cancelRuns(ctx, a.Client, ids); err != nil {
@@ -197,7 +196,9 @@ func (a *Activities) stopBlindly(ctx context.Context, w *backfillWork, deadline 
 					return false, err
 				}
 				if reason != "" {
-					next.Ended = append(next.Ended, blindEnd(id, wire.RunFailure, reason))
+					end := blindEnd(id, wire.RunFailure, reason)
+					end.Unbegun = true
+					next.Ended = append(next.Ended, end)
 				}
 			}
 		}

@@ -3,12 +3,12 @@ package activities
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/perdure-io/perdure/metadata"
-	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/plan/backfill"
 	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
@@ -18,10 +18,8 @@ import (
 type backfillWork struct {
 	a        *Activities
 	row      metadata.BackfillState
-	engine   *backfill.Backfill
-	snapshot *plan.Snapshot
-	existing *plan.Existing
-	hash     string
+	restored *starter.RestoredBackfill
+	hash     string // of the definitions that it was restored by
 	// open are its runs that have not ended, by id; awaited gives, for each run whose end counts, which of them it is or
 	// executes again.
 	open    map[string]metadata.BackfillRun
@@ -34,10 +32,10 @@ type backfillWork struct {
 	begun            time.Time
 	runs, partitions int
 	looked           time.Time
-	broken           string
 }
 
-// takeUpBackfill reads a backfill and all that is needed to go on with it. broken says why that is not possible any more.
+// takeUpBackfill reads a backfill and all that is needed to go on with it. broken says why that is not possible any more; the
+// rows are read then all the same.
 func (a *Activities) takeUpBackfill(ctx context.Context, input wire.BackfillInput) (w *backfillWork, broken string, err error) {
 	w = &backfillWork{
 		a: a, open: map[string]metadata.BackfillRun{}, awaited: map[string]string{}, made: map[string]backfill.Made{},
@@ -53,68 +51,32 @@ func (a *Activities) takeUpBackfill(ctx context.Context, input wire.BackfillInpu
 		w.open[run.RunID], w.awaited[run.RunID] = run, run.RunID
 		w.undecided[run.RunID] = true
 	}
-	if broken, err := w.define(ctx); err != nil || broken != "" {
-		return w, broken, err
-	}
-	return w, "", nil
+	broken, err = brokenBy(w.define(ctx))
+	return w, broken, err
 }
 
 // define makes the engine from the active definitions.
-func (w *backfillWork) define(ctx context.Context) (broken string, err error) {
+func (w *backfillWork) define(ctx context.Context) error {
 	definitions, hash, err := w.a.definitions(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
-	existing, err := w.a.Starter.Existing(ctx, definitions.Planner, w.row.AsOf)
-	if err != nil {
-		return "", err
+	if w.restored, err = w.a.Starter.RestoreBackfill(ctx, definitions, w.row); err != nil {
+		return err
 	}
-	job := w.row.Request.Job
-	targets, problems, err := starter.StoredTarget(definitions.Snapshot, existing, w.row)
-	if err != nil {
-		return "", err
-	}
-	if len(problems) > 0 {
-		return "the definitions have changed: " + problems.Error(), nil
-	}
-	graph := backfill.GraphOf(definitions.Snapshot, definitions.Planner, existing, job, targets)
-	w.snapshot, w.existing, w.hash = definitions.Snapshot, existing, hash
-	for _, one := range w.row.Again {
-		subset, err := w.subsetOf(one.BackfillUnit)
-		if err != nil {
-			return "", err
-		}
-		graph.Again = append(graph.Again, backfill.Again{RunID: one.RunID, Assets: one.Assets, Subset: subset})
-	}
-	engine, err := backfill.New(graph)
-	if problems := wire.ProblemsOf(err); problems != nil {
-		return "the definitions have changed: " + problems.Error(), nil
-	}
-	if err != nil {
-		return "", err
-	}
-	var state backfill.State
-	if err := json.Unmarshal(w.row.State, &state); err != nil {
-		return "", fmt.Errorf("read the state: %w", err)
-	}
-	err = engine.Restore(state)
-	if problems := wire.ProblemsOf(err); problems != nil {
-		return "the definitions have changed: " + problems.Error(), nil
-	}
-	w.engine = engine
-	return "", err
+	w.hash = hash
+	return nil
 }
 
-// subsetOf is the partitions of a run.
-func (w *backfillWork) subsetOf(unit metadata.BackfillUnit) (backfill.Subset, error) {
-	if len(unit.Assets) == 0 {
-		return backfill.Subset{}, fmt.Errorf("a run has no assets")
+// brokenBy tells an error that ends a backfill, for nothing will ever put it right, from one after which it is tried again.
+func brokenBy(err error) (broken string, other error) {
+	if problems := wire.ProblemsOf(err); problems != nil {
+		return "the definitions have changed: " + problems.Error(), nil
 	}
-	set := backfill.SetOf(w.snapshot, w.existing, w.row.Request.Job, unit.Assets[0])
-	if set == nil {
-		return backfill.Subset{}, fmt.Errorf("%s is not made by the definitions any more", unit.Assets[0])
+	if unreadable, ok := errors.AsType[*starter.UnreadableError](err); ok {
+		return storable(unreadable.Error()), nil
 	}
-	return unit.Partitions.Subset(set)
+	return "", err
 }
 
 func (w *backfillWork) hasRoom() bool { return len(w.open) < w.row.MaxConcurrentRuns }
@@ -137,9 +99,6 @@ func (w *backfillWork) turn(ctx context.Context, start bool) (turned bool, err e
 		if err := w.look(ctx); err != nil {
 			return false, err
 		}
-		if w.broken != "" {
-			return false, nil
-		}
 	}
 	if err := w.takeEnds(ctx, looked, &next); err != nil {
 		return false, err
@@ -151,7 +110,7 @@ func (w *backfillWork) turn(ctx context.Context, start bool) (turned bool, err e
 	}
 	var runs []backfill.Run
 	if start && w.row.Status == wire.BackfillRequested && !w.row.Paused && w.hasRoom() {
-		if runs, err = w.engine.Next(w.row.MaxConcurrentRuns - len(w.open)); err != nil {
+		if runs, err = w.restored.Engine.Next(w.row.MaxConcurrentRuns - len(w.open)); err != nil {
 			return false, err
 		}
 	}
@@ -174,7 +133,7 @@ func (w *backfillWork) write(ctx context.Context, next metadata.AdvancedBackfill
 	}
 	w.count()
 	next.Progress = w.row.Progress
-	state, err := w.engine.State()
+	state, err := w.restored.Engine.State()
 	if err == nil {
 		next.State, err = json.Marshal(state)
 	}
@@ -192,7 +151,7 @@ func (w *backfillWork) write(ctx context.Context, next metadata.AdvancedBackfill
 // count brings what people see up to date.
 func (w *backfillWork) count() {
 	progress := &w.row.Progress
-	progress.Assets = starter.BackfillAssets(w.engine.Counts())
+	progress.Assets = starter.BackfillAssets(w.restored.Engine.Counts())
 	progress.Runs.Open = len(w.open)
 	const enough = 5 * time.Second
 	if since := time.Since(w.begun); since >= enough && w.runs > 0 {
@@ -208,7 +167,7 @@ func (w *backfillWork) look(ctx context.Context) error {
 		return err
 	}
 	if hash != w.hash {
-		if w.broken, err = w.define(ctx); err != nil || w.broken != "" {
+		if err := w.define(ctx); err != nil {
 			return err
 		}
 	}

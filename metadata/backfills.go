@@ -117,6 +117,8 @@ type EndedBackfillRun struct {
 	// Status is SUCCESS or FAILURE: a run that was cancelled has failed. It may be that of the run that executed it again.
 	Status  wire.RunStatus `json:"status"`
 	Message string         `json:"message,omitempty"`
+	// Unbegun says that it has ended because it never began: should it have begun meanwhile, nothing is written.
+	Unbegun bool `json:"unbegun,omitempty"`
 }
 
 // BackfillRun is a run that a backfill has asked for.
@@ -164,6 +166,24 @@ func (s *Store) SteerBackfill(ctx context.Context, input wire.SteerBackfillInput
 	return answer.Status, err
 }
 
+// NoteBackfillTrouble writes down what keeps a backfill from going on, "" when nothing does any more, and returns how often
+// that was tried in a row. [ErrNotFound] says that no backfill has both ids.
+func (s *Store) NoteBackfillTrouble(ctx context.Context, id, firstRunID, trouble string) (tries int, err error) {
+	operation := fmt.Sprintf("write down what keeps backfill %q from going on", id)
+	answer, err := call[struct {
+		Found bool `json:"found"`
+		Tries int  `json:"tries"`
+	}](ctx, s, operation, "note_backfill_trouble_v1", struct {
+		BackfillID string `json:"backfill_id"`
+		FirstRunID string `json:"first_run_id"`
+		Trouble    string `json:"trouble"`
+	}{id, firstRunID, trouble})
+	if err == nil && !answer.Found {
+		err = fmt.Errorf("%s: there is no such backfill: %w", operation, ErrNotFound)
+	}
+	return answer.Tries, err
+}
+
 // EndBackfill ends a backfill. A second time it changes nothing. [ErrNotFound] says that no backfill has both ids.
 func (s *Store) EndBackfill(ctx context.Context, input wire.EndBackfillInput) error {
 	operation := fmt.Sprintf("record the end of backfill %q", input.BackfillID)
@@ -194,7 +214,8 @@ func (s *Store) BackfillTurn(ctx context.Context, id string, open []string) (Bac
 			select version, status, paused, max_concurrent_runs,
 			       (select coalesce(jsonb_agg(jsonb_build_object('run_id', r.workflow_id, 'status', 'FAILURE',
 			            'message', 'it was refused: ' || coalesce(r.problems->0->>'message', ''))), '[]')
-			        from refused_requests r where r.workflow_id = any ($2)) as refused
+			        from refused_requests r where r.workflow_id = any ($2)
+			          and not exists (select 1 from runs where run_id = r.workflow_id)) as refused
 			from backfills where backfill_id = $1) b`, id, pq.Array(orEmpty(open)))
 	if err != nil {
 		return BackfillTurn{}, err

@@ -21,6 +21,8 @@ type EndedRun struct {
 	// is the first run that executes it again, whoever started that; "" while there is none.
 	WillRetry *bool  `json:"will_retry"`
 	RetriedBy string `json:"retried_by"`
+	// RetryRefused says why the run that was to execute it again by itself was refused; "" is that it was not.
+	RetryRefused string `json:"retry_refused"`
 	// ParentRunID, RootRunID and RetryNumber are as in [Run].
 	ParentRunID string          `json:"parent_run_id"`
 	RootRunID   string          `json:"root_run_id"`
@@ -53,6 +55,9 @@ type EndedAsset struct {
 const endedRunColumns = `
 	r.run_id, r.status, r.ended_position as position, r.will_retry, r.parent_run_id, r.root_run_id, r.retry_number, r.request,
 	r.reason, r.failures, r.ended_at,
+	coalesce((select f.problems->0->>'message' from refused_requests f
+	          where r.will_retry and f.workflow_id = coalesce(nullif(r.root_run_id, ''), r.run_id) || '~' || r.next_retry
+	          order by f.id desc limit 1), '') as retry_refused,
 	coalesce((select c.run_id from runs c where c.parent_run_id = r.run_id and c.parent_run_id <> ''
 	          order by c.created_at, c.run_id limit 1), '') as retried_by,
 	(select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('asset', a.asset, 'planned', a.planned, 'count', a.count, 'failed', a.failed,

@@ -33,6 +33,12 @@ type Backfill struct {
 	// AsOf is when the partitions existed that it is for.
 	AsOf     time.Time      `json:"as_of"`
 	Progress BackfillCounts `json:"progress"`
+	// Trouble is what keeps whoever works on it from going on; "" is nothing. It was tried TroubleTries times since TroubleSince.
+	Trouble      string    `json:"trouble,omitempty"`
+	TroubleSince time.Time `json:"trouble_since,omitzero"`
+	TroubleTries int       `json:"trouble_tries,omitempty"`
+	// ReadAt is Postgres' time when the row was read.
+	ReadAt time.Time `json:"read_at"`
 	// CreatedAt is when it began, ChangedAt when it got on last, EndedAt the zero time until it has ended.
 	CreatedAt time.Time `json:"created_at"`
 	ChangedAt time.Time `json:"changed_at"`
@@ -53,7 +59,8 @@ type BackfillState struct {
 
 const backfillColumns = `
 	b.backfill_id, b.first_run_id, b.location, b.queue, b.status, b.reason, b.paused, b.max_concurrent_runs, b.request, b.title, b.note,
-	b.tags, b.cause, b.retry_of, b.root, b.as_of, b.progress, b.created_at, b.changed_at, b.ended_at`
+	b.tags, b.cause, b.retry_of, b.root, b.as_of, b.progress,
+	b.trouble, b.trouble_since, b.trouble_tries, clock_v1() as read_at, b.created_at, b.changed_at, b.ended_at`
 
 // BackfillFilter selects backfills; the zero value selects all.
 type BackfillFilter struct {

@@ -35,6 +35,7 @@ const (
 	NotPlanned    PlanOutcome = "unknown"        // this run has not begun: an answer of [Store.ReplanRun] only
 	RunExists     PlanOutcome = "exists"         // another run has the id; nothing was changed
 	InputsMissing PlanOutcome = "missing_inputs" // nothing was changed
+	NotAskedFor   PlanOutcome = "not_asked"      // its backfill does not wait for it any more; nothing was changed
 )
 
 // PlannedRun is the answer of [Store.PlanRun].
@@ -42,7 +43,8 @@ type PlannedRun struct {
 	Outcome PlanOutcome `json:"outcome"`
 	// Walk is the walk to take, when Planned or Replanned.
 	Walk []byte `json:"walk"`
-	// Status and CreatedAt are of the run that has the id, when RunExists.
+	// Status and CreatedAt are of the run that has the id, when RunExists; Status is its backfill's, or its own in it, when
+	// NotAskedFor.
 	Status    wire.RunStatus `json:"status"`
 	CreatedAt time.Time      `json:"created_at"`
 	// Missing is what steps load but nobody has made, when InputsMissing.
@@ -56,6 +58,11 @@ func (p PlannedRun) Problems(id string) wire.Problems {
 		return wire.Problems{{
 			Path: "", Code: wire.CodeExists,
 			Message: fmt.Sprintf("%s exists (%s, %s): choose another id, or re-execute it", id, p.Status, p.CreatedAt.UTC().Format(time.DateOnly)),
+		}}
+	case NotAskedFor:
+		return wire.Problems{{
+			Path: "backfill", Code: wire.CodeConflict, Message: fmt.Sprintf("the backfill that asked for %s does not wait for it any more (%s)", id, p.Status),
+			Fix: "materialize the partition with a run of its own, or retry the backfill",
 		}}
 	case InputsMissing:
 		return MissingProblems(p.Missing)

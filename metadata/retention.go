@@ -33,6 +33,12 @@ func (s *Store) PurgeRuns(ctx context.Context, before time.Time, limit int) (int
 	return answer.Deleted, err
 }
 
+// PurgeBackfills forgets backfills that ended before then and of which no run is left, the oldest first.
+func (s *Store) PurgeBackfills(ctx context.Context, before time.Time, limit int) (int, error) {
+	answer, err := call[deleted](ctx, s, "delete old backfills", "purge_backfills_v1", purge{before, limit})
+	return answer.Deleted, err
+}
+
 // PurgeRefusals forgets requests that were refused before then, the oldest first.
 func (s *Store) PurgeRefusals(ctx context.Context, before time.Time, limit int) (int, error) {
 	answer, err := call[deleted](ctx, s, "delete old refused requests", "purge_refusals_v1", purge{before, limit})

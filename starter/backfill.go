@@ -152,11 +152,33 @@ func (s *Starter) openBackfill(ctx context.Context, id string) error {
 	row, err := s.Store.Backfill(ctx, id)
 	switch {
 	case errors.Is(err, metadata.ErrNotFound):
-		return wire.Problems{unknownBackfill(id)}
+		return s.openUnplanned(ctx, id)
 	case err != nil:
 		return err
 	case row.Status.Ended():
 		return wire.Problems{{Path: "id", Code: wire.CodeConflict, Message: fmt.Sprintf("backfill %q has ended (%s)", id, row.Status)}}
+	}
+	return nil
+}
+
+// openUnplanned says why nothing can be done about a backfill that has no row: only one that waits for a worker to plan it is
+// open.
+func (s *Starter) openUnplanned(ctx context.Context, id string) error {
+	described, err := s.Temporal.DescribeWorkflowExecution(ctx, id, "")
+	if _, unknown := errors.AsType[*serviceerror.NotFound](err); unknown {
+		return wire.Problems{unknownBackfill(id)}
+	}
+	if err != nil {
+		return fmt.Errorf("look at backfill %q: %w", id, err)
+	}
+	info := described.GetWorkflowExecutionInfo()
+	switch {
+	case info.GetType().GetName() != wire.BackfillWorkflow:
+		return wire.Problems{unknownBackfill(id)}
+	case info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		return wire.Problems{{
+			Path: "id", Code: wire.CodeConflict, Message: fmt.Sprintf("backfill %q has ended (%s in Temporal) without having begun", id, info.GetStatus()),
+		}}
 	}
 	return nil
 }

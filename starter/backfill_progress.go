@@ -1,6 +1,9 @@
 package starter
 
 import (
+	"cmp"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/perdure-io/perdure/metadata"
@@ -15,20 +18,46 @@ func ProgressOf(row metadata.Backfill) wire.BackfillProgress {
 		Assets: row.Progress.Assets, Runs: row.Progress.Runs, RunsPerMinute: row.Progress.RunsPerMinute,
 		Failures: row.Progress.Failures, Reason: row.Reason,
 	}
-	if progress.Reason == "" {
-		progress.Reason = row.Progress.Waiting
+	progress.Reason = cmp.Or(progress.Reason, row.Progress.Waiting)
+	if row.Trouble != "" {
+		trouble := fmt.Sprintf("cannot go on: %s, tried %d times since %s; it is tried again",
+			row.Trouble, row.TroubleTries, row.TroubleSince.UTC().Format(time.RFC3339))
+		progress.Reason = strings.TrimPrefix(row.Reason+"; "+trouble, "; ")
 	}
 	if progress.Assets == nil {
 		progress.Assets = []wire.BackfillAsset{}
 	}
-	left := 0
-	for _, asset := range progress.Assets {
-		left += asset.Targeted - asset.Materialized - asset.Failed - asset.Blocked - asset.Skipped
-	}
-	if rate := row.Progress.PartitionsPerMinute; rate > 0 && left > 0 && !row.Status.Ended() && !row.Paused {
-		progress.TimeLeft = time.Duration(float64(left) / rate * float64(time.Minute)).Round(time.Second).String()
+	progress.TimeLeft = timeLeft(row)
+	if !row.Status.Ended() && !moves(row) {
+		progress.RunsPerMinute = 0
 	}
 	return progress
+}
+
+// timeLeft is how long the rest takes as it goes now; "" when it does not go, or nobody knows.
+func timeLeft(row metadata.Backfill) string {
+	left := 0
+	for _, asset := range row.Progress.Assets {
+		left += asset.Targeted - asset.Materialized - asset.Failed - asset.Blocked - asset.Skipped
+	}
+	rate := row.Progress.PartitionsPerMinute
+	if rate <= 0 || left == 0 || row.Paused || !moves(row) {
+		return ""
+	}
+	return time.Duration(float64(left) / rate * float64(time.Minute)).Round(time.Second).String()
+}
+
+// moves says whether runs have ended lately at about the pace that the row has: not in so long a time as some of them take.
+func moves(row metadata.Backfill) bool {
+	const (
+		patience = 30 * time.Second
+		runs     = 5
+	)
+	if row.Status.Ended() || row.Trouble != "" || row.Progress.RunsPerMinute <= 0 {
+		return false
+	}
+	usual := time.Duration(float64(time.Minute) / row.Progress.RunsPerMinute)
+	return row.ReadAt.Sub(row.ChangedAt) < patience+runs*usual
 }
 
 // ResultOf is a backfill's result.

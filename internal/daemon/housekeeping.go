@@ -18,6 +18,7 @@ func (d *Daemon) deleteOld(ctx context.Context) error {
 	return errors.Join(
 		d.purge(ctx, keep.LogLines, batch, d.Store.PurgeLogLines),
 		d.purge(ctx, keep.Runs, runsBatch, d.Store.PurgeRuns),
+		d.purge(ctx, keep.Runs, runsBatch, d.Store.PurgeBackfills),
 		d.purge(ctx, keep.Runs, batch, d.Store.PurgeRefusals),
 		d.dropMonths(ctx, keep.Events),
 		d.deleteComputeLogs(ctx, keep.ComputeLogs),

@@ -57,6 +57,7 @@ $$;
 --   {"outcome":"exists","status","created_at"}  another run has the id; nothing changes
 --   {"outcome":"missing_inputs","missing":[{asset, partitions, count, by}]}  what steps load but nobody has made, at most 3 partitions of
 --                                   each asset named; nothing changes
+--   {"outcome":"not_asked","status"}  its backfill does not wait for it any more, and has ended so, or its part in it has; nothing changes
 -- +goose StatementBegin
 create function plan_run_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
@@ -64,6 +65,7 @@ declare
     v_cause   text := coalesce(p->>'cause', '');
     v_answer  jsonb;
     v_missing jsonb;
+    v_closed  text;
     v_root    text := coalesce(p->>'root_run_id', '');
     v_retry   int  := 0;
     v_total   int;
@@ -82,6 +84,11 @@ begin
         v_answer := replan_run_v1(p);
         if v_answer->>'outcome' <> 'unknown' then
             return v_answer;
+        end if;
+
+        v_closed := case when coalesce(p->'request'->>'backfill', '') <> '' then may_begin_v1(p->'request'->>'backfill', v_run) end;
+        if v_closed is not null then
+            return jsonb_build_object('outcome', 'not_asked', 'status', v_closed);
         end if;
 
         v_missing := missing_inputs_v1(p->'outside');
