@@ -5,6 +5,7 @@ package integration
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -318,6 +319,9 @@ func TestATerminatedBackfillIsEndedWithItsRuns(t *testing.T) {
 	require.Equal(t, wire.BackfillBroken, row.Status)
 	require.Contains(t, row.Reason, "not needed")
 	require.Equal(t, wire.BackfillRuns{Failed: 2}, row.Progress.Runs)
+	require.Equal(t, []wire.BackfillAsset{
+		{Asset: "flights", Targeted: 8, Failed: 2}, {Asset: "delays", Targeted: 8, Failed: 2}, {Asset: "report", Targeted: 8, Blocked: 2},
+	}, row.Progress.Assets)
 	require.Equal(t, 2, f.count(t, "select count(*) from runs where backfill = $1 and status = 'CANCELED'", id))
 }
 
@@ -338,4 +342,101 @@ func TestABackfillGoesOnWhenItsWorkerDies(t *testing.T) {
 	for _, asset := range []string{"flights", "delays", "report"} {
 		require.Equal(t, 12, f.count(t, "select count(*) from materializations where asset = $1", asset))
 	}
+}
+
+// What keeps a backfill from going on is to be seen wherever people look, until it has gone.
+func TestABackfillSaysWhatKeepsItFromGoingOn(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, days(4))
+	f.execute(t, "alter table backfill_runs add constraint stuck check (false) not valid")
+	f.worker(t, "b1")
+	id := f.startBackfill(t, "bf", firstDays(4))
+	const reason = `violates check constraint "stuck"`
+	var progress wire.BackfillProgress
+	require.Eventually(t, func() bool {
+		answer, err := f.Temporal.QueryWorkflow(t.Context(), id, "", wire.ProgressQuery)
+		return err == nil && answer.Get(&progress) == nil && strings.Contains(progress.Reason, reason)
+	}, longEnough, often)
+	require.Regexp(t, `^cannot go on: .*, tried \d+ times since 20.*Z; it is tried again$`, progress.Reason)
+	require.Empty(t, progress.TimeLeft)
+	row, err := f.Store.Backfill(t.Context(), id)
+	require.NoError(t, err)
+	require.Contains(t, row.Trouble, reason)
+	require.Zero(t, f.count(t, "select count(*) from runs"))
+
+	f.execute(t, "alter table backfill_runs drop constraint stuck")
+	result, err := f.awaitBackfill(t, id)
+	require.NoError(t, err)
+	require.Equal(t, done("report", 4), result.Assets[2])
+	row, err = f.Store.Backfill(t.Context(), id)
+	require.NoError(t, err)
+	require.Empty(t, row.Trouble)
+	require.Empty(t, row.Reason)
+}
+
+// Trying again does not make a state readable.
+func TestABackfillWhoseStateNobodyCanReadFails(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, days(4))
+	f.worker(t, "b1")
+	f.hold(t, "flights")
+	request := firstDays(4)
+	request.MaxConcurrentRuns = 1
+	id := f.startBackfill(t, "bf", request)
+	f.awaitNotes(t, testlocation.Called, "flights", 1)
+	require.NoError(t, f.Starter.PauseBackfill(t.Context(), id))
+	require.Eventually(t, func() bool {
+		row, err := f.Store.Backfill(t.Context(), id)
+		return err == nil && row.Paused
+	}, longEnough, often)
+	f.execute(t, `update backfills set state = '{"flights":{"materialized":7}}', version = version + 1`)
+	result := f.requireBackfillEnd(t, id, wire.BackfillBroken)
+	require.Contains(t, result.Reason, "its records cannot be read: ")
+	require.Equal(t, 1, f.count(t, "select count(*) from runs where backfill = $1 and status = 'CANCELED'", id))
+}
+
+// Nobody has planned it yet: Temporal alone takes the order.
+func TestABackfillIsSteeredBeforeAWorkerIsThere(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, days(4))
+	require.NoError(t, f.worker(t, "b1").Kill())
+	require.ErrorContains(t, f.Starter.PauseBackfill(t.Context(), f.spec.Location+"-nobody"), "there is no backfill")
+	paused, cancelled := f.startBackfill(t, "paused", firstDays(4)), f.startBackfill(t, "cancelled", firstDays(4))
+	require.NoError(t, f.Starter.PauseBackfill(t.Context(), paused))
+	require.NoError(t, f.Starter.CancelBackfill(t.Context(), cancelled))
+	f.worker(t, "b1")
+	f.requireBackfillEnd(t, cancelled, wire.BackfillCanceled)
+	require.Eventually(t, func() bool {
+		row, err := f.Store.Backfill(t.Context(), paused)
+		return err == nil && row.Paused
+	}, longEnough, often)
+	require.Zero(t, f.count(t, "select count(*) from runs where backfill = $1", cancelled), "it was cancelled before it began")
+	require.NoError(t, f.Starter.ResumeBackfill(t.Context(), paused))
+	result, err := f.awaitBackfill(t, paused)
+	require.NoError(t, err)
+	require.Equal(t, done("flights", 4), result.Assets[0])
+	require.ErrorContains(t, f.Starter.CancelBackfill(t.Context(), paused), "has ended (COMPLETED_SUCCESS)")
+}
+
+// A run that a backfill waits for may be executed again by one that the definitions of then refuse.
+func TestARefusedRetryOfARunFailsIt(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, days(2))
+	f.worker(t, "b1")
+	key := testlocation.PartitionKey("flights", testlocation.Day(0))
+	f.instruct(t, key, testlocation.Instruction{FailAll: true})
+	request := firstDays(2)
+	request.Assets = wire.AssetSelection{Expression: "flights"}
+	request.Tags = map[string]string{"perdure/max_retries": "1", "perdure/retry_on_asset_or_op_failure": "true"}
+	// Whoever has its id first keeps the retry from beginning.
+	id := f.spec.Location + "-bf"
+	retry := id + ":flights:2001-01-01~1"
+	taken, err := f.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: retry, TaskQueue: f.spec.Location}, wire.RunWorkflow, json.RawMessage(`{"assets":"nothing"}`))
+	require.NoError(t, err)
+	require.Error(t, taken.Get(t.Context(), nil))
+	require.Equal(t, id, f.startBackfill(t, "bf", request))
+	result := f.requireBackfillEnd(t, id, wire.BackfillFailed)
+	require.Equal(t, wire.BackfillRuns{Succeeded: 1, Failed: 1}, result.Runs)
+	require.Contains(t, result.Failures[0].Message, "its retry was refused: ")
+	require.Contains(t, result.Failures[0].Message, "failed as it was told to")
 }

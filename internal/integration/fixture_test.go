@@ -250,6 +250,11 @@ func (f *fixture) query(t *testing.T, query string, scan func(func(...any) error
 	require.NoError(t, rows.Err())
 }
 
+func (f *fixture) execute(t *testing.T, statement string) {
+	t.Helper()
+	f.query(t, statement, func(func(...any) error) error { return nil })
+}
+
 func (f *fixture) count(t *testing.T, query string, arguments ...any) (count int) {
 	t.Helper()
 	f.query(t, query, func(scan func(...any) error) error { return scan(&count) }, arguments...)
