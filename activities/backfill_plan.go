@@ -13,6 +13,9 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
+// maxBackfillEvents is from how many history events on a backfill continues as new where the instance's runs do so later.
+const maxBackfillEvents = 2000
+
 // PlanBackfill works out what a backfill is for, by the location's active snapshot and what exists now, and begins it: one
 // row. Called again for the same execution it changes nothing. A request with problems is refused with all of them.
 func (a *Activities) PlanBackfill(ctx context.Context, input wire.PlanBackfillInput) (wire.PlanBackfillResult, error) {
@@ -74,7 +77,7 @@ func (a *Activities) begunBackfill(ctx context.Context, input wire.PlanBackfillI
 	if row.FirstRunID != input.FirstRunID {
 		return nil, a.refuseBackfill(ctx, input, wire.Problems{metadata.BackfillExists(row.ID, row.Status, row.CreatedAt)})
 	}
-	return &wire.PlanBackfillResult{Progress: starter.ProgressOf(row)}, nil
+	return &wire.PlanBackfillResult{Progress: starter.ProgressOf(row), ContinueAfter: min(a.Starter.Limits.ContinueAfter, maxBackfillEvents)}, nil
 }
 
 func (a *Activities) refuseBackfill(ctx context.Context, input wire.PlanBackfillInput, problems wire.Problems) error {

@@ -19,11 +19,10 @@ import (
 
 const (
 	backfillLocation = "backfill"
-	backfillRuns     = 10_000
 	// backfillWindow is how many runs are open at once, ours and the plain ones.
 	backfillWindow   = 50
 	plainRunWorkflow = "PlainRun"
-	// maxBackfillEvents is how long the history of a backfill may be.
+	// maxBackfillEvents is how long the history of a backfill may be, of any number of runs.
 	maxBackfillEvents = 12_000
 )
 
@@ -33,8 +32,12 @@ func plainRun(ctx workflow.Context, partition string) error {
 	return workflow.ExecuteActivity(ctx, plainActivity, partition).Get(ctx, nil)
 }
 
-// backfilling compares a backfill of single-partition runs with workflows that a client starts in a loop.
-func backfilling(ctx context.Context, b *bench) (ours, plain time.Duration, err error) {
+// backfilling compares a backfill of so many single-partition runs with workflows that a client starts in a loop.
+func backfilling(runs int) func(context.Context, *bench) (ours, plain time.Duration, err error) {
+	return func(ctx context.Context, b *bench) (ours, plain time.Duration, err error) { return b.backfill(ctx, runs) }
+}
+
+func (b *bench) backfill(ctx context.Context, runs int) (ours, plain time.Duration, err error) {
 	days := definitions.Daily("1970-01-01").Ending("2000-01-01")
 	err = b.serve(ctx, backfillLocation, func() *definitions.Definitions {
 		return definitions.New(backfillLocation, values, definitions.Asset("day", definitions.Bind0(func(definitions.Context) (int, error) {
@@ -44,7 +47,7 @@ func backfilling(ctx context.Context, b *bench) (ours, plain time.Duration, err 
 	if err != nil {
 		return 0, 0, err
 	}
-	if plain, err = b.plainRuns(ctx); err != nil {
+	if plain, err = b.plainRuns(ctx, runs); err != nil {
 		return 0, 0, err
 	}
 	id := b.newID(backfillLocation)
@@ -53,7 +56,7 @@ func backfilling(ctx context.Context, b *bench) (ours, plain time.Duration, err 
 	run, err := b.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: wire.Queue("", backfillLocation), ID: id},
 		wire.BackfillWorkflow, wire.BackfillRequest{
 			Assets: wire.AssetSelection{Expression: "*"}, MaxConcurrentRuns: backfillWindow,
-			Range: &wire.PartitionRange{Start: dayKey(0), End: dayKey(backfillRuns - 1)},
+			Range: &wire.PartitionRange{Start: dayKey(0), End: dayKey(runs - 1)},
 		})
 	if err != nil {
 		return 0, 0, err
@@ -68,7 +71,7 @@ func backfilling(ctx context.Context, b *bench) (ours, plain time.Duration, err 
 	if err != nil {
 		return 0, 0, err
 	}
-	fmt.Fprintf(os.Stderr, "backfill_10000: %d runs, longest history %d events, heap %d MB before and %d MB at most\n",
+	fmt.Fprintf(os.Stderr, "backfill: %d runs, longest history %d events, heap %d MB before and %d MB at most\n",
 		result.Runs.Succeeded, events, before>>20, most>>20)
 	if events > maxBackfillEvents {
 		return 0, 0, fmt.Errorf("the history has %d events, and may have %d", events, maxBackfillEvents)
@@ -81,7 +84,7 @@ func dayKey(n int) string {
 }
 
 // plainRuns is how long a client takes that keeps as many workflows open.
-func (b *bench) plainRuns(ctx context.Context) (time.Duration, error) {
+func (b *bench) plainRuns(ctx context.Context, runs int) (time.Duration, error) {
 	started := time.Now()
 	next := make(chan int)
 	failures := make([]error, backfillWindow)
@@ -97,7 +100,7 @@ func (b *bench) plainRuns(ctx context.Context) (time.Duration, error) {
 			}
 		})
 	}
-	for n := range backfillRuns {
+	for n := range runs {
 		next <- n
 	}
 	close(next)

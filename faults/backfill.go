@@ -13,24 +13,24 @@ import (
 )
 
 const (
-	// slicedDays are what a backfill of a trial makes of each asset, slicedRuns in how many runs: one for each day of the
+	// backfilledDays are what a backfill of a trial makes of each asset, backfilledRuns in how many runs: one for each day of the
 	// first two, which run together, and one for at most four days of the last.
-	slicedDays = 16
-	slicedRuns = slicedDays + slicedDays/4
+	backfilledDays = 16
+	backfilledRuns = backfilledDays + backfilledDays/4
 )
 
-// sliced are assets that are made by days.
-func sliced() []testlocation.Asset {
+// backfilled are assets that are made by days.
+func backfilled() []testlocation.Asset {
 	return []testlocation.Asset{
-		{Key: "sliced/flights", Days: slicedDays},
-		{Key: "sliced/delays", Days: slicedDays, Inputs: []string{"sliced/flights"}},
-		{Key: "sliced/report", Days: slicedDays, Inputs: []string{"sliced/delays"}, PartitionsPerRun: 4},
+		{Key: "backfilled/flights", Days: backfilledDays},
+		{Key: "backfilled/delays", Days: backfilledDays, Inputs: []string{"backfilled/flights"}},
+		{Key: "backfilled/report", Days: backfilledDays, Inputs: []string{"backfilled/delays"}, PartitionsPerRun: 4},
 	}
 }
 
 // backfills are backfills of all days.
 func backfills() kind {
-	keys := testlocation.Spec{Assets: sliced()}.Keys()
+	keys := testlocation.Spec{Assets: backfilled()}.Keys()
 	return kind{
 		name: "backfill", typical: 5 * time.Second,
 		prepare: func(s *scene, random *rand.Rand) error {
@@ -46,7 +46,7 @@ func backfills() kind {
 				Assets: wire.AssetSelection{Keys: keys}, AllPartitions: true, MaxConcurrentRuns: 6,
 			}})
 			verify := func(ctx context.Context, _ bool) (testlocation.Verdict, error) {
-				return s.instance.VerifyBackfill(ctx, trial, keys, slicedDays, slicedRuns)
+				return s.instance.VerifyBackfill(ctx, trial, keys, backfilledDays, backfilledRuns)
 			}
 			return []started{{trial, verify}}, err
 		},

@@ -207,7 +207,9 @@ type PlanBackfillInput struct {
 // PlanBackfillResult is the result of perdure.PlanBackfill.
 type PlanBackfillResult struct {
 	Progress BackfillProgress `json:"progress"`
-	DryRun   *BackfillPlan    `json:"dry_run,omitempty"`
+	// ContinueAfter is the number of history events from which it continues as new; 0 is 2,000.
+	ContinueAfter int           `json:"continue_after,omitempty"`
+	DryRun        *BackfillPlan `json:"dry_run,omitempty"`
 }
 
 // BackfillInput is the input of perdure.AdvanceBackfill and perdure.StopBackfill.

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -40,7 +41,7 @@ const (
 	mostPatience  = time.Minute
 	// backfillTimeout is when an activity that works on a backfill counts as lost although it sends heartbeats.
 	backfillTimeout = 10 * time.Minute
-	// continueBackfillAfter is the number of history events from which a backfill continues as new.
+	// continueBackfillAfter is the number of history events from which a backfill continues as new, unless planning says another.
 	continueBackfillAfter = 2000
 	// backfillMaxAge is how long an execution lives at most: long-lived workflows continue as new daily.
 	backfillMaxAge = 24 * time.Hour
@@ -56,6 +57,8 @@ type backfill struct {
 	progress   wire.BackfillProgress
 	begun      bool
 	patience   time.Duration
+	// continueAfter is the number of history events from which it continues as new.
+	continueAfter int
 	// asked is how many signals have come, answered how many of them were written down, and askedPaused what the last asks for.
 	asked, answered int
 	askedPaused     bool
@@ -76,8 +79,9 @@ func newBackfill(ctx workflow.Context) *backfill {
 
 // carriedBackfill is what a backfill takes along when it continues as new. It lies in histories: fields are only added.
 type carriedBackfill struct {
-	V        int                   `json:"v"`
-	Progress wire.BackfillProgress `json:"progress"`
+	V             int                   `json:"v"`
+	Progress      wire.BackfillProgress `json:"progress"`
+	ContinueAfter int                   `json:"continue_after,omitempty"`
 }
 
 func (b *backfill) decode(ctx workflow.Context, request, carried converter.RawValue) error {
@@ -90,6 +94,7 @@ func (b *backfill) decode(ctx workflow.Context, request, carried converter.RawVa
 			return fmt.Errorf("what backfill %q carried along has version %d, this worker reads up to %d: upgrade it", b.id, state.V, wire.Version)
 		}
 		b.shown, b.progress, b.begun, b.patience = inputOf(request), state.Progress, true, mostPatience
+		b.continueAfter = state.ContinueAfter
 		return nil
 	}
 	problems := wire.Decode(inputOf(request), &b.request)
@@ -132,7 +137,7 @@ func (b *backfill) plan(ctx workflow.Context) (*wire.BackfillPlan, error) {
 		return nil, refusedAs("backfill request", err)
 	}
 	if planned.DryRun == nil {
-		b.progress = planned.Progress
+		b.progress, b.continueAfter = planned.Progress, planned.ContinueAfter
 		b.begun = true
 	}
 	return planned.DryRun, nil
@@ -308,7 +313,7 @@ func backfillMessage(result wire.BackfillResult) string {
 func (b *backfill) continueAsNew(ctx workflow.Context) error {
 	info := workflow.GetInfo(ctx)
 	age := workflow.Now(ctx).Sub(info.WorkflowStartTime)
-	if info.GetCurrentHistoryLength() < continueBackfillAfter && !info.GetContinueAsNewSuggested() && age < backfillMaxAge {
+	if info.GetCurrentHistoryLength() < cmp.Or(b.continueAfter, continueBackfillAfter) && !info.GetContinueAsNewSuggested() && age < backfillMaxAge {
 		return nil
 	}
 	return b.nextExecution(ctx)
@@ -331,7 +336,9 @@ func (b *backfill) next(ctx workflow.Context) error {
 		}
 		b.shown = shown
 	}
-	return workflow.NewContinueAsNewError(ctx, wire.BackfillWorkflow, b.shown, carriedBackfill{V: wire.Version, Progress: b.progress})
+	return workflow.NewContinueAsNewError(ctx, wire.BackfillWorkflow, b.shown, carriedBackfill{
+		V: wire.Version, Progress: b.progress, ContinueAfter: b.continueAfter,
+	})
 }
 
 // showableBackfill is what is worth reading of a request that has been planned, as for a run.

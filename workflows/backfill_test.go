@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +27,10 @@ type backfillWorld struct {
 	stops    int
 	ended    []wire.EndBackfillInput
 	refused  []wire.RefuseInput
+	// problems are what planning refuses; continueAfter is what it answers.
+	problems      wire.Problems
+	continueAfter int
+	mu            sync.Mutex
 	// advance is what working on it does, the nth time.
 	advance func(ctx context.Context, n int) (wire.AdvanceBackfillResult, error)
 	// steer is what goes wrong with writing down what somebody wants, the nth time.
@@ -44,25 +49,40 @@ func (w *backfillWorld) env(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	suite.SetLogger(quiet{})
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "bf1", TaskQueue: "flights"})
-	env.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: wire.BackfillWorkflow})
-	register := func(name string, do any) { env.RegisterActivityWithOptions(do, activity.RegisterOptions{Name: name}) }
+	w.register(env)
+	return env
+}
+
+func (w *backfillWorld) register(to registry) {
+	to.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: wire.BackfillWorkflow})
+	register := func(name string, do any) { to.RegisterActivityWithOptions(do, activity.RegisterOptions{Name: name}) }
 	register(wire.RefuseActivity, func(_ context.Context, input wire.RefuseInput) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.refused = append(w.refused, input)
 		return nil
 	})
 	register(wire.PlanBackfillActivity, func(_ context.Context, input wire.PlanBackfillInput) (wire.PlanBackfillResult, error) {
+		if w.problems != nil {
+			return wire.PlanBackfillResult{}, temporal.NewNonRetryableApplicationError(w.problems.Error(), wire.FailureInvalidRequest, nil, wire.Refusal{Problems: w.problems})
+		}
 		if input.Request.DryRun {
 			return wire.PlanBackfillResult{DryRun: &wire.BackfillPlan{RunCount: 4}}, nil
 		}
-		return wire.PlanBackfillResult{Progress: w.row}, nil
+		return wire.PlanBackfillResult{Progress: w.read(), ContinueAfter: w.continueAfter}, nil
 	})
 	register(wire.AdvanceBackfillActivity, func(ctx context.Context, input wire.BackfillInput) (wire.AdvanceBackfillResult, error) {
+		w.mu.Lock()
 		w.advances = append(w.advances, input)
-		result, err := w.advance(ctx, len(w.advances))
-		result.Progress = w.row
+		n := len(w.advances)
+		w.mu.Unlock()
+		result, err := w.advance(ctx, n)
+		result.Progress = w.read()
 		return result, err
 	})
 	register(wire.SteerBackfillActivity, func(_ context.Context, input wire.SteerBackfillInput) (wire.BackfillProgress, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.steered = append(w.steered, input)
 		if w.steer != nil {
 			if err := w.steer(len(w.steered)); err != nil {
@@ -81,17 +101,27 @@ func (w *backfillWorld) env(t *testing.T) *testsuite.TestWorkflowEnvironment {
 		return w.row, nil
 	})
 	register(wire.StopBackfillActivity, func(context.Context, wire.BackfillInput) (wire.StopBackfillResult, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.stops++
 		return wire.StopBackfillResult{Progress: w.row, Stopped: w.stops > 1}, nil
 	})
 	register(wire.EndBackfillActivity, func(_ context.Context, input wire.EndBackfillInput) (wire.BackfillResult, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.ended = append(w.ended, input)
 		if w.row.Runs.Failed > 0 && input.Status == wire.BackfillSucceeded {
 			input.Status = wire.BackfillFailed
 		}
 		return wire.BackfillResult{BackfillID: "bf1", Status: input.Status, Assets: w.row.Assets, Runs: w.row.Runs, Reason: input.Reason}, nil
 	})
-	return env
+}
+
+// read is the row as it is now.
+func (w *backfillWorld) read() wire.BackfillProgress {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.row
 }
 
 func (w *backfillWorld) run(t *testing.T, env *testsuite.TestWorkflowEnvironment) (wire.BackfillResult, error) {

@@ -42,15 +42,22 @@ func TestRecordHistories(t *testing.T) {
 	connected, err := client.Dial(client.Options{HostPort: testenv.Temporal(t).Address, Identity: recordedHere, Logger: quiet{}})
 	require.NoError(t, err)
 	t.Cleanup(connected.Close)
-	for _, s := range scenarios() {
+	for _, s := range append(scenarios(), backfillScenarios()...) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			r := &recorder{Client: connected, t: t, w: s.world(), id: "recorded-" + s.name}
-			r.serve()
+			r := &recorder{Client: connected, t: t, id: "recorded-" + s.name}
+			workflowType := cmp.Or(s.workflow, wire.RunWorkflow)
+			if s.backfill != nil {
+				workflowType, r.backfill = wire.BackfillWorkflow, s.backfill()
+				r.serve(r.backfill.register)
+			} else {
+				r.w = s.world()
+				r.serve(func(to registry) { r.w.register(to) })
+			}
 			if s.request == "" {
 				s.request = `{"assets":"*"}`
 			}
-			started, err := connected.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: r.id, TaskQueue: r.id}, cmp.Or(s.workflow, wire.RunWorkflow), payload(s.request))
+			started, err := connected.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: r.id, TaskQueue: r.id}, workflowType, payload(s.request))
 			require.NoError(t, err)
 			r.first = started.GetRunID()
 			if s.then != nil {
@@ -69,16 +76,18 @@ func TestRecordHistories(t *testing.T) {
 
 type recorder struct {
 	client.Client
-	t     *testing.T
-	w     *world
-	id    string
-	first string
+	t *testing.T
+	// w is what a run meets, backfill what a backfill does.
+	w        *world
+	backfill *backfillWorld
+	id       string
+	first    string
 }
 
-func (r *recorder) serve() {
+func (r *recorder) serve(register func(registry)) {
 	for _, queue := range []string{r.id, wire.ControlQueue(r.id)} {
 		w := worker.New(r.Client, queue, worker.Options{Identity: recordedHere, MaxHeartbeatThrottleInterval: 100 * time.Millisecond})
-		r.w.register(w)
+		register(w)
 		require.NoError(r.t, w.Start())
 		r.t.Cleanup(w.Stop)
 	}

@@ -36,6 +36,7 @@ func newReplayer() worker.WorkflowReplayer {
 	replayer := worker.NewWorkflowReplayer()
 	replayer.RegisterWorkflowWithOptions(workflows.Run, workflow.RegisterOptions{Name: wire.RunWorkflow})
 	replayer.RegisterWorkflowWithOptions(workflows.ReportEvent, workflow.RegisterOptions{Name: wire.ReportEventWorkflow})
+	replayer.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: wire.BackfillWorkflow})
 	return replayer
 }
 
@@ -75,7 +76,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 	}
 }
 
-// Every way of a run is among the histories of this commit.
+// Every way of a run and of a backfill is among the histories of this commit.
 func TestEveryWayIsRecorded(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
@@ -83,7 +84,7 @@ func TestEveryWayIsRecorded(t *testing.T) {
 		name, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), ".json"), "~")
 		names[name] = true
 	}
-	for _, s := range scenarios() {
+	for _, s := range append(scenarios(), backfillScenarios()...) {
 		require.Contains(t, names, s.name, "make replay-record")
 	}
 }

@@ -22,10 +22,12 @@ import (
 // scenario is a way that a workflow takes, worth a recorded history.
 type scenario struct {
 	name     string
-	workflow string // its type; "" is Run
+	workflow string // its type, where it has a world and is no Run
 	request  string // "" is everything
+	// world is what a run or a report meets, backfill what a backfill does: one of them.
 	world    func() *world
-	// then is what happens to the run; ends is text of the error that it ends with.
+	backfill func() *backfillWorld
+	// then is what happens to it; ends is text of the error that it ends with.
 	then func(*recorder)
 	ends string
 	// executions is how many there are at least.
