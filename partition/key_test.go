@@ -47,6 +47,48 @@ func TestKeysWhereClocksChange(t *testing.T) {
 			[]string{"2023-04-02-01:00", "2023-04-02-01:30", "2023-04-02-01:30+1030"},
 			[]string{"2023-04-01T14:00:00Z", "2023-04-01T14:30:00Z", "2023-04-01T15:00:00Z"},
 		},
+		"half an hour that comes twice makes a long hour": {
+			TimeWindows{Every: Hourly, Start: "2023-04-02T01:00", Zone: "Australia/Lord_Howe"},
+			"2023-04-01T16:30:00Z",
+			[]string{"2023-04-02-01:00", "2023-04-02-02:00"},
+			[]string{"2023-04-01T14:00:00Z", "2023-04-01T15:30:00Z"},
+		},
+		"an hour that begins in a gap of half an hour has no key": {
+			TimeWindows{Every: Hourly, Start: "2023-10-01T01:00", Zone: "Australia/Lord_Howe"},
+			"2023-09-30T17:00:00Z",
+			[]string{"2023-10-01-01:00", "2023-10-01-03:00"},
+			[]string{"2023-09-30T14:30:00Z", "2023-09-30T16:00:00Z"},
+		},
+		"an hour that is left out at midnight": {
+			TimeWindows{Every: Hourly, Start: "2023-03-25T23:00", Zone: "Atlantic/Azores"},
+			"2023-03-26T02:00:00Z",
+			[]string{"2023-03-25-23:00", "2023-03-26-01:00"},
+			[]string{"2023-03-26T00:00:00Z", "2023-03-26T01:00:00Z"},
+		},
+		"midnight comes twice": {
+			TimeWindows{Every: Hourly, Start: "2023-10-28T23:00", Zone: "Atlantic/Azores"},
+			"2023-10-29T03:00:00Z",
+			[]string{"2023-10-28-23:00", "2023-10-29-00:00", "2023-10-29-00:00-0100", "2023-10-29-01:00"},
+			[]string{"2023-10-28T23:00:00Z", "2023-10-29T00:00:00Z", "2023-10-29T01:00:00Z", "2023-10-29T02:00:00Z"},
+		},
+		"a day begins at the second of two midnights": {
+			TimeWindows{Every: Daily, Start: "2023-10-28", Zone: "Atlantic/Azores"},
+			"2023-10-31T01:00:00Z",
+			[]string{"2023-10-28", "2023-10-29", "2023-10-30"},
+			[]string{"2023-10-28T00:00:00Z", "2023-10-29T01:00:00Z", "2023-10-30T01:00:00Z"},
+		},
+		"a day that begins in a gap of half an hour": {
+			TimeWindows{Every: Daily, Hour: 2, Start: "2023-09-30", Zone: "Australia/Lord_Howe"},
+			"2023-10-02T14:59:59Z",
+			[]string{"2023-09-30", "2023-10-01"},
+			[]string{"2023-09-29T15:30:00Z", "2023-09-30T15:30:00Z"},
+		},
+		"a cron that is not of every hour has one of two": {
+			TimeWindows{Cron: "0 */2 * * *", Start: "2023-10-29", Zone: "Europe/Berlin"},
+			"2023-10-29T05:00:00Z",
+			[]string{"2023-10-29-00:00", "2023-10-29-02:00", "2023-10-29-04:00"},
+			[]string{"2023-10-28T22:00:00Z", "2023-10-29T01:00:00Z", "2023-10-29T03:00:00Z"},
+		},
 		"a daily key never has an offset": {
 			TimeWindows{Every: Daily, Hour: 1, Minute: 30, Start: "2021-11-06", Zone: "America/New_York", Format: "2006-01-02-15:04"},
 			"2021-11-08T12:00:00Z",

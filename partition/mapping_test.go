@@ -316,6 +316,45 @@ func TestTimeMappings(t *testing.T) {
 			needs:   map[string]string{"2001-01-10": "2001-01-10"},
 			missing: map[string]string{"2001-01-10": "2001-01-11"},
 		},
+		"the last two that have ended do not exist": {
+			upstream: time(func(d *TimeWindows) { d.EndOffset = -2 }), downstream: days,
+			needs:   map[string]string{"2001-01-08 2001-01-09 2001-01-10": "2001-01-08"},
+			missing: map[string]string{"2001-01-08 2001-01-09 2001-01-10": "2001-01-09 to 2001-01-10 (2)"},
+			affects: map[string]string{"2001-01-08": "2001-01-08"},
+		},
+		"one that exists before it has ended": {
+			upstream: time(func(d *TimeWindows) { d.EndOffset = 1 }), downstream: days,
+			needs: map[string]string{"2001-01-10": "2001-01-10"}, affects: map[string]string{"2001-01-10 2001-01-11": "2001-01-10"},
+		},
+		"one downstream that exists before what it needs": {
+			upstream: days, downstream: time(func(d *TimeWindows) { d.EndOffset = 1 }),
+			needs:   map[string]string{"2001-01-10 2001-01-11": "2001-01-10"},
+			missing: map[string]string{"2001-01-10 2001-01-11": "2001-01-11"},
+			affects: map[string]string{"2001-01-10": "2001-01-10"},
+		},
+		"a lag of what exists before it has ended": {
+			mapping: offset(-1, -1), upstream: time(func(d *TimeWindows) { d.EndOffset = 1 }), downstream: time(func(d *TimeWindows) { d.EndOffset = 1 }),
+			needs: map[string]string{"2001-01-11": "2001-01-10", "2001-01-01": ""}, affects: map[string]string{"2001-01-10": "2001-01-11", "2001-01-11": ""},
+		},
+		"a lag does not reach beyond an upstream's end": {
+			mapping: offset(-1, -1), upstream: time(func(d *TimeWindows) { d.End = "2001-01-05" }), downstream: days,
+			needs:   map[string]string{"2001-01-05 2001-01-06 2001-01-07": "2001-01-04"},
+			missing: map[string]string{"2001-01-05 2001-01-06 2001-01-07": "2001-01-05 to 2001-01-06 (2)"},
+			affects: map[string]string{"2001-01-04": "2001-01-05"},
+		},
+		"days before the upstream's first, and the first": {
+			mapping: offset(-3, 0), upstream: days, downstream: days,
+			needs: map[string]string{"2001-01-02": "2001-01-01 2001-01-02"}, affects: map[string]string{"2001-01-01": "2001-01-01 2001-01-02 2001-01-03 2001-01-04"},
+		},
+		"one that is excluded downstream is not affected": {
+			upstream: days, downstream: workdays,
+			needs: map[string]string{"2001-01-08": "2001-01-08"}, affects: map[string]string{"2001-01-05 2001-01-06 2001-01-07 2001-01-08": "2001-01-05 2001-01-08"},
+		},
+		"a week over a gap": {
+			upstream: workdays, downstream: weeks, now: "2001-01-16T00:00:00Z",
+			needs:   map[string]string{"2001-01-01": "2001-01-01 2001-01-02 2001-01-03 2001-01-04 2001-01-05"},
+			affects: map[string]string{"2001-01-05": "2001-01-01", "2001-01-08": "2001-01-08"},
+		},
 		"workdays before the weekend": {
 			mapping: offset(-1, -1), upstream: workdays, downstream: workdays, now: "2001-01-10T00:00:00Z",
 			needs: map[string]string{"2001-01-08": "2001-01-05"}, affects: map[string]string{"2001-01-05": "2001-01-08"},
@@ -333,6 +372,18 @@ func TestTimeMappings(t *testing.T) {
 			upstream:   time(func(d *TimeWindows) { d.Every, d.Start, d.Zone = Hourly, "2023-03-26", "Europe/Berlin" }),
 			downstream: time(func(d *TimeWindows) { d.Start, d.Zone = "2023-03-26", "Europe/Berlin" }), now: "2023-03-26T22:00:00Z",
 			needs: map[string]string{"2023-03-26": "*"}, affects: map[string]string{"2023-03-26-03:00": "2023-03-26"},
+		},
+		"a day of 24 hours and a half": {
+			upstream:   time(func(d *TimeWindows) { d.Every, d.Start, d.Zone = Hourly, "2023-04-02", "Australia/Lord_Howe" }),
+			downstream: time(func(d *TimeWindows) { d.Start, d.Zone = "2023-04-02", "Australia/Lord_Howe" }), now: "2023-04-02T13:30:00Z",
+			needs: map[string]string{"2023-04-02": "*"}, affects: map[string]string{"2023-04-02-02:00": "2023-04-02", "2023-04-02-23:00": "2023-04-02"},
+		},
+		"an hour before the second midnight is of the day before": {
+			upstream:   time(func(d *TimeWindows) { d.Every, d.Start, d.Zone = Hourly, "2023-10-28T23:00", "Atlantic/Azores" }),
+			downstream: time(func(d *TimeWindows) { d.Start, d.Zone = "2023-10-28", "Atlantic/Azores" }), now: "2023-10-30T01:00:00Z",
+			needs:   map[string]string{"2023-10-28": "2023-10-28-23:00 2023-10-29-00:00"},
+			missing: map[string]string{"2023-10-28": "2023-10-28-00:00 to 2023-10-28-22:00 (23)"},
+			affects: map[string]string{"2023-10-29-00:00": "2023-10-28", "2023-10-29-00:00-0100": "2023-10-29"},
 		},
 		"a day of 25 hours": {
 			upstream:   time(func(d *TimeWindows) { d.Every, d.Start, d.Zone = Hourly, "2023-10-29", "Europe/Berlin" }),
@@ -378,6 +429,14 @@ func TestGridMappings(t *testing.T) {
 			upstream: gridOf("x", Definition{Static: []string{"a"}}, "y", Definition{Static: []string{"b"}}), downstream: bands,
 			needs: map[string]string{"far": ""}, missing: map[string]string{"far": "far"}, affects: map[string]string{"*": ""},
 		},
+		"inferred: both dimensions fit, so that keys decide": {
+			upstream: bands, downstream: gridOf("a", bands, "b", bands),
+			needs: map[string]string{"near|far": ""}, missing: map[string]string{"near|far": "near|far"}, affects: map[string]string{"near": ""},
+		},
+		"inferred: the equal one of two dimensions of time": {
+			upstream: days, downstream: gridOf("day", days, "week", weeks), now: "2023-01-16T00:00:00Z",
+			needs: map[string]string{"2023-01-02|2023-01-08": "2023-01-02"},
+		},
 		"inferred: two grids": {
 			upstream: grid, downstream: grid,
 			needs: map[string]string{"far|2001-01-02": "far|2001-01-02", "*": "*"}, affects: map[string]string{"*": "*"},
@@ -408,6 +467,10 @@ func TestGridMappings(t *testing.T) {
 			upstream: grid, downstream: gridOf("when", days, "region", Definition{Dynamic: "regions"}), now: "2001-01-03T00:00:00Z",
 			needs:   map[string]string{"west|2001-01-02": "near|2001-01-02 far|2001-01-02"},
 			affects: map[string]string{"far|2001-01-01": "west|2001-01-01 east|2001-01-01"},
+		},
+		"no dimension is listed": {
+			mapping: Mapping{Kind: MapGrid}, upstream: grid, downstream: gridOf("a", bands, "b", bands), now: "2001-01-02T00:00:00Z",
+			needs: map[string]string{"near|far": "*"}, affects: map[string]string{"far|2001-01-01": "*"},
 		},
 		"dimensions that change places": {
 			mapping:  Mapping{Kind: MapGrid, Dimensions: []DimensionMapping{{Upstream: "day", Downstream: "a"}, {Upstream: "band", Downstream: "z"}}},
