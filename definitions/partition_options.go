@@ -44,7 +44,7 @@ type BackfillOption interface {
 	MultiAssetOption
 }
 
-// SingleRun has one run of a backfill make all partitions that are consecutive.
+// SingleRun has one run of a backfill make all partitions that are consecutive: of those that are no windows of time, at most 10,000.
 type SingleRun struct{}
 
 // MultiRun has one run of a backfill make at most so many consecutive partitions.

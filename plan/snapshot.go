@@ -82,7 +82,8 @@ func (a Asset) External() bool { return a.Compute == "" }
 
 // BackfillPolicy is how a backfill cuts consecutive partitions of an asset into runs.
 type BackfillPolicy struct {
-	// MaxPartitions is how many partitions one run makes at most; 0 is all that are consecutive.
+	// MaxPartitions is how many partitions one run makes at most; 0 is all that are consecutive. Of those that are no windows of
+	// time it is 10,000 at most: a run is asked for them by name.
 	MaxPartitions int `json:"max_partitions,omitempty"`
 }
 

@@ -3,6 +3,7 @@ package backfill_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,12 +19,31 @@ import (
 var now = time.Date(2001, time.January, 29, 0, 0, 0, 0, time.UTC) // four whole weeks
 
 var (
-	single    = partition.Definition{}
-	days      = partition.Definition{Time: &partition.TimeWindows{Every: partition.Daily, Start: "2001-01-01"}}
-	weeks     = partition.Definition{Time: &partition.TimeWindows{Every: partition.Weekly, Day: 1, Start: "2001-01-01"}}
+	single = partition.Definition{}
+	days   = partition.Definition{Time: &partition.TimeWindows{Every: partition.Daily, Start: "2001-01-01"}}
+	weeks  = partition.Definition{Time: &partition.TimeWindows{Every: partition.Weekly, Day: 1, Start: "2001-01-01"}}
+	later  = partition.Definition{Time: &partition.TimeWindows{Every: partition.Daily, Start: "2001-01-20"}}
+	grid   = partition.Definition{Grid: []partition.Dimension{
+		{Name: "day", Time: &partition.TimeWindows{Every: partition.Daily, Start: "2001-01-27"}}, {Name: "kind", Static: []string{"a", "b", "c", "d"}},
+	}}
+	sites     = partition.Definition{Dynamic: "sites"}
+	windows   = partition.Definition{Grid: []partition.Dimension{{Name: "day", Time: later.Time}, {Name: "week", Time: weeks.Time}}}
 	static    = partition.Definition{Static: []string{"a", "b", "c", "d"}}
 	yesterday = partition.Mapping{Kind: partition.MapTime, StartOffset: -1, EndOffset: -1}
 )
+
+// long has one key more than a request lists.
+var long = func() partition.Definition {
+	keys := make([]string, 10_001)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("k%d", i)
+	}
+	return partition.Definition{Static: keys}
+}()
+
+func sited(bands []string) partition.Definition {
+	return partition.Definition{Grid: []partition.Dimension{{Name: "band", Static: bands}, {Name: "site", Dynamic: "sites"}}}
+}
 
 // builder makes graphs: assets and needs by name.
 type builder struct {
@@ -163,6 +183,41 @@ func TestWhatRunsTogether(t *testing.T) {
 			return b.asset("lookup", single, nil).asset("a", static, nil).asset("report", single, nil).
 				need("lookup", "a", identity).need("a", "report", identity)
 		}, nil, []string{"lookup", "a a, a b, a c, a d", "report"}},
+		{"what is not partitioned runs together, whatever its policy", func(b *builder) *builder {
+			return b.asset("lookup", single, inOne()).asset("report", single, nil).need("lookup", "report", identity)
+		}, nil, []string{"lookup+report"}},
+		{"what is not partitioned, between what is", func(b *builder) *builder {
+			return b.asset("a", static, nil).asset("between", single, nil).asset("b", static, nil).
+				need("a", "between", identity).need("between", "b", identity).need("a", "b", identity)
+		}, nil, []string{"a a, a b, a c, a d", "between", "b a, b b, b c, b d"}},
+		{"what is not partitioned, between what is, waits for all of it", func(b *builder) *builder {
+			return b.asset("a", static, nil).asset("between", single, nil).asset("b", static, nil).need("a", "between", identity).need("between", "b", identity)
+		}, []string{"a c"}, []string{"a a, a b, a c, a d"}},
+		{"once what is not partitioned is there, all in one run", func(b *builder) *builder {
+			return b.asset("lookup", single, nil).asset("a", days, inOne()).need("lookup", "a", identity)
+		}, nil, []string{"lookup", "a 01-01…01-28"}},
+		{"another definition is another run, afterwards", func(b *builder) *builder {
+			return b.asset("a", days, inOne()).asset("b", later, inOne()).need("a", "b", identity)
+		}, nil, []string{"a 01-01…01-28", "b 01-20…01-28"}},
+		{"windows without an offset are the same partition", func(b *builder) *builder {
+			return b.asset("a", days, nil, "2001-01-01").asset("b", days, nil, "2001-01-01").need("a", "b", partition.Mapping{Kind: partition.MapTime}).
+				asset("c", days, nil, "2001-01-01").need("b", "c", partition.Mapping{Kind: partition.MapIdentity})
+		}, nil, []string{"a+b+c 01-01"}},
+		{"an offset is another partition", func(b *builder) *builder {
+			return b.asset("a", days, nil, "2001-01-01", "2001-01-02").asset("b", days, nil, "2001-01-02").need("a", "b", yesterday)
+		}, nil, []string{"a 01-01, a 01-02", "b 01-02"}},
+		{"each range is cut by itself", func(b *builder) *builder {
+			return b.asset("a", days, upTo(2), "2001-01-01", "2001-01-02", "2001-01-03", "2001-01-05", "2001-01-06", "2001-01-08")
+		}, nil, []string{"a 01-01…01-02, a 01-03…01-03, a 01-05…01-06, a 01-08…01-08"}},
+		{"a grid in one rectangle", func(b *builder) *builder {
+			return b.asset("a", grid, inOne())
+		}, nil, []string{"a 01-27|a…01-28|d"}},
+		{"a grid in several", func(b *builder) *builder {
+			return b.asset("a", grid, inOne(), "2001-01-27|a", "2001-01-27|b", "2001-01-28|a", "2001-01-28|b", "2001-01-28|d")
+		}, nil, []string{"a 01-27|a…01-27|b, a 01-28|a…01-28|b, a 01-28|d…01-28|d"}},
+		{"a list of keys is cut where a request would be too long", func(b *builder) *builder {
+			return b.asset("a", long, inOne())
+		}, nil, []string{"a k0…k9999, a k10000…k10000"}},
 		{"a week waits for its days", func(b *builder) *builder {
 			return b.asset("a", days, nil, "2001-01-01", "2001-01-08", "2001-01-09").asset("w", weeks, nil, "2001-01-01", "2001-01-08").need("a", "w", identity)
 		}, nil, []string{"a 01-01, a 01-08, a 01-09", "w 01-01, w 01-08"}},
@@ -188,6 +243,21 @@ func TestWhatRunsTogether(t *testing.T) {
 		{"other partitions of each other, all in one run", func(b *builder) *builder {
 			return b.asset("a", days, inOne()).asset("b", days, inOne()).need("a", "b", yesterday)
 		}, nil, []string{"a+b 01-01…01-28"}},
+		{"all of each other, all in one run", func(b *builder) *builder {
+			return b.asset("a", days, inOne()).asset("b", days, inOne()).need("a", "b", whole)
+		}, nil, []string{"a+b 01-01…01-28"}},
+		{"all of each other, as many as one run makes", func(b *builder) *builder {
+			return b.asset("a", days, upTo(28)).asset("b", days, upTo(28)).need("a", "b", whole)
+		}, nil, []string{"a+b 01-01…01-28"}},
+		{"all of each other, without a policy", func(b *builder) *builder {
+			return b.asset("a", days, nil, "2001-01-01", "2001-01-02").asset("b", days, nil, "2001-01-01", "2001-01-02").need("a", "b", whole)
+		}, nil, []string{"a 01-01, a 01-02", "b 01-01, b 01-02"}},
+		{"all of each other, with two policies", func(b *builder) *builder {
+			return b.asset("a", days, inOne()).asset("b", days, upTo(28)).need("a", "b", whole)
+		}, nil, []string{"a 01-01…01-28", "b 01-01…01-28"}},
+		{"other partitions of each other, in two ranges", func(b *builder) *builder {
+			return b.asset("a", days, inOne(), "2001-01-01", "2001-01-03").asset("b", days, inOne(), "2001-01-01", "2001-01-03").need("a", "b", yesterday)
+		}, nil, []string{"a 01-01…01-01, a 01-03…01-03, b 01-01…01-01, b 01-03…01-03"}},
 		{"other partitions of each other, too many for one run", func(b *builder) *builder {
 			return b.asset("a", days, upTo(20)).asset("b", days, upTo(20)).need("a", "b", yesterday)
 		}, nil, []string{"a 01-01…01-20, a 01-21…01-28", "b 01-01…01-20, b 01-21…01-28"}},
@@ -291,6 +361,44 @@ func TestChangedDefinitionsAreNamed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			require.ErrorContains(t, test.graph.make().Restore(state), test.want)
+		})
+	}
+}
+
+// Keys that have no order of their own may stand elsewhere by the time that a run is planned, or is read again: a range of them
+// would then be of others.
+func TestARunIsOfTheSamePartitionsWhateverTheirOrder(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name          string
+		before, after partition.Definition
+		keys          []string // of the dynamic set, afterwards
+		want          backfill.Partitions
+	}{
+		{"windows", days, days, nil, backfill.Partitions{Range: &wire.PartitionRange{Start: "2001-01-01", End: "2001-01-28"}}},
+		{"a list", static, partition.Definition{Static: []string{"d", "x", "a", "c", "b"}}, nil, backfill.Partitions{Partitions: []string{"a", "b", "c", "d"}}},
+		{"a key that was removed and added again", sites, sites, []string{"x", "z", "y"}, backfill.Partitions{Partitions: []string{"x", "y", "z"}}},
+		{
+			"a grid of which a dimension has one more", sited(static.Static[:2]), sited([]string{"a", "more", "b"}), []string{"y", "z", "x"},
+			backfill.Partitions{Partitions: []string{"a|x", "a|y", "a|z", "b|x", "b|y", "b|z"}},
+		},
+		{
+			"a grid of windows", windows, windows, nil,
+			backfill.Partitions{Range: &wire.PartitionRange{Start: "2001-01-20|2001-01-01", End: "2001-01-28|2001-01-22"}},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			at := func(d partition.Definition, keys []string) *partition.Set {
+				p, err := partition.New(d)
+				require.NoError(t, err)
+				return p.At(now, map[string][]string{"sites": keys})
+			}
+			run := backfill.Run{Assets: []string{"a"}, Subset: at(test.before, []string{"x", "y", "z"}).All(), Ranged: true}
+			require.Equal(t, test.want, run.Partitions())
+			subset, err := run.Partitions().Subset(at(test.after, test.keys))
+			require.NoError(t, err)
+			require.ElementsMatch(t, slices.Collect(run.Subset.Keys()), slices.Collect(subset.Keys()))
 		})
 	}
 }

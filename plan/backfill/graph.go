@@ -79,10 +79,16 @@ func (a *asset) isPartitioned() bool {
 
 // most is how many partitions a run makes; 0 is no limit.
 func (a *asset) most() int {
-	if a.ranged() {
+	switch {
+	case !a.ranged():
+		return 1
+	case areWindows(a.Target.Set()):
 		return a.Policy.MaxPartitions
+	case a.Policy.MaxPartitions == 0:
+		return maxListed
+	default:
+		return min(a.Policy.MaxPartitions, maxListed)
 	}
-	return 1
 }
 
 func (a *asset) samePolicy(b *asset) bool { return a.ranged() == b.ranged() && a.most() == b.most() }

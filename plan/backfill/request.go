@@ -68,18 +68,28 @@ type Partitions struct {
 func (r Run) Partitions() Partitions {
 	first, _ := r.Subset.First()
 	last, _ := r.Subset.Last()
-	switch kind := r.Subset.Set().Partitions().Kind(); {
-	case kind == partition.KindSingle:
+	switch {
+	case r.Subset.Set().Partitions().Kind() == partition.KindSingle:
 		return Partitions{}
 	case !r.Ranged:
 		return Partitions{Partition: first}
-	case kind == partition.KindStatic:
-		// They have no order but that of their list, so that a request does not name a range of them.
+	case !areWindows(r.Subset.Set()):
+		// They have no order but that of a list, in which they may stand elsewhere when the run is planned: a key was added again,
+		// or the definitions have one more.
 		return Partitions{Partitions: slices.Collect(r.Subset.Keys())}
 	default:
 		return Partitions{Range: &wire.PartitionRange{Start: first, End: last}}
 	}
 }
+
+// areWindows says whether partitions are in the order of time, or a grid of such: a range of them stays the same one.
+func areWindows(set *partition.Set) bool {
+	dimensions, _ := set.Dimensions()
+	return set.Partitions().Kind() == partition.KindTime || len(dimensions) > 0 && areWindows(dimensions[0]) && areWindows(dimensions[1])
+}
+
+// maxListed is how many partitions a run is asked for by a list of their keys: longer ones would be too long for a request.
+const maxListed = 10_000
 
 // Subset is the partitions as a subset of a set; the error names those that the set does not have.
 func (p Partitions) Subset(set *partition.Set) (partition.Subset, error) {
