@@ -53,7 +53,7 @@ type RunningPartitions struct {
 	Run string `json:"run"`
 	// Planned is a stored partition.Subset; nil of an asset without partitions.
 	Planned json.RawMessage `json:"planned"`
-	// Made are the keys that it has made.
+	// Made are the keys that it is done with: also those that were wiped since.
 	Made []string `json:"made"`
 }
 

@@ -182,6 +182,94 @@ func TestHowPartitionsStand(t *testing.T) {
 	require.Nil(t, page[3].Failure)
 }
 
+func TestWhatIsWipedIsMissing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, letters())
+	wipe := func(keys ...string) {
+		t.Helper()
+		_, err := b.store.WipeAsset(t.Context(), metadata.Wipe{Asset: asset, Partitions: keys})
+		require.NoError(t, err)
+	}
+	b.begin("r1", "a", "b", "c")
+	require.True(t, b.make("r1", "a"))
+	require.True(t, b.make("r1", "b"))
+	require.True(t, b.fail("r1", "c"))
+	wipe("b")
+	require.Equal(t, assetstatus.Counts{Partitions: 6, Materialized: 1, Running: 1, Missing: 4}, b.read().Counts(), "nobody makes b again")
+	b.end("r1", wire.RunFailure)
+	require.Equal(t, assetstatus.Counts{Partitions: 6, Materialized: 1, Failed: 1, Missing: 4}, b.read().Counts())
+	b.begin("r2", "d")
+	wipe()
+	for range 2 {
+		require.Equal(t, assetstatus.Counts{Partitions: 6, Running: 1, Missing: 5}, b.read().Counts())
+		_, err := b.db.ExecContext(t.Context(), "delete from asset_status")
+		require.NoError(t, err)
+	}
+}
+
+func TestAnObservationCountsOfWhatSomebodyElseMakes(t *testing.T) {
+	t.Parallel()
+	for external, want := range map[bool]int{true: 2, false: 1} {
+		b := newBench(t, letters())
+		if external {
+			definition := letters()
+			var err error
+			b.planner, err = plan.NewPlanner(&plan.Snapshot{
+				V: plan.SnapshotVersion, Location: "flights", Assets: []plan.Asset{{Key: asset, Partitions: &definition}},
+			}, nil)
+			require.NoError(t, err)
+		}
+		b.read()
+		for key, kind := range map[string]wire.ReportType{"a": wire.ReportObservation, "b": wire.ReportMaterialization} {
+			_, err := b.store.Report(t.Context(), metadata.Report{ID: key, Asset: asset, Type: kind, Partitions: []string{key}})
+			require.NoError(t, err)
+		}
+		require.Equal(t, assetstatus.Counts{Partitions: 6, Materialized: want, Missing: 6 - want}, b.read().Counts())
+		_, err := b.db.ExecContext(t.Context(), "delete from asset_status")
+		require.NoError(t, err)
+		require.Equal(t, want, b.read().Counts().Materialized)
+		_, err = b.store.WipeAsset(t.Context(), metadata.Wipe{Asset: asset, Partitions: []string{"a"}})
+		require.NoError(t, err)
+		require.Equal(t, 1, b.read().Counts().Materialized)
+	}
+}
+
+func TestHowAnAssetWithoutPartitionsStands(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, partition.Definition{})
+	is := func(want assetstatus.State) {
+		t.Helper()
+		require.Equal(t, want, b.read().Of(""))
+	}
+	is(assetstatus.Missing)
+	b.begin("r1", "")
+	is(assetstatus.Running)
+	require.True(t, b.fail("r1", ""))
+	b.end("r1", wire.RunFailure)
+	is(assetstatus.Failed)
+	b.begin("r2", "")
+	is(assetstatus.Running)
+	b.end("r2", wire.RunCanceled)
+	is(assetstatus.Failed) // a cancel leaves it as it was
+	b.begin("r3", "")
+	require.True(t, b.make("r3", ""))
+	b.end("r3", wire.RunFailure)
+	is(assetstatus.Materialized) // what failed of the run was something else
+	b.begin("r4", "")
+	require.True(t, b.fail("r4", ""))
+	is(assetstatus.Running)
+	b.end("r4", wire.RunFailure)
+	is(assetstatus.MaterializedFailed)
+
+	b.begin("r5", "")
+	b.define(letters())
+	require.Equal(t, assetstatus.Counts{Partitions: 6, Missing: 6}, b.read().Counts(), "what the run makes is of no partition")
+	b.begin("r6", "a")
+	b.define(partition.Definition{})
+	b.end("r5", wire.RunCanceled)
+	is(assetstatus.MaterializedFailed)
+}
+
 func TestTheStatusFollowsTheDefinition(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, letters())

@@ -109,10 +109,11 @@ begin
               and e.type in ('ASSET_MATERIALIZATION', 'ASSET_OBSERVATION', 'ASSET_FAILED_TO_MATERIALIZE', 'ASSET_WIPED')) end,
         'running', (
             select json_agg(json_strip_nulls(json_build_object('run', r.run_id, 'planned', a.planned, 'made', (
-                select json_agg(m.partition) from materializations m
-                where m.run_id = r.run_id and m.asset = v_asset and exists (
-                    select 1 from steps s
-                    where s.run_id = m.run_id and s.step = m.step and s.state = 'done' and s.scheduled = m.scheduled)))) order by r.created_at, r.run_id)
+                -- By the steps, not by what they made: that may have been wiped since, and is made by nobody then.
+                select json_agg(w.partition) from steps s
+                join plan_steps ps on ps.run_id = s.run_id and ps.step = s.step
+                cross join lateral unnest(ps.assets, ps.partitions) w(asset, partition)
+                where s.run_id = r.run_id and s.state = 'done' and w.asset = v_asset))) order by r.created_at, r.run_id)
             from runs r
             cross join lateral (select o.planned from run_assets o where o.run_id = r.run_id and o.asset = v_asset limit 1) a
             where r.status in ('QUEUED', 'STARTING', 'STARTED', 'CANCELING')));
