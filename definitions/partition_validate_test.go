@@ -36,6 +36,8 @@ func TestPartitionRules(t *testing.T) {
 	ofGrid := constant("of_grid", d.PartitionedBy(grid))
 	regional := constant("regional", d.PartitionedBy(regions))
 	flights := daily("flights")
+	workdays := constant("workdays", d.PartitionedBy(days.ExcludingCrons("0 0 * * SAT,SUN")))
+	fewer := days.ExcludingCrons("0 0 1 * *", "0 0 * * 0,6").ExcludingKeys("2001-12-25")
 	asset := func(fn d.Compute[int], opts ...d.AssetOption) *d.AssetOf[int] { return d.Asset("x", fn, opts...) }
 	ranged := func(fn d.Compute[map[string]int], opts ...d.AssetOption) *d.AssetOf[int] {
 		return d.RangeAsset("x", fn, opts...)
@@ -50,7 +52,7 @@ func TestPartitionRules(t *testing.T) {
 	both := d.GridOf("a", days, "b", days)
 
 	require.Empty(t, problemsOf(t, d.New("right",
-		flights, weekly, ofGrid, regional,
+		flights, workdays, weekly, ofGrid, regional,
 		asset(d.Bind1(plusOne, flights), d.PartitionedBy(days)),
 		d.Asset("week", d.Bind1(takesByKey, d.ByKey(flights)), d.PartitionedBy(weeks)),
 		d.Asset("whole", d.Bind1(takesByKey, d.ByKey(flights)), d.After(weekly)),
@@ -58,6 +60,9 @@ func TestPartitionRules(t *testing.T) {
 		d.Asset("running", d.Bind1(takesPointer, d.Previous[int]()), d.PartitionedBy(days)),
 		d.Asset("grid_running", d.Bind1(takesPointer, d.Previous[int]()), d.PartitionedBy(grid)),
 		d.Asset("yesterday", d.Bind1(takesPointer, d.At(flights, d.Offset(-1, -1))), d.PartitionedBy(days)),
+		d.Asset("of_workday", d.Bind1(takesPointer, d.At(workdays, d.Offset(0, 0))), d.PartitionedBy(days)),
+		d.Asset("workday", d.Bind1(plusOne, workdays), d.PartitionedBy(fewer)),
+		d.Asset("workday_of_all", d.Bind1(plusOne, flights), d.PartitionedBy(fewer)),
 		d.Asset("latest", d.Bind1(takesPointer, d.At(flights, d.LastPartition))),
 		d.Asset("through", d.Bind1(plusOne, regional), d.PartitionedBy(grid)),
 		d.Asset("slice", d.Bind1(takesByKey, d.ByKey(ofGrid, d.ThroughDimension("day"))), d.PartitionedBy(days)),
@@ -105,6 +110,14 @@ func TestPartitionRules(t *testing.T) {
 		"one value of all days": {
 			[]d.Definition{flights, asset(d.Bind1(plusOne, flights))},
 			[]string{`asset "x", inputs: it binds one value of what can be several partitions: asset "flights" has partitions "daily from 2001-01-01", and this no partitions; bind ByKey: a map of all by key`},
+		},
+		"one value of a day that is excluded": {
+			[]d.Definition{workdays, asset(d.Bind1(plusOne, workdays), d.PartitionedBy(days))},
+			[]string{`asset "x", inputs: it binds a value that is not there for each of its partitions: asset "workdays" has partitions "daily from 2001-01-01", of which some are excluded, and this partitions "daily from 2001-01-01"; bind At, which gives nil then`},
+		},
+		"one value of a day that is excluded, for each hour": {
+			[]d.Definition{workdays, asset(d.Bind1(plusOne, workdays), d.PartitionedBy(d.Hourly("2001-01-01")))},
+			[]string{`asset "x", inputs: it binds a value that is not there for each of its partitions: asset "workdays" has partitions "daily from 2001-01-01", of which some are excluded, and this partitions "hourly from 2001-01-01"; bind At, which gives nil then`},
 		},
 		"At of two days": {
 			[]d.Definition{flights, asset(d.Bind1(takesPointer, d.At(flights, d.Offset(-1, 0))), d.PartitionedBy(days))},

@@ -119,7 +119,7 @@ type crons struct {
 // where a downstream window does, too.
 func givesOfWindows(upstream, downstream *partition.TimeWindows, m partition.Mapping) gives {
 	found := givesOne
-	if m.AllowNonexistent || m.StartOffset < 0 || m.EndOffset > 0 {
+	if m.AllowNonexistent || m.StartOffset < 0 || m.EndOffset > 0 || excludesMore(upstream, downstream) {
 		found = givesAtMostOne
 	}
 	if m.StartOffset != m.EndOffset {
@@ -139,6 +139,32 @@ func givesOfWindows(upstream, downstream *partition.TimeWindows, m partition.Map
 		return givesMany
 	}
 	return found
+}
+
+// excludesMore says whether an upstream window may be excluded where a downstream one is not: this one needs none then. Where the
+// windows are not the same, that is so of any.
+func excludesMore(upstream, downstream *partition.TimeWindows) bool {
+	if upstream == nil || downstream == nil {
+		return false
+	}
+	up, down := upstream.Exclude, downstream.Exclude
+	if len(up.Crons)+len(up.Keys) == 0 {
+		return false
+	}
+	same := func(a, b string) bool {
+		first, err := partition.ParseCron(a)
+		second, otherErr := partition.ParseCron(b)
+		return err == nil && otherErr == nil && first == second
+	}
+	upCron, _, okUp := cronOf(upstream)
+	downCron, _, okDown := cronOf(downstream)
+	if !okUp || !okDown || upCron != downCron || len(up.Keys) > 0 && upstream.Format != downstream.Format {
+		return true
+	}
+	return slices.ContainsFunc(up.Keys, func(key string) bool { return !slices.Contains(down.Keys, key) }) ||
+		slices.ContainsFunc(up.Crons, func(cron string) bool {
+			return !slices.ContainsFunc(down.Crons, func(other string) bool { return same(cron, other) })
+		})
 }
 
 // withinOne says whether a downstream window begins wherever an upstream one does.

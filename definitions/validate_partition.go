@@ -193,7 +193,11 @@ func (v *validation) mapping(c *compute, own *partitionSet, a *asset, part asset
 	if c.ranged && a.partitions != nil && dependsOnPartition(link.Mapping()) {
 		gives = givesMany
 	}
-	fits := fmt.Sprintf("%s (%s) has %s, and this %s", a.object(), a.at, sliced(a.partitions), sliced(own))
+	excluded := ""
+	if own != nil && a.partitions != nil && excludesMore(a.partitions.definition.Time, own.definition.Time) {
+		excluded = ", of which some are excluded"
+	}
+	fits := fmt.Sprintf("%s (%s) has %s%s, and this %s", a.object(), a.at, sliced(a.partitions), excluded, sliced(own))
 	switch {
 	case gives == givesMany && c.ranged:
 		v.add(at.problem(field, fmt.Sprintf("it makes many partitions at once, and binds one of %s (%s)", a.object(), a.at), "bind ByKey: a map of all by key"))
