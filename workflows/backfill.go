@@ -57,6 +57,8 @@ type backfill struct {
 	progress   wire.BackfillProgress
 	begun      bool
 	patience   time.Duration
+	// oneSteers lets what people want be written down one after the other, so that the last of it stands.
+	oneSteers workflow.Mutex
 	// continueAfter is the number of history events from which it continues as new.
 	continueAfter int
 	// asked is how many signals have come, answered how many of them were written down, and askedPaused what the last asks for.
@@ -72,7 +74,7 @@ type backfill struct {
 func newBackfill(ctx workflow.Context) *backfill {
 	info := workflow.GetInfo(ctx)
 	return &backfill{
-		id: info.WorkflowExecution.ID, firstRunID: info.FirstRunID, queue: info.TaskQueueName, patience: firstPatience,
+		id: info.WorkflowExecution.ID, firstRunID: info.FirstRunID, queue: info.TaskQueueName, patience: firstPatience, oneSteers: workflow.NewMutex(ctx),
 		progress: wire.BackfillProgress{BackfillID: info.WorkflowExecution.ID, Status: wire.BackfillRequested, Assets: []wire.BackfillAsset{}},
 	}
 }
@@ -147,8 +149,13 @@ func (b *backfill) plan(ctx workflow.Context) (*wire.BackfillPlan, error) {
 func (b *backfill) work(ctx workflow.Context) (wire.BackfillResult, error) {
 	for {
 		b.showDetails(ctx)
-		if ctx.Err() != nil || b.progress.Status == wire.BackfillCanceling {
+		switch {
+		case b.progress.Status.Ended():
+			return b.endAgain(ctx)
+		case ctx.Err() != nil || b.progress.Status == wire.BackfillCanceling:
 			return b.cancel(ctx)
+		case b.progress.Status == wire.BackfillFailing:
+			return b.fail(ctx, b.progress.Reason)
 		}
 		if err := b.continueAsNew(ctx); err != nil {
 			return wire.BackfillResult{}, err
@@ -185,6 +192,7 @@ func (b *backfill) work(ctx workflow.Context) (wire.BackfillResult, error) {
 func (b *backfill) advance(ctx workflow.Context) (wire.AdvanceBackfillResult, error) {
 	var advanced wire.AdvanceBackfillResult
 	b.activities++
+	changes := b.changes
 	working, _ := workflow.NewDisconnectedContext(ctx)
 	future := workflow.ExecuteActivity(b.options(working, "advance"), wire.AdvanceBackfillActivity, b.input())
 	if err := workflow.Await(ctx, future.IsReady); err != nil {
@@ -194,7 +202,12 @@ func (b *backfill) advance(ctx workflow.Context) (wire.AdvanceBackfillResult, er
 	}
 	err := future.Get(working, &advanced)
 	if err == nil {
+		steered := b.progress
 		b.progress = advanced.Progress
+		if b.changes != changes {
+			// The activity may have looked before it was steered, and a backfill that was resumed must not rest.
+			b.progress.Status, b.progress.Paused, b.progress.MaxConcurrentRuns = steered.Status, steered.Paused, steered.MaxConcurrentRuns
+		}
 		b.patience = min(2*b.patience, mostPatience)
 	}
 	return advanced, err
@@ -231,6 +244,19 @@ func (b *backfill) fail(ctx workflow.Context, reason string) (wire.BackfillResul
 		return wire.BackfillResult{}, err
 	}
 	return b.end(ctx, wire.BackfillBroken, reason)
+}
+
+// endAgain ends the workflow as the records say that the backfill has ended: it was reset to before its end.
+func (b *backfill) endAgain(ctx workflow.Context) (wire.BackfillResult, error) {
+	if b.progress.Status != wire.BackfillCanceled {
+		return b.end(ctx, b.progress.Status, b.progress.Reason)
+	}
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	result, err := b.record(ctx, b.progress.Status, b.progress.Reason)
+	if err != nil {
+		return wire.BackfillResult{}, err
+	}
+	return wire.BackfillResult{}, temporal.NewCanceledError(result)
 }
 
 // stop ends the open runs.

@@ -89,8 +89,12 @@ func (b *backfill) setConcurrency(ctx workflow.Context, argument converter.RawVa
 // steer writes down what a person wants: whoever works on the backfill reads it there, soon.
 func (b *backfill) steer(ctx workflow.Context, input wire.SteerBackfillInput) (wire.BackfillProgress, error) {
 	input.BackfillID, input.FirstRunID = b.id, b.firstRunID
-	b.steers++
 	var progress wire.BackfillProgress
+	if err := b.oneSteers.Lock(ctx); err != nil {
+		return progress, err
+	}
+	defer b.oneSteers.Unlock()
+	b.steers++
 	err := workflow.ExecuteActivity(controlOptions(ctx, b.queue, fmt.Sprintf("steer:%d", b.steers)), wire.SteerBackfillActivity, input).Get(ctx, &progress)
 	if err != nil {
 		return progress, fmt.Errorf("steer backfill %q: %w", b.id, err)

@@ -31,6 +31,8 @@ type backfillWorld struct {
 	problems      wire.Problems
 	continueAfter int
 	mu            sync.Mutex
+	// steering is done before a steer is written down; nil is nothing.
+	steering func(ctx context.Context, input wire.SteerBackfillInput) error
 	// advance is what working on it does, the nth time.
 	advance func(ctx context.Context, n int) (wire.AdvanceBackfillResult, error)
 	// steer is what goes wrong with writing down what somebody wants, the nth time.
@@ -77,13 +79,20 @@ func (w *backfillWorld) register(to registry) {
 		n := len(w.advances)
 		w.mu.Unlock()
 		result, err := w.advance(ctx, n)
-		result.Progress = w.read()
+		if result.Progress.BackfillID == "" {
+			result.Progress = w.read()
+		}
 		return result, err
 	})
-	register(wire.SteerBackfillActivity, func(_ context.Context, input wire.SteerBackfillInput) (wire.BackfillProgress, error) {
+	register(wire.SteerBackfillActivity, func(ctx context.Context, input wire.SteerBackfillInput) (wire.BackfillProgress, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.steered = append(w.steered, input)
+		if w.steering != nil {
+			if err := w.steering(ctx, input); err != nil {
+				return wire.BackfillProgress{}, err
+			}
+		}
 		if w.steer != nil {
 			if err := w.steer(len(w.steered)); err != nil {
 				return wire.BackfillProgress{}, err
@@ -288,4 +297,100 @@ func TestABackfillRefusesWhatItCannotRead(t *testing.T) {
 	require.ErrorContains(t, env.GetWorkflowError(), `max_concurrent_runs: must be a whole number, not the string "5"`)
 	require.Len(t, w.refused, 1)
 	require.Equal(t, wire.BackfillWorkflow, w.refused[0].WorkflowType)
+}
+
+// The activity has seen the backfill paused, and its answer arrives after somebody has resumed it.
+func TestABackfillThatIsResumedWhileAnAnswerIsOnItsWayGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newBackfillWorld()
+	env := w.env(t)
+	var token []byte
+	w.advance = func(ctx context.Context, n int) (wire.AdvanceBackfillResult, error) {
+		if n == 1 {
+			token = activity.GetInfo(ctx).TaskToken
+			return wire.AdvanceBackfillResult{}, activity.ErrResultPending
+		}
+		return wire.AdvanceBackfillResult{Done: true}, nil
+	}
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(wire.ResumeSignal, nil) }, time.Second)
+	env.RegisterDelayedCallback(func() {
+		require.Len(t, w.steered, 1)
+		seen := w.row
+		seen.Paused = true
+		require.NoError(t, env.CompleteActivity(token, wire.AdvanceBackfillResult{Progress: seen}, nil))
+	}, 3*time.Second)
+	result, err := w.run(t, env)
+	require.NoError(t, err)
+	require.Equal(t, wire.BackfillSucceeded, result.Status)
+	require.Len(t, w.advances, 2)
+}
+
+// What is wanted last stands: it is not written down beside what was wanted before.
+func TestABackfillIsSteeredOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	w := newBackfillWorld()
+	env := w.env(t)
+	var token []byte
+	w.steering = func(ctx context.Context, input wire.SteerBackfillInput) error {
+		if !*input.Paused {
+			return nil
+		}
+		token = activity.GetInfo(ctx).TaskToken
+		return activity.ErrResultPending
+	}
+	var working []byte
+	w.advance = func(ctx context.Context, n int) (wire.AdvanceBackfillResult, error) {
+		if n == 1 {
+			working = activity.GetInfo(ctx).TaskToken
+			return wire.AdvanceBackfillResult{}, activity.ErrResultPending
+		}
+		return wire.AdvanceBackfillResult{Done: true}, nil
+	}
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(wire.PauseSignal, nil) }, time.Second)
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(wire.ResumeSignal, nil) }, 2*time.Second)
+	env.RegisterDelayedCallback(func() {
+		require.Len(t, w.steered, 1, "the pause is still being written down")
+		paused := w.row
+		paused.Paused = true
+		require.NoError(t, env.CompleteActivity(token, paused, nil))
+	}, 3*time.Second)
+	env.RegisterDelayedCallback(func() {
+		require.Len(t, w.steered, 2)
+		require.NoError(t, env.CompleteActivity(working, wire.AdvanceBackfillResult{Progress: w.row}, nil))
+	}, 4*time.Second)
+	_, err := w.run(t, env)
+	require.NoError(t, err)
+}
+
+// A reset to before the end finds the backfill ended, or about to: nothing would ever be done on it.
+func TestABackfillThatHasEndedEndsTheSameWhenItIsReset(t *testing.T) {
+	t.Parallel()
+	for _, status := range []wire.BackfillStatus{
+		wire.BackfillSucceeded, wire.BackfillFailed, wire.BackfillBroken, wire.BackfillCanceled, wire.BackfillFailing,
+	} {
+		w := newBackfillWorld()
+		w.row.Status, w.row.Reason = status, "the reason"
+		w.advance = func(context.Context, int) (wire.AdvanceBackfillResult, error) {
+			return wire.AdvanceBackfillResult{}, errors.New("there is nothing to work on")
+		}
+		result, err := w.run(t, w.env(t))
+		require.Empty(t, w.advances, status)
+		require.Len(t, w.ended, 1, status)
+		ended := w.ended[0].Status
+		switch status {
+		case wire.BackfillSucceeded:
+			require.NoError(t, err)
+			require.Equal(t, status, result.Status)
+		case wire.BackfillCanceled:
+			var canceled *temporal.CanceledError
+			require.ErrorAs(t, err, &canceled)
+			require.Equal(t, status, ended)
+		case wire.BackfillFailing:
+			require.ErrorContains(t, err, "the reason")
+			require.Equal(t, wire.BackfillBroken, ended)
+		default:
+			require.ErrorContains(t, err, "the reason")
+			require.Equal(t, status, ended)
+		}
+	}
 }
