@@ -54,7 +54,8 @@ func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire
 		return wire.PlanRunResult{}, planFailure(err)
 	}
 	outcome, err := a.Store.PlanRun(ctx, metadata.NewRun{
-		ID: input.RunID, FirstRunID: input.FirstRunID, Scheduled: scheduledAt(ctx, input.At), Location: a.Location, Build: build, SnapshotHash: hash,
+		ID: input.RunID, FirstRunID: input.FirstRunID, Scheduled: scheduledAt(ctx, input.At),
+		Execution: activity.GetInfo(ctx).WorkflowExecution.RunID, Location: a.Location, Build: build, SnapshotHash: hash,
 		Queue: input.Queue, Request: planned.Request, Plan: planned, Walk: walk,
 	})
 	if err != nil {
@@ -86,7 +87,7 @@ func (a *Activities) facts(ctx context.Context, planner *plan.Planner, input wir
 // replanOrRefuse is for a request that cannot be planned. A run that was planned before goes on with the plan that it has:
 // a deploy since, say one that removed an asset, changes no open run, and a reset plans nothing anew.
 func (a *Activities) replanOrRefuse(ctx context.Context, input wire.PlanRunInput, problems wire.Problems) (wire.PlanRunResult, error) {
-	outcome, err := a.Store.ReplanRun(ctx, input.RunID, input.FirstRunID, scheduledAt(ctx, input.At))
+	outcome, err := a.Store.ReplanRun(ctx, input.RunID, input.FirstRunID, scheduledAt(ctx, input.At), activity.GetInfo(ctx).WorkflowExecution.RunID)
 	if err != nil {
 		return wire.PlanRunResult{}, planFailure(err)
 	}

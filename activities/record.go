@@ -28,7 +28,8 @@ func (a *Activities) CloseSteps(ctx context.Context, input wire.CloseStepsInput)
 func (a *Activities) Canceling(ctx context.Context, input wire.CancelingInput) (wire.CancelingResult, error) {
 	defer keepAlive(ctx)()
 	result, err := a.Store.MarkCanceling(ctx, metadata.Canceling{
-		RunID: input.RunID, FirstRunID: input.FirstRunID, Scheduled: activity.GetInfo(ctx).ScheduledTime, Reason: input.Reason,
+		RunID: input.RunID, FirstRunID: input.FirstRunID, Reason: input.Reason,
+		Scheduled: activity.GetInfo(ctx).ScheduledTime, Execution: activity.GetInfo(ctx).WorkflowExecution.RunID,
 	})
 	if err != nil {
 		return wire.CancelingResult{}, planFailure(err)

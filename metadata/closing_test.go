@@ -237,6 +237,19 @@ func TestOfOneExecutionTheFirstEndStands(t *testing.T) {
 	require.Equal(t, wire.RunSuccess, end("e1", 6, wire.RunCanceled))
 	require.Equal(t, before, b.dump())
 
+	// Neither does it plan the run again, or cancel it, without knowing what it has recorded.
+	replanned, err := b.ReplanRun(t.Context(), "r1", "first-r1", time.Unix(0, 7), "e1")
+	require.NoError(t, err)
+	require.Equal(t, metadata.Replanned, replanned.Outcome)
+	again := newRun("r1", step("a"))
+	again.Scheduled, again.Execution = time.Unix(0, 7), "e1"
+	_, err = b.PlanRun(t.Context(), again)
+	require.NoError(t, err)
+	canceling, err := b.MarkCanceling(t.Context(), metadata.Canceling{RunID: "r1", FirstRunID: "first-r1", Scheduled: time.Unix(0, 7), Execution: "e1"})
+	require.NoError(t, err)
+	require.Equal(t, wire.RunSuccess, canceling.Status)
+	require.Equal(t, before, b.dump())
+
 	require.Equal(t, wire.RunCanceled, end("e2", 7, wire.RunCanceled), "a reset that was cancelled at once")
 	require.Equal(t, wire.RunCanceled, end("e2", 8, wire.RunSuccess))
 	// A reset that runs a step again opens the run; its end is recorded then.

@@ -78,6 +78,8 @@ type Canceling struct {
 	// Scheduled is Temporal's ScheduledTime of the activity that records it: later than the run's end, it comes from a reset
 	// and reopens the run. The zero time reopens nothing.
 	Scheduled time.Time
+	// Execution is Temporal's id of the execution that is cancelled: one that has recorded the run's end reopens nothing.
+	Execution string
 	// Reason says who cancels and why; "" when nobody said. It becomes the reason of the run's end.
 	Reason string
 }
@@ -93,8 +95,9 @@ func (s *Store) MarkCanceling(ctx context.Context, canceling Canceling) (wire.Ca
 		Run        string `json:"run"`
 		FirstRunID string `json:"first_run_id"`
 		Scheduled  int64  `json:"scheduled"`
+		Execution  string `json:"execution"`
 		Reason     string `json:"reason"`
-	}{canceling.RunID, canceling.FirstRunID, nanoseconds(canceling.Scheduled), canceling.Reason})
+	}{canceling.RunID, canceling.FirstRunID, nanoseconds(canceling.Scheduled), canceling.Execution, canceling.Reason})
 	if err == nil && !answer.Found {
 		err = fmt.Errorf("%s: there is no such run with first execution %q: %w", operation, canceling.FirstRunID, ErrNotFound)
 	}

@@ -16,6 +16,8 @@ type NewRun struct {
 	ID, FirstRunID string
 	// Scheduled is Temporal's ScheduledTime of the activity that plans. Later than the run's end it comes from a reset.
 	Scheduled time.Time
+	// Execution is Temporal's id of the execution that has it planned: one that has recorded the run's end reopens nothing.
+	Execution string
 	// Location, Build and SnapshotHash say by which definitions it was planned; Queue is where it runs.
 	Location, Build, SnapshotHash, Queue string
 	// Request is what is planned: of a run that executes another one again, with that one's request in it.
@@ -91,6 +93,7 @@ func (s *Store) PlanRun(ctx context.Context, run NewRun) (PlannedRun, error) {
 		RunID        string            `json:"run_id"`
 		FirstRunID   string            `json:"first_run_id"`
 		Scheduled    int64             `json:"scheduled"`
+		Execution    string            `json:"execution"`
 		Location     string            `json:"location"`
 		Build        string            `json:"build"`
 		SnapshotHash string            `json:"snapshot_hash"`
@@ -114,7 +117,7 @@ func (s *Store) PlanRun(ctx context.Context, run NewRun) (PlannedRun, error) {
 		Root         string            `json:"root_run_id"`
 		Timeout      time.Duration     `json:"timeout"`
 	}{
-		run.ID, run.FirstRunID, nanoseconds(run.Scheduled), run.Location, run.Build, run.SnapshotHash, run.Queue, run.Plan.Job, selection,
+		run.ID, run.FirstRunID, nanoseconds(run.Scheduled), run.Execution, run.Location, run.Build, run.SnapshotHash, run.Queue, run.Plan.Job, selection,
 		request.Title, request.Note, run.Plan.Tags, request.Config, run.Plan.Priority, run.Plan.Walk.Cause, request,
 		run.Walk, rows, assets, listed(run.Plan.Outside), partition, several,
 		run.Plan.RetryOf, run.Plan.RootRunID, run.Plan.Walk.Timeout,
@@ -126,12 +129,13 @@ func (s *Store) PlanRun(ctx context.Context, run NewRun) (PlannedRun, error) {
 }
 
 // ReplanRun returns the walk that an earlier planning of this very run has recorded, as [Store.PlanRun] does, without a
-// plan: the definitions may have changed since. The outcome is Replanned, RunExists or NotPlanned. scheduled is as in
-// [NewRun].
-func (s *Store) ReplanRun(ctx context.Context, id, firstRunID string, scheduled time.Time) (PlannedRun, error) {
+// plan: the definitions may have changed since. The outcome is Replanned, RunExists or NotPlanned. scheduled and execution are
+// as in [NewRun].
+func (s *Store) ReplanRun(ctx context.Context, id, firstRunID string, scheduled time.Time, execution string) (PlannedRun, error) {
 	return call[PlannedRun](ctx, s, fmt.Sprintf("look for the plan of run %q", id), "replan_run_v1", struct {
 		RunID      string `json:"run_id"`
 		FirstRunID string `json:"first_run_id"`
 		Scheduled  int64  `json:"scheduled"`
-	}{id, firstRunID, nanoseconds(scheduled)})
+		Execution  string `json:"execution"`
+	}{id, firstRunID, nanoseconds(scheduled), execution})
 }

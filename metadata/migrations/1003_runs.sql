@@ -163,21 +163,23 @@ $$;
 -- +goose StatementEnd
 
 -- Reopens a run that has ended before p_scheduled, which is when Temporal scheduled the activity that asks: somebody
--- reset the run. What was scheduled before the end, a zombie's call or a late retry, reopens nothing. Says whether it
--- did; the caller then appends RUN_RESTARTED.
+-- reset the run. What was scheduled before the end, a zombie's call or a late retry, reopens nothing, and neither does the
+-- execution that recorded the end and does not know of it: see end_run_v1. Says whether it did; the caller then appends
+-- RUN_RESTARTED.
 -- +goose StatementBegin
-create function reopen_run_v1(p_run text, p_scheduled bigint) returns boolean language plpgsql as $$
+create function reopen_run_v1(p_run text, p_scheduled bigint, p_execution text default null) returns boolean language plpgsql as $$
 begin
     update runs
     set status = 'STARTED', ended_at = null, ended_scheduled = null, ended_position = null, ended_execution = '',
         reset_scheduled = ended_scheduled, succeeded = 0, failed = 0, skipped = 0, canceled = 0, failures = '[]', reason = '', will_retry = null
-    where run_id = p_run and run_ended_v1(status) and p_scheduled > coalesce(ended_scheduled, 0);
+    where run_id = p_run and run_ended_v1(status) and p_scheduled > coalesce(ended_scheduled, 0)
+      and ended_execution is distinct from nullif(p_execution, '');
     return found;
 end $$;
 -- +goose StatementEnd
 
 -- +goose Down
-drop function reopen_run_v1(text, bigint);
+drop function reopen_run_v1(text, bigint, text);
 drop function run_ended_v1(text);
 drop function refuse_request_v1(jsonb);
 drop table refused_requests;

@@ -2,7 +2,7 @@
 
 -- +goose Up
 
--- What an earlier planning of this very run has recorded: {run_id, first_run_id, scheduled} -> as plan_run_v1, or
+-- What an earlier planning of this very run has recorded: {run_id, first_run_id, scheduled, execution} -> as plan_run_v1, or
 -- {"outcome":"unknown"} when there was none: "noted" when the run has a row that note_run_v1 made, which is locked then.
 -- It needs no plan: the definitions may have changed since.
 -- +goose StatementBegin
@@ -17,7 +17,7 @@ begin
     if v_row.first_run_id <> p->>'first_run_id' then
         return jsonb_build_object('outcome', 'exists', 'status', v_row.status, 'created_at', v_row.created_at);
     end if;
-    if reopen_run_v1(v_row.run_id, (p->>'scheduled')::bigint) then
+    if reopen_run_v1(v_row.run_id, (p->>'scheduled')::bigint, p->>'execution') then
         perform append_events_v1(v_row.run_id, v_row.cause, '[{"type":"RUN_RESTARTED"}]');
         v_row.status := 'STARTED';
     end if;

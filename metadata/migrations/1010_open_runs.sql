@@ -40,8 +40,8 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- {run, first_run_id, scheduled, reason} -> {"found", "status", "ended"}: somebody cancels the run, which is still busy with
--- it. ended counts its steps that are done or have failed. scheduled is as in reopen_run_v1. A run that has ended stays so.
+-- {run, first_run_id, scheduled, execution, reason} -> {"found", "status", "ended"}: somebody cancels the run, which is still busy with
+-- it. ended counts its steps that are done or have failed. scheduled and execution are as in reopen_run_v1. A run that has ended stays so.
 -- +goose StatementBegin
 create function mark_canceling_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
@@ -53,7 +53,7 @@ begin
     if not found then
         return jsonb_build_object('found', false);
     end if;
-    if reopen_run_v1(v_run, (p->>'scheduled')::bigint) then
+    if reopen_run_v1(v_run, (p->>'scheduled')::bigint, p->>'execution') then
         v_events := v_events || '{"type":"RUN_RESTARTED"}';
     end if;
     update runs set status = 'CANCELING', reason = coalesce(p->>'reason', '')
