@@ -147,3 +147,18 @@ func TestTokensAreNeverGrantedTwice(t *testing.T) {
 		b.crash(fences[:random.IntN(len(fences))]...)
 	}
 }
+
+// A report takes a token, too: it is the first after the crash here.
+func TestAReportTakesNoTokenThatACrashLost(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.begin("r1", step("a"), step("b"))
+	lost := b.granted("r1", "a", 1, 1)
+	last := b.committed("r1", "b", 1, "b")
+	b.crash(lost)
+	for _, asset := range []string{"a", "b"} {
+		_, err := b.Report(t.Context(), metadata.Report{ID: "report of " + asset, Asset: asset, Type: wire.ReportMaterialization, Partitions: []string{""}})
+		require.NoError(t, err)
+		require.Equal(t, 1, b.count("select count(*) from asset_partitions where asset = $1 and run_id = '' and token > $2", asset, last.Token))
+	}
+}

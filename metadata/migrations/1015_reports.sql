@@ -2,12 +2,31 @@
 
 -- +goose Up
 
+-- Deletes the materializations of an asset's partitions, null being all, and notes their stored values as superseded. The plan must
+-- know what is given: one for all cases reads all of the asset.
+-- +goose StatementBegin
+create function forget_materializations_v1(p_asset text, p_partitions text[], p_code_location text) returns void language plpgsql
+set plan_cache_mode = force_custom_plan as $$
+begin
+    with gone as (
+        delete from materializations where asset = p_asset and (p_partitions is null or partition = any (p_partitions)) returning *)
+    insert into superseded_values (code_location, asset, partition, run_id, step, slot_token, location, materialization, superseded_at)
+    -- The run that made it may be forgotten: then it is of the code location that has the asset now.
+    select coalesce((select r.location from runs r where r.run_id = g.run_id), p_code_location), g.asset, g.partition, g.run_id, g.step,
+           g.slot_token, g.location, g.id, clock_v1()
+    from gone g
+    where g.removed_at is null and g.slot_token > 0 and (p_code_location is not null or exists (select 1 from runs r where r.run_id = g.run_id))
+    on conflict (materialization) do nothing;
+end $$;
+-- +goose StatementEnd
+
 -- {asset, partitions: [key] or null for all, code_location, who, why, limit} -> {"wiped": [key], "count", "more", "writer": {run, step,
 -- partition}}: forgets the materializations of an asset's partitions, so that they are missing again, and what failed of them.
 -- Their stored values are superseded. Of all it wipes at most limit, and says with more that there are others: the log is
 -- locked meanwhile. wiped are the first 100. While an open run is writing one of them nothing is wiped: writer says which.
 -- +goose StatementBegin
-create function wipe_asset_v1(p jsonb) returns jsonb language plpgsql as $$
+create function wipe_asset_v1(p jsonb) returns jsonb language plpgsql
+set plan_cache_mode = force_custom_plan as $$
 declare
     v_asset text    := p->>'asset';
     v_limit int     := (p->>'limit')::int;
@@ -15,12 +34,9 @@ declare
     v_more  boolean := false;
     v_given text[]  := case when coalesce(p->'partitions', 'null') <> 'null' then array(select jsonb_array_elements_text(p->'partitions')) end;
     v_writer jsonb;
+    v_where text    := nullif(p->>'code_location', '');
     v_wiped text[];
-    v_at    timestamptz;
 begin
-    -- A commit is before it or after it: all that is recorded of assets is recorded under the log's lock.
-    perform 1 from log_head for update;
-    v_at := clock_v1();
     select jsonb_build_object('run', w.run_id, 'step', w.step, 'partition', w.partition) into v_writer
     from writers w join runs r using (run_id)
     where w.asset = v_asset and (v_all or w.partition = any (v_given)) and r.status in ('QUEUED', 'STARTING', 'STARTED', 'CANCELING')
@@ -38,6 +54,11 @@ begin
         v_all := not v_more;
         v_given := case when v_more then v_given[1:v_limit] end;
     end if;
+    -- What takes long, and what others lock before the log, goes before the log's lock, for which all commits wait.
+    perform forget_materializations_v1(v_asset, v_given, v_where);
+    perform 1 from run_assets where asset = v_asset and ended_position is not null order by run_id for update;
+    -- A commit is before it or after it: all that is recorded of assets is recorded under the log's lock.
+    perform 1 from log_head for update;
     with gone as (
         delete from asset_partitions where asset = v_asset and (v_all or partition = any (v_given)) returning partition
     ), unseen as (
@@ -45,15 +66,7 @@ begin
     ), both_of as (select partition from gone union select partition from unseen)
     select coalesce(array_agg(partition order by partition collate "C"), '{}') into v_wiped from both_of;
 
-    with gone as (
-        delete from materializations where asset = v_asset and (v_all or partition = any (v_given)) returning *)
-    insert into superseded_values (code_location, asset, partition, run_id, step, slot_token, location, materialization, superseded_at)
-    -- The run that made it may be forgotten: then it is of the code location that has the asset now.
-    select coalesce((select r.location from runs r where r.run_id = g.run_id), nullif(p->>'code_location', '')), g.asset, g.partition, g.run_id, g.step,
-           g.slot_token, g.location, g.id, v_at
-    from gone g
-    where g.removed_at is null and g.slot_token > 0 and (nullif(p->>'code_location', '') is not null or exists (select 1 from runs r where r.run_id = g.run_id))
-    on conflict (materialization) do nothing;
+    perform forget_materializations_v1(v_asset, v_given, v_where); -- what was committed meanwhile
 
     update run_assets a
     set failed = case when v_all then '{}' else array(select k from unnest(a.failed) with ordinality f(k, place) where k <> all (v_given) order by place) end,
@@ -98,6 +111,10 @@ begin
     if found then
         return jsonb_build_object('new', false, 'position', v_known.position, 'conflict', v_known.body <> p);
     end if;
+    -- What a step was granted before it counts as made before it, as it began before.
+    if v_type = 'ASSET_MATERIALIZATION' then
+        v_token := next_token_v1();
+    end if;
     select jsonb_agg(jsonb_build_object('type', v_type, 'asset', v_asset, 'partition', k.key, 'body', jsonb_build_object(
         'report', p->>'id', 'data_version', coalesce(p->>'data_version', ''), 'location', coalesce(p->>'location', ''),
         'metadata', coalesce(nullif(p->'metadata', 'null'), '[]'), 'who', p->>'who', 'why', p->>'why')) order by k.place)
@@ -114,8 +131,6 @@ begin
         return jsonb_build_object('new', true, 'position', v_first);
     end if;
 
-    -- What a step was granted before it counts as made before it, as it began before.
-    v_token := nextval('step_tokens');
     with made as (
         insert into materializations (position, at, run_id, step, scheduled, asset, partition, token, slot_token, location,
             metadata, data_version, cause)
@@ -141,3 +156,4 @@ end $$;
 drop function report_event_v1(jsonb);
 drop table reports;
 drop function wipe_asset_v1(jsonb);
+drop function forget_materializations_v1(text, text[], text);
