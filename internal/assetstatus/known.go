@@ -11,6 +11,8 @@ type known struct {
 	materialized, failed, upstreamFailed partition.Subset
 	// dropped are keys of the log that do not exist.
 	dropped []partition.KeyRange
+	// gone are the keys that dropped has; made at the first one.
+	gone map[string]bool
 	// latest are the keys that were read since the subsets were made, with what was read last of each: [known.settle] brings
 	// them into the subsets, all at once.
 	latest map[string]latest
@@ -134,11 +136,16 @@ func (k *known) change(key string, now latest) {
 
 // drop remembers that the log has something of a key that does not exist.
 func (k *known) drop(key string) {
-	for _, keys := range k.dropped {
-		if keys.First == key || keys.Last == key {
-			return
+	if k.gone == nil {
+		k.gone = make(map[string]bool, len(k.dropped))
+		for _, keys := range k.dropped {
+			k.gone[keys.First], k.gone[keys.Last] = true, true
 		}
 	}
+	if k.gone[key] {
+		return
+	}
+	k.gone[key] = true
 	k.dropped = append(k.dropped, partition.KeyRange{First: key, Last: key, Count: 1})
 }
 
