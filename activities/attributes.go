@@ -26,6 +26,8 @@ var searchAttributes = []struct {
 	{wire.SearchStatus, enums.INDEXED_VALUE_TYPE_KEYWORD},
 	{wire.SearchCause, enums.INDEXED_VALUE_TYPE_KEYWORD},
 	{wire.SearchAssets, enums.INDEXED_VALUE_TYPE_KEYWORD_LIST},
+	{wire.SearchPartition, enums.INDEXED_VALUE_TYPE_KEYWORD},
+	{wire.SearchBackfill, enums.INDEXED_VALUE_TYPE_KEYWORD},
 }
 
 // attributeCache knows which of our search attributes the namespace has. They are optional: a workflow

@@ -3,6 +3,8 @@
 package integration
 
 import (
+	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -88,26 +90,30 @@ func TestRunsOverPartitions(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, sliced(21))
 	f.worker(t, "b1")
-	keys := func(keys ...string) wire.AssetSelection { return wire.AssetSelection{Keys: keys} }
 	third := dayKeys(2, 1)
 
 	// What a run needs and does not make must be there.
-	problems := f.refused(t, wire.RunRequest{Assets: keys("change"), Partitions: dayKeys(2, 2)})
+	problems := f.refused(t, wire.RunRequest{Assets: keysOf("change"), Partitions: dayKeys(2, 2)})
 	require.Contains(t, problems.Error(), `2001-01-02`)
 
-	run := f.startOver(t, "one", wire.RunRequest{Assets: keys("flights", "delays", "lookup", "priced"), Partition: third[0]})
+	run := f.startOver(t, "one", wire.RunRequest{Assets: keysOf("flights", "delays", "lookup", "priced"), Partition: third[0]})
 	f.requireMade(t, run, made{"flights": third, "delays": third, "lookup": {""}, "priced": third})
+	described, err := f.Temporal.DescribeWorkflowExecution(t.Context(), run, "")
+	require.NoError(t, err)
+	set := described.GetWorkflowExecutionInfo().GetSearchAttributes().GetIndexedFields()[wire.SearchPartition]
+	require.Equal(t, `"2001-01-03"`, string(set.GetData()))
+	require.Equal(t, []string{"delays [2001-01-03]", "flights [2001-01-03]", "priced [2001-01-03]"}, f.summaries(t, run))
 
 	// Several, in any order. The first day has none before it, and what is not selected is taken as it is.
-	run = f.startOver(t, "several", wire.RunRequest{Assets: keys("flights", "change"), Partitions: []string{testlocation.Day(1), testlocation.Day(0)}})
+	run = f.startOver(t, "several", wire.RunRequest{Assets: keysOf("flights", "change"), Partitions: []string{testlocation.Day(1), testlocation.Day(0)}})
 	f.requireMade(t, run, made{"flights": dayKeys(0, 2), "change": dayKeys(0, 2)})
-	run = f.startOver(t, "outside", wire.RunRequest{Assets: keys("change"), Partition: third[0]})
+	run = f.startOver(t, "outside", wire.RunRequest{Assets: keysOf("change"), Partition: third[0]})
 	f.requireMade(t, run, made{"change": third})
 
 	// A range, with a week of which three days are made before and four within the run.
 	run = f.startOver(t, "before", overDays("flights", 6, 3))
 	f.requireMade(t, run, made{"flights": dayKeys(6, 3)})
-	problems = f.refused(t, wire.RunRequest{Assets: keys("weekly"), Partition: testlocation.Day(6)})
+	problems = f.refused(t, wire.RunRequest{Assets: keysOf("weekly"), Partition: testlocation.Day(6)})
 	require.Equal(t, wire.Problems{{
 		Path: "assets", Code: wire.CodeMissing,
 		Message: "flights is an input of weekly and has no materialization of 4 partitions 2001-01-10, 2001-01-11, 2001-01-12 and 1 more",
@@ -119,7 +125,7 @@ func TestRunsOverPartitions(t *testing.T) {
 	// Yesterday's before today's, each of the values that this very run made; a range in one call; outputs of one function; and
 	// a fan in each partition.
 	run = f.startOver(t, "graph", wire.RunRequest{
-		Assets: keys("flights", "running", "delays", "report", "arrivals", "departures", "pages", "intake"),
+		Assets: keysOf("flights", "running", "delays", "report", "arrivals", "departures", "pages", "intake"),
 		Range:  &wire.PartitionRange{Start: testlocation.Day(0), End: testlocation.Day(3)},
 	})
 	four := dayKeys(0, 4)
@@ -142,18 +148,33 @@ func TestRunsOverPartitions(t *testing.T) {
 	}
 
 	// All that exist, of a list and a grid.
-	run = f.startOver(t, "all", wire.RunRequest{Assets: keys("prices"), AllPartitions: true})
+	run = f.startOver(t, "all", wire.RunRequest{Assets: keysOf("prices"), AllPartitions: true})
 	f.requireMade(t, run, made{"prices": {"east", "west"}})
-	run = f.startOver(t, "grid", wire.RunRequest{Assets: keys("sales"), Partitions: []string{"2001-01-01|west", "2001-01-02|east"}})
+	run = f.startOver(t, "grid", wire.RunRequest{Assets: keysOf("sales"), Partitions: []string{"2001-01-01|west", "2001-01-02|east"}})
 	f.requireMade(t, run, made{"sales": {"2001-01-01|west", "2001-01-02|east"}})
-	run = f.startOver(t, "rectangle", wire.RunRequest{Assets: keys("sales"), Range: &wire.PartitionRange{Start: "2001-01-02|east", End: "2001-01-03|west"}})
+	run = f.startOver(t, "rectangle", wire.RunRequest{Assets: keysOf("sales"), Range: &wire.PartitionRange{Start: "2001-01-02|east", End: "2001-01-03|west"}})
 	f.requireMade(t, run, made{"sales": {"2001-01-02|east", "2001-01-02|west", "2001-01-03|east", "2001-01-03|west"}})
 
 	// What is not partitioned takes all that exist, so they must all be there.
-	problems = f.refused(t, wire.RunRequest{Assets: keys("history")})
+	problems = f.refused(t, wire.RunRequest{Assets: keysOf("history")})
 	require.Contains(t, problems.Error(), "2001-01-05")
-	run = f.startOver(t, "history", wire.RunRequest{Assets: keys("flights", "history"), AllPartitions: true})
+	run = f.startOver(t, "history", wire.RunRequest{Assets: keysOf("flights", "history"), AllPartitions: true})
 	f.requireMade(t, run, made{"flights": dayKeys(0, 21), "history": {""}})
+}
+
+// summaries are what Temporal's timeline says of the steps of a run besides their types, sorted.
+func (f *fixture) summaries(t *testing.T, run string) []string {
+	t.Helper()
+	var said []string
+	for _, event := range f.history(t, run, "") {
+		if summary := event.GetUserMetadata().GetSummary(); event.GetActivityTaskScheduledEventAttributes() != nil && summary != nil {
+			var text string
+			require.NoError(t, json.Unmarshal(summary.GetData(), &text))
+			said = append(said, text)
+		}
+	}
+	slices.Sort(said)
+	return said
 }
 
 func (f *fixture) materializationsOf(t *testing.T, run, asset string) []metadata.Materialization {
