@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime, timezone
+from urllib.parse import quote_plus
 
 from dagster_pipes import open_dagster_pipes
 
@@ -22,7 +23,7 @@ with open_dagster_pipes() as pipes:
 
     instruction = {}
     try:
-        with open(os.path.join(folder, "instructions", key.replace("/", "~") + ".json")) as file:
+        with open(os.path.join(folder, "instructions", quote_plus(key) + ".json")) as file:
             instruction = json.load(file)
     except FileNotFoundError:
         pass
