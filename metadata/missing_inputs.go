@@ -40,7 +40,7 @@ func (m MissingInput) problem() wire.Problem {
 	return wire.Problem{
 		Path: "assets", Code: wire.CodeMissing,
 		Message: fmt.Sprintf("%s of %s %s", missing, what, firstFew(m.Partitions, m.Count, len(m.Partitions))),
-		Fix:     fmt.Sprintf("select it too, as in %q, or materialize these partitions of it first", m.Asset),
+		Fix:     fmt.Sprintf("materialize these partitions of it first, as a backfill with \"only\": \"missing\" does, or select it for them too, as in %q", m.Asset),
 	}
 }
 

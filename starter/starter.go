@@ -86,18 +86,9 @@ func (s *Starter) StartRun(ctx context.Context, run NewRun) (StartedRun, error) 
 
 // check refuses what cannot run, by what Postgres knows of the location.
 func (s *Starter) check(ctx context.Context, run NewRun) error {
-	planned, err := s.Plan(ctx, run)
-	var problems wire.Problems
-	switch {
-	case wire.ProblemsOf(err).OnlyNotHere(): // the location finds out
-	case err != nil:
+	_, problems, err := s.plan(ctx, run)
+	if err != nil && !wire.ProblemsOf(err).OnlyNotHere() { // which the location finds out
 		return err
-	default:
-		missing, err := s.Store.MissingInputs(ctx, planned.Outside)
-		if err != nil {
-			return fmt.Errorf("look up the inputs of run %q: %w", run.ID, err)
-		}
-		problems = metadata.MissingProblems(missing)
 	}
 	existing, err := s.Store.Run(ctx, run.ID)
 	switch {
@@ -109,28 +100,45 @@ func (s *Starter) check(ctx context.Context, run NewRun) error {
 	return problems.Err()
 }
 
-// Plan is what a run would do, from the location's active snapshot in Postgres; nothing is started.
+// Plan is what a run would do, from the location's active snapshot in Postgres; nothing is started. What could not be started
+// is refused alike.
 func (s *Starter) Plan(ctx context.Context, run NewRun) (*plan.Plan, error) {
-	snapshot, err := s.snapshot(ctx, run.Location)
+	planned, missing, err := s.plan(ctx, run)
 	if err != nil {
 		return nil, err
 	}
+	return planned, missing.Err()
+}
+
+// plan also says which of its inputs nobody has made.
+func (s *Starter) plan(ctx context.Context, run NewRun) (planned *plan.Plan, missing wire.Problems, err error) {
+	snapshot, err := s.snapshot(ctx, run.Location)
+	if err != nil {
+		return nil, nil, err
+	}
 	planner, err := plan.NewPlanner(snapshot, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	facts := plan.Facts{RunID: run.ID, Limits: s.Limits, Executor: s.Executor, MaxRuntime: s.MaxRuntime}
 	if run.Request.RetryOf != nil {
 		// One that is not there is a problem of the plan.
 		facts.Parent, err = s.Store.ParentRun(ctx, run.Request.RetryOf.RunID)
 		if err != nil && !errors.Is(err, metadata.ErrNotFound) {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if err := assetstatus.Facts(ctx, s.Store, planner, run.Request, time.Now(), &facts); err != nil {
-		return nil, leftToItsLocation(err)
+		return nil, nil, leftToItsLocation(err)
 	}
-	return planner.Plan(run.Request, facts)
+	if planned, err = planner.Plan(run.Request, facts); err != nil {
+		return nil, nil, err
+	}
+	unmade, err := s.Store.MissingInputs(ctx, planned.Outside)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look up the inputs of run %q: %w", run.ID, err)
+	}
+	return planned, metadata.MissingProblems(unmade), nil
 }
 
 // leftToItsLocation makes a problem of the request of what only the location's own processes can find out.

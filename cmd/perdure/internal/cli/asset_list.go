@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perdure-io/perdure/cmd/perdure/internal/render"
+	"github.com/perdure-io/perdure/internal/assetstatus"
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
@@ -23,8 +24,9 @@ func (a *app) assetListCommand() *cobra.Command {
 	var options assetList
 	cmd := &cobra.Command{
 		Use: "list", Short: "List assets and what is current of each",
-		Long: "List the assets of all code locations: when each was materialized last, how many rows it has, where it lies,\n" +
-			"and how the last run that set out to make it fared.",
+		Long: "List the assets of all code locations: how many of its partitions are materialized, when it was last, how many rows it\n" +
+			"has, where it lies, and how the last run that set out to make it fared. `perdure asset partitions ASSET` says more of\n" +
+			"one that is partitioned.",
 		Example: "  perdure asset list\n  perdure asset list --select 'group:delays or +report'",
 		Args:    arguments(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listAssets(cmd.Context(), options) },
@@ -42,6 +44,10 @@ type listedAsset struct {
 	Kinds       []string `json:"kinds"`
 	Description string   `json:"description,omitempty"`
 	External    bool     `json:"external"`
+	// Partitions are absent of an asset that has none.
+	Partitions *assetstatus.Counts `json:"partitions,omitempty"`
+	// Partition is the one that was materialized last, which the next three are about.
+	Partition string `json:"partition,omitempty"`
 	// Materialized is absent while nobody has made the asset.
 	Materialized *time.Time `json:"materialized,omitempty"`
 	Rows         *int64     `json:"rows,omitempty"`
@@ -57,7 +63,7 @@ func (a *app) listAssets(ctx context.Context, options assetList) error {
 		return err
 	}
 	defer closeAll(store, nil)
-	listed, several, err := collectAssets(ctx, store, options)
+	listed, several, err := collectAssets(ctx, store, options, a.env.Now())
 	if err != nil {
 		return err
 	}
@@ -70,7 +76,7 @@ func (a *app) listAssets(ctx context.Context, options assetList) error {
 	return a.print(a.assetTable(listed, several))
 }
 
-func collectAssets(ctx context.Context, store *metadata.Store, options assetList) (listed []listedAsset, several bool, err error) {
+func collectAssets(ctx context.Context, store *metadata.Store, options assetList, now time.Time) (listed []listedAsset, several bool, err error) {
 	found, err := locations(ctx, store, options.location)
 	if err != nil {
 		return nil, false, err
@@ -93,8 +99,16 @@ func collectAssets(ctx context.Context, store *metadata.Store, options assetList
 				return nil, false, err
 			}
 		}
+		counts, err := partitionCounts(ctx, store, location.Hash, states, now)
+		if err != nil {
+			return nil, false, err
+		}
 		for _, state := range states {
-			listed = append(listed, listedAssetOf(location.Location, state))
+			one := listedAssetOf(location.Location, state)
+			if count, partitioned := counts[one.Asset]; partitioned {
+				one.Partitions = &count
+			}
+			listed = append(listed, one)
 		}
 	}
 	if len(refused) == len(found) {
@@ -130,6 +144,7 @@ func listedAssetOf(location string, state metadata.AssetState) listedAsset {
 	}
 	if current := state.Current; current != nil {
 		listed.Materialized, listed.Where = &current.At, current.Location
+		listed.Partition = current.Partition
 		listed.LastRun, listed.LastStatus = current.Run, wire.StepSuccess
 		if rows, ok := current.Rows(); ok {
 			listed.Rows = &rows
@@ -168,11 +183,17 @@ func addLastRuns(ctx context.Context, store *metadata.Store, listed []listedAsse
 	return nil
 }
 
+// statuses says by asset how its steps fared: of several the worst.
 func statuses(steps []metadata.Step) map[string]wire.StepStatus {
+	worst := []wire.StepStatus{
+		wire.StepSuccess, wire.StepSkipped, wire.StepCanceled, wire.StepWaiting, wire.StepUpstreamFailed, wire.StepRunning, wire.StepFailed,
+	}
 	byAsset := map[string]wire.StepStatus{}
 	for _, step := range steps {
 		for _, asset := range step.Assets {
-			byAsset[asset] = step.Status
+			if known, isKnown := byAsset[asset]; !isKnown || slices.Index(worst, step.Status) > slices.Index(worst, known) {
+				byAsset[asset] = step.Status
+			}
 		}
 	}
 	return byAsset
@@ -183,14 +204,18 @@ func (a *app) assetTable(listed []listedAsset, several bool) string {
 	rows := make([][]string, len(listed))
 	for i, asset := range listed {
 		rows[i] = []string{
-			asset.Asset, "", asset.Group, strings.Join(asset.Kinds, ", "), materialized(asset, style, clock), "", asset.LastRun,
-			style.StepStatus(asset.LastStatus), asset.Where,
+			asset.Asset, "", asset.Group, strings.Join(asset.Kinds, ", "), partitionsCell(asset.Partitions, style),
+			materialized(asset, style, clock), "", asset.LastRun, style.StepStatus(asset.LastStatus), "",
 		}
 		if several {
 			rows[i][1] = asset.Location
 		}
-		if asset.Rows != nil {
-			rows[i][5] = render.Number(*asset.Rows)
+		// Those of one partition would be taken for the asset's.
+		if asset.Partitions == nil {
+			rows[i][9] = asset.Where
+		}
+		if asset.Rows != nil && asset.Partitions == nil {
+			rows[i][6] = render.Number(*asset.Rows)
 		}
 	}
 	return style.Table([]render.Column{
@@ -198,6 +223,7 @@ func (a *app) assetTable(listed []listedAsset, several bool) string {
 		{Title: "location"},
 		{Title: "group"},
 		{Title: "kinds"},
+		{Title: "partitions"},
 		{Title: "materialized"},
 		{Title: "rows", Right: true},
 		{Title: "last run"},

@@ -20,6 +20,7 @@ import (
 type assetPartitions struct {
 	asset, location string
 	states          []string
+	stale           bool
 	limit           int
 	cursor          string
 }
@@ -29,8 +30,11 @@ func (a *app) assetPartitionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "partitions ASSET", Short: "Show where the partitions of an asset stand", Args: arguments(cobra.ExactArgs(1)),
 		Long: "Show how many partitions of an asset are materialized, running, failed and missing, and which; on a terminal also as a\n" +
-			"strip in the order of the partitions, or of a grid as a matrix. --status lists single ones, with what made them or why not.",
-		Example: "  perdure asset partitions route_delays\n  perdure asset partitions route_delays --status failed --limit 10",
+			"strip in the order of the partitions, or of a grid as a matrix. --status lists single ones, with what made them or why not.\n" +
+			"Stale are those of the materialized that were made by older code or from inputs that have been made anew since; of more\n" +
+			"than 10,000 they are looked for with --stale only.",
+		Example: "  perdure asset partitions route_delays\n  perdure asset partitions route_delays --status failed --limit 10\n" +
+			"  perdure asset partitions route_delays --status stale",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			options.asset = args[0]
 			return a.showPartitions(cmd.Context(), options)
@@ -38,6 +42,7 @@ func (a *app) assetPartitionsCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&options.states, "status", nil, "list those that are "+strings.Join(stateNames(), ", "))
+	flags.BoolVar(&options.stale, "stale", false, "look for stale ones among however many")
 	flags.IntVar(&options.limit, "limit", 20, "with --status: how many, at most 1000")
 	flags.StringVar(&options.cursor, "cursor", "", "with --status: go on where a list ended, by what it printed as next")
 	flags.StringVar(&options.location, "location", "", "the code location; needed when several have an asset of this key")
@@ -49,15 +54,22 @@ func stateNames() []string {
 	for i, state := range assetstatus.States() {
 		names[i] = string(state)
 	}
-	return names
+	return append(names, string(stale))
 }
+
+const (
+	// stale is no state of its own: what is stale is materialized.
+	stale assetstatus.State = "stale"
+	// manyStale is among how many materialized partitions stale ones are not looked for unasked: each is looked at.
+	manyStale = 10_000
+)
 
 // read checks the flags; every problem at once.
 func (o assetPartitions) read() (states []assetstatus.State, offset int, err error) {
 	var problems []error
 	for _, text := range o.states {
 		state := assetstatus.State(strings.ReplaceAll(strings.ToLower(text), "-", "_"))
-		if !slices.Contains(assetstatus.States(), state) {
+		if !slices.Contains(stateNames(), string(state)) {
 			problems = append(problems, usagef("--status: there is no status %q (%s)", text, wire.FixUnknown(string(state), stateNames())))
 		}
 		states = append(states, state)
@@ -98,13 +110,21 @@ func (a *app) showPartitions(ctx context.Context, options assetPartitions) error
 	if err != nil {
 		return err
 	}
-	if len(states) > 0 {
-		return a.listOfStates(ctx, reader, status, states, offset, options.limit)
+	var outdated *partition.Subset // nil when nobody looked
+	if few := status.Materialized.Count() <= manyStale; options.stale || slices.Contains(states, stale) || few && len(states) == 0 {
+		found, err := reader.Stale(ctx, status)
+		if err != nil {
+			return err
+		}
+		outdated = &found
 	}
-	if a.output == jsonFormat {
-		return a.printJSON(shownPartitions(found.location, status))
+	switch {
+	case len(states) > 0:
+		return a.listOfStates(ctx, reader, status, outdated, states, offset, options.limit)
+	case a.output == jsonFormat:
+		return a.printJSON(shownPartitions(found.location, status, outdated))
 	}
-	return a.print(a.partitionsText(status))
+	return a.print(a.partitionsText(status, outdated))
 }
 
 // shownStatus is the JSON of `asset partitions`.
@@ -114,105 +134,63 @@ type shownStatus struct {
 	Counts   assetstatus.Counts `json:"counts"`
 	// States are the ranges of partitions in each state that some are in.
 	States map[assetstatus.State]partition.KeyRanges `json:"states"`
+	// Stale are those of the materialized that are stale; absent when nobody looked.
+	Stale *shownStale `json:"stale,omitempty"`
 }
 
-func shownPartitions(location string, status assetstatus.Status) shownStatus {
+type shownStale struct {
+	Count      int                 `json:"count"`
+	Partitions partition.KeyRanges `json:"partitions"`
+}
+
+func shownPartitions(location string, status assetstatus.Status, outdated *partition.Subset) shownStatus {
 	shown := shownStatus{Asset: status.Asset, Location: location, Counts: status.Counts(), States: map[assetstatus.State]partition.KeyRanges{}}
 	for _, state := range assetstatus.States() {
 		if ranges := slices.Collect(status.In(state).Ranges()); len(ranges) > 0 {
 			shown.States[state] = ranges
 		}
 	}
+	if outdated != nil {
+		shown.Stale = &shownStale{outdated.Count(), append(partition.KeyRanges{}, slices.Collect(outdated.Ranges())...)}
+	}
 	return shown
 }
 
-func (a *app) partitionsText(status assetstatus.Status) string {
+func (a *app) partitionsText(status assetstatus.Status, outdated *partition.Subset) string {
 	style := a.style()
+	if outdated == nil {
+		none := status.Set.None()
+		outdated = &none
+	}
 	view := render.PartitionsView{
 		Set: status.Set, Running: status.Running, Failed: status.In(assetstatus.Failed), UpstreamFailed: status.In(assetstatus.UpstreamFailed),
 		Materialized: status.In(assetstatus.Materialized).Union(status.In(assetstatus.MaterializedFailed)),
 		LastFailed:   status.In(assetstatus.MaterializedFailed),
+		Stale:        *outdated,
 	}
 	text := style.Bold(status.Asset) + ": " + style.PartitionCounts(view) + "\n"
 	if width, _, isTerminal := a.env.Terminal(a.env.Stdout); isTerminal && status.Set.Count() > 0 {
 		text += "\n" + style.PartitionStrip(view, width)
 	}
-	var rows [][]string
-	for _, state := range assetstatus.States() {
-		if subset := status.In(state); !subset.IsEmpty() {
-			rows = append(rows, []string{string(state), render.Number(int64(subset.Count())), render.OneLine(partition.KeyRanges(slices.Collect(subset.Ranges())).String())})
+	if status.Set.Count() == 0 {
+		for _, set := range status.Set.Partitions().Dynamic() {
+			text += a.noKeys(set)
 		}
 	}
+	var rows [][]string
+	addRow := func(name assetstatus.State, subset partition.Subset) {
+		if !subset.IsEmpty() {
+			rows = append(rows, []string{string(name), render.Number(int64(subset.Count())), render.OneLine(partition.KeyRanges(slices.Collect(subset.Ranges())).String())})
+		}
+	}
+	for _, state := range assetstatus.States() {
+		addRow(state, status.In(state))
+	}
+	addRow(stale, *outdated)
 	if len(rows) > 0 {
 		text += "\n" + style.Table([]render.Column{{Title: "status"}, {Title: "count", Right: true}, {Title: "partitions"}}, rows)
 	}
 	return text
-}
-
-// listedPartitions is the JSON of `asset partitions --status`.
-type listedPartitions struct {
-	Asset string                  `json:"asset"`
-	Rows  []assetstatus.Partition `json:"rows"`
-	// Next is the cursor of the next page; "" after the last one.
-	Next string `json:"next,omitempty"`
-}
-
-func (a *app) listOfStates(ctx context.Context, reader *assetstatus.Reader, status assetstatus.Status, states []assetstatus.State, offset, limit int) error {
-	wanted := status.Set.None()
-	for _, state := range states {
-		wanted = wanted.Union(status.In(state))
-	}
-	page, err := reader.Page(ctx, status, wanted, offset, limit)
-	if err != nil {
-		return err
-	}
-	listed := listedPartitions{Asset: status.Asset, Rows: append([]assetstatus.Partition{}, page...)}
-	if next := offset + len(page); next < wanted.Count() {
-		listed.Next = strconv.Itoa(next)
-	}
-	if a.output == jsonFormat {
-		return a.printJSON(listed)
-	}
-	if len(page) == 0 {
-		return a.print("no partition matches\n")
-	}
-	rows := make([][]string, len(page))
-	for i, one := range page {
-		rows[i] = append([]string{render.OneLine(one.Partition), string(one.State)}, a.partitionRemarks(one.PartitionDetail)...)
-	}
-	text := a.style().Table([]render.Column{
-		{Title: "partition"},
-		{Title: "status"},
-		{Title: "materialized"},
-		{Title: "rows", Right: true},
-		{Title: "run"},
-		{Title: "remark"},
-	}, rows)
-	if listed.Next != "" {
-		text += fmt.Sprintf("\n%s of %s; next: --cursor %s\n", render.Number(int64(len(page))), render.Number(int64(wanted.Count())), listed.Next)
-	}
-	return a.print(text)
-}
-
-// partitionRemarks are the cells of what made a partition, and of what went wrong since.
-func (a *app) partitionRemarks(detail metadata.PartitionDetail) []string {
-	at, rows, run, remark := "", "", "", ""
-	if current := detail.Current; current != nil {
-		at, run = a.clock().Moment(current.At), current.Run
-		if count, ok := current.Rows(); ok {
-			rows = render.Number(count)
-		}
-		if run == "" {
-			remark = "reported"
-		}
-	}
-	if failure := detail.Failure; failure != nil {
-		run = failure.Run
-		if remark = a.style().Red(render.OneLine(failure.Message)); failure.Upstream {
-			remark = fmt.Sprintf("%s failed: %s", failure.Step, render.OneLine(failure.Message))
-		}
-	}
-	return []string{at, rows, run, remark}
 }
 
 // findPartitioned is the one location that has the asset, which must be partitioned.

@@ -42,6 +42,11 @@ func TestABackfillFromRequestToTable(t *testing.T) {
 	require.Contains(t, s.ok(t, "asset", "partitions", "daily", "--status", "failed"), "no flights on 2001-01-03")
 	require.Contains(t, s.ok(t, "asset", "partitions", "late"), "3 materialized, 1 upstream failed, 1 missing\n")
 
+	table := s.ok(t, "asset", "list", "--select", "daily or late or total")
+	require.Regexp(t, `(?m)^daily +default +3/5, 1 failed +.*FAILED$`, table)
+	require.Regexp(t, `(?m)^late +default +3/5, 1 upstream failed +.*UPSTREAM_FAILED$`, table)
+	require.Regexp(t, `(?m)^total +default +never$`, table)
+
 	require.Contains(t, s.fails(t, 1, "backfill", "cancel", "cli-bf-1"), "backfill cli-bf-1 has ended already: COMPLETED_FAILED, ")
 	require.Contains(t, s.fails(t, 1, "backfill", "start", "daily", "--partition", "2001-01-01", "--id", "cli-bf-1"), "cli-bf-1 exists (COMPLETED_FAILED, ")
 	require.Contains(t, s.fails(t, 1, "backfill", "pause", "cli-bf-2"), `there is no backfill "cli-bf-2": did you mean "cli-bf-1"?`)
@@ -57,6 +62,8 @@ func TestABackfillFromRequestToTable(t *testing.T) {
 	require.Contains(t, watched.stdout, "COMPLETED_FAILED  cli-bf-3  0 of 2 partitions made")
 
 	require.Contains(t, s.ok(t, "backfill", "start", "daily", "--partitions", "2001-01-04,2001-01-05"), "2 of 2 partitions made")
+	require.Contains(t, s.ok(t, "asset", "partitions", "late"), "3 materialized (1 stale), 1 upstream failed, 1 missing\n")
+	require.Contains(t, s.ok(t, "asset", "partitions", "late", "--status", "stale"), "stale: has a new dependency materialization: daily [2001-01-04]\n")
 
 	require.Contains(t, s.fails(t, 2, "asset", "wipe", "daily", "--all", "--why", "wrong"), "--yes is missing: nobody can be asked whether to wipe")
 	require.Contains(t, s.fails(t, 1, "asset", "wipe", "daily", "--range", "2001-01-02..2002-01-01", "--why", "wrong", "--yes"), "  range: ")

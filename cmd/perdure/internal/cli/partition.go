@@ -10,6 +10,7 @@ import (
 
 	"github.com/perdure-io/perdure/cmd/perdure/internal/render"
 	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -32,7 +33,7 @@ func (a *app) partitionListCommand() *cobra.Command {
 	var options partitionList
 	cmd := &cobra.Command{
 		Use: "list [SET]", Short: "List the dynamic sets, or the keys of one", Args: arguments(cobra.MaximumNArgs(1)),
-		Long:    "List the dynamic sets that have keys, or the keys of one in the order in which they were added.",
+		Long:    "List the dynamic sets that code locations have or that have keys, or the keys of one in the order in which they were added.",
 		Example: "  perdure partition list\n  perdure partition list airports --limit 10",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			options.set = strings.Join(args, "")
@@ -61,11 +62,17 @@ func (a *app) listPartitions(ctx context.Context, options partitionList) error {
 	if err != nil {
 		return err
 	}
-	if a.output == jsonFormat {
-		return a.printJSON(page)
-	}
+	nothing := ""
 	if len(page.Rows) == 0 {
-		return a.printNoKeys(ctx, store, options.set)
+		if nothing, err = a.nothingOf(ctx, store, options.set); err != nil {
+			return err
+		}
+	}
+	switch {
+	case a.output == jsonFormat:
+		return a.printJSON(page)
+	case nothing != "":
+		return a.print(nothing)
 	}
 	rows := make([][]string, len(page.Rows))
 	for i, row := range page.Rows {
@@ -79,15 +86,15 @@ func (a *app) listPartitions(ctx context.Context, options partitionList) error {
 }
 
 func (a *app) listSets(ctx context.Context, store *metadata.Store) error {
-	sets, err := store.DynamicSets(ctx)
+	sets, err := dynamicSets(ctx, store)
 	if err != nil {
 		return err
 	}
 	if a.output == jsonFormat {
-		return a.printJSON(append([]metadata.DynamicSet{}, sets...))
+		return a.printJSON(sets)
 	}
 	if len(sets) == 0 {
-		return a.print("no dynamic partition set has keys\n")
+		return a.print("no code location has a dynamic partition set\n")
 	}
 	rows := make([][]string, len(sets))
 	for i, set := range sets {
@@ -96,24 +103,58 @@ func (a *app) listSets(ctx context.Context, store *metadata.Store) error {
 	return a.print(a.style().Table([]render.Column{{Title: "set"}, {Title: "keys", Right: true}}, rows))
 }
 
-// printNoKeys says that a set is empty, and which ones are not.
-func (a *app) printNoKeys(ctx context.Context, store *metadata.Store, set string) error {
+// dynamicSets are those that an active definition names, and those that have keys.
+func dynamicSets(ctx context.Context, store *metadata.Store) ([]metadata.DynamicSet, error) {
 	sets, err := store.DynamicSets(ctx)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	all, err := store.Locations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sets = append([]metadata.DynamicSet{}, sets...)
+	for _, location := range all {
+		snapshot, err := store.Snapshot(ctx, location.Hash)
+		if err != nil {
+			return nil, err
+		}
+		planner, err := plan.NewPlanner(snapshot, nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range planner.DynamicSets() {
+			if !slices.ContainsFunc(sets, func(set metadata.DynamicSet) bool { return set.Name == name }) {
+				sets = append(sets, metadata.DynamicSet{Name: name})
+			}
+		}
+	}
+	slices.SortFunc(sets, func(a, b metadata.DynamicSet) int { return strings.Compare(a.Name, b.Name) })
+	return sets, nil
+}
+
+// nothingOf says why no keys of a set are listed. One that there is not is an error.
+func (a *app) nothingOf(ctx context.Context, store *metadata.Store, set string) (string, error) {
+	sets, err := dynamicSets(ctx, store)
+	if err != nil {
+		return "", err
 	}
 	names := make([]string, len(sets))
 	for i, known := range sets {
 		names[i] = known.Name
+		if known.Name == set && known.Count > 0 {
+			return "there are no more keys\n", nil
+		}
 	}
-	if slices.Contains(names, set) {
-		return a.print("there are no more keys\n")
+	if !slices.Contains(names, set) {
+		return "", fmt.Errorf("there is no dynamic partition set %q (%s)", set, wire.FixUnknown(set, names))
 	}
-	text := fmt.Sprintf("the set %q has no keys", set)
-	if nearest := wire.Nearest(set, names); nearest != "" {
-		text += fmt.Sprintf("; did you mean %q?", nearest)
-	}
-	return a.print(text + "\n")
+	return a.noKeys(set), nil
+}
+
+// noKeys says that a set has no keys, and how it gets some.
+func (a *app) noKeys(set string) string {
+	return fmt.Sprintf("the set %q has no keys: `%s partition add %s KEY` adds one\n", set, a.env.Program, set)
 }
 
 func (a *app) partitionAddCommand() *cobra.Command {

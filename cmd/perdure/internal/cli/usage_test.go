@@ -55,7 +55,7 @@ func TestACommandLineThatMakesNoSenseIsExplainedWithoutUsageText(t *testing.T) {
 		{[]string{"backfill", "retyr"}, "Error: perdure backfill has no command \"retyr\" (did you mean retry?)\n`perdure backfill --help` says how to use it\n"},
 		{
 			[]string{"asset", "partitions", "daily", "--status", "faild", "--limit", "0", "--cursor", "x"},
-			"Error: --status: there is no status \"faild\" (did you mean \"failed\"? known: materialized, materialized_failed, running, failed, upstream_failed, missing)\n" +
+			"Error: --status: there is no status \"faild\" (did you mean \"failed\"? known: materialized, materialized_failed, running, failed, upstream_failed, missing, stale)\n" +
 				"--limit is 0 and must be 1 to 1000\n--cursor \"x\" is not what a list printed as next\n`perdure asset partitions --help` says how to use it\n",
 		},
 		{
@@ -65,7 +65,7 @@ func TestACommandLineThatMakesNoSenseIsExplainedWithoutUsageText(t *testing.T) {
 		{[]string{"partition", "add", "airports"}, "Error: requires at least 2 arg(s), only received 1\n`perdure partition add --help` says how to use it\n"},
 		{[]string{"migrate", "down"}, "Error: --to is missing: the version to go back to, as `perdure migrate status` lists them; 0 removes every table\n`perdure migrate down --help` says how to use it\n"},
 		{[]string{"migrate", "upp"}, "Error: perdure migrate has no command \"upp\" (did you mean up?)\n`perdure migrate --help` says how to use it\n"},
-		{[]string{"schema", "RunRequst"}, "Error: there is no schema \"RunRequst\" (did you mean \"RunRequest\"? known: CancelStepInput, Metadatum, Refusal, RemoteInput, RemoteResult, ReportRequest, ReportResult, RunRequest, RunResult, StepState, StepsQueryInput, StepsQueryResult)\n`perdure schema --help` says how to use it\n"},
+		{[]string{"schema", "RunRequst"}, "Error: there is no schema \"RunRequst\" (did you mean \"RunRequest\"? known: BackfillProgress, BackfillRequest, BackfillResult, CancelStepInput, Metadatum, Refusal, RemoteInput, RemoteResult, ReportRequest, ReportResult, RunRequest, RunResult, SetConcurrencyInput, StepState, StepsQueryInput, StepsQueryResult)\n`perdure schema --help` says how to use it\n"},
 		{[]string{"demo"}, "Error: there is no folder examples/flights here: call this in a clone of the repository, or name the folder of a code location\n`perdure demo --help` says how to use it\n"},
 		{[]string{"dev", "--output", "json", "--address", "a:1"}, "Error: --output: this command prints no JSON\n--temporal-address: this command brings a Temporal of its own\n`perdure dev --help` says how to use it\n"},
 	} {
