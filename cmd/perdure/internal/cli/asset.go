@@ -3,7 +3,7 @@ package cli
 import "github.com/spf13/cobra"
 
 func (a *app) assetCommand() *cobra.Command {
-	cmd := group("asset", "List, materialize and wipe assets, and show their partitions", "")
-	cmd.AddCommand(a.assetListCommand(), a.assetMaterializeCommand(), a.assetPartitionsCommand(), a.assetWipeCommand())
+	cmd := group("asset", "List, materialize, wipe and report assets, and show their partitions", "")
+	cmd.AddCommand(a.assetListCommand(), a.assetMaterializeCommand(), a.assetPartitionsCommand(), a.assetWipeCommand(), a.assetReportCommand())
 	return cmd
 }

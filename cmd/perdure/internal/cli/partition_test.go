@@ -91,3 +91,16 @@ func TestPartitionsOfAnAssetThatNobodyHasMade(t *testing.T) {
 	require.Contains(t, s.fails(t, 1, "asset", "partitions", "dayly"), `there is no asset "dayly" (did you mean "daily"?`)
 	require.Equal(t, "Error: asset \"total\" has no partitions: `perdure asset list --select total` shows it\n", s.fails(t, 1, "asset", "partitions", "total"))
 }
+
+func TestWhatHappenedElsewhereIsReported(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	s.register(t, sliced("cli_report"))
+	report := []string{"asset", "report", "daily", "--partition", "2001-01-01", "--metadata", "rows=3", "--metadata", "note=by hand", "--id", "r1"}
+	require.Equal(t, "materialization of daily (1 partition) is recorded as r1\n", s.ok(t, report...))
+	require.Equal(t, "materialization of daily (1 partition) was reported before, as r1\n", s.ok(t, report...))
+	require.Contains(t, s.ok(t, "asset", "partitions", "daily"), "daily: 5 partitions: 1 materialized, 4 missing\n")
+	require.Contains(t, s.ok(t, "asset", "partitions", "daily", "--status", "materialized"), "reported")
+	require.Equal(t, "observation of total is recorded as r2\n", s.ok(t, "asset", "report", "total", "--observation", "--data-version", "v1", "--id", "r2"))
+	require.Contains(t, s.fails(t, 1, "asset", "report", "daily"), "daily")
+}
