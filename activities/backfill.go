@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// turnEvery is how often ended runs are read while a backfill is worked on.
+	// turnEvery is how often ended runs are read while a backfill is worked on, soonTurn how soon after some have ended: a free
+	// place is not left empty for long then.
 	turnEvery = 100 * time.Millisecond
+	soonTurn  = 20 * time.Millisecond
 	// lookEvery is how often what changes seldom is looked at: definitions, retries that are not decided, waiting reasons.
 	lookEvery = 2 * time.Second
 	// mostBackfillDelay is after how long a backfill that cannot go on is tried again at the latest.
@@ -56,8 +58,7 @@ func (a *Activities) advance(ctx context.Context, input wire.BackfillInput, dead
 	if err := w.startMissing(ctx); err != nil {
 		return result, err
 	}
-	tick := time.NewTicker(turnEvery)
-	defer tick.Stop()
+	pause := soonTurn
 	for {
 		turned, err := w.turn(ctx, true)
 		if err != nil {
@@ -85,8 +86,11 @@ func (a *Activities) advance(ctx context.Context, input wire.BackfillInput, dead
 		case time.Now().After(deadline):
 			return result, nil
 		}
+		if pause = min(2*pause, turnEvery); turned {
+			pause = soonTurn
+		}
 		select {
-		case <-tick.C:
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return result, ctx.Err()
 		}
