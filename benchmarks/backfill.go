@@ -34,7 +34,9 @@ func plainRun(ctx workflow.Context, partition string) error {
 
 // backfilling compares a backfill of so many single-partition runs with workflows that a client starts in a loop.
 func backfilling(runs int) func(context.Context, *bench) (ours, plain time.Duration, err error) {
-	return func(ctx context.Context, b *bench) (ours, plain time.Duration, err error) { return b.backfill(ctx, runs) }
+	return func(ctx context.Context, b *bench) (ours, plain time.Duration, err error) {
+		return b.backfill(ctx, runs)
+	}
 }
 
 func (b *bench) backfill(ctx context.Context, runs int) (ours, plain time.Duration, err error) {
