@@ -32,7 +32,7 @@ func backfilled() []testlocation.Asset {
 func backfills() kind {
 	keys := testlocation.Spec{Assets: backfilled()}.Keys()
 	return kind{
-		name: "backfill", typical: 5 * time.Second,
+		name: "backfill", typical: 5 * time.Second, certain: []string{"temporal-kill", "worker-kill", "postgres-kill"},
 		prepare: func(s *scene, random *rand.Rand) error {
 			for _, key := range keys {
 				if err := s.instance.Instruct(key, testlocation.Instruction{Takes: upTo(random, 300*time.Millisecond)}); err != nil {

@@ -108,29 +108,38 @@ func (s strike) String() string {
 	return fmt.Sprintf("%s at %s for %s", name, s.at.Round(time.Millisecond), s.lasts.Round(time.Millisecond))
 }
 
-// draw chooses a trial's strikes, within the time that a run takes.
-func draw(random *rand.Rand, from []fault, typical time.Duration) []strike {
+// draw chooses the strikes of the nth trial of a kind, within the time that its run takes. What is certain is chosen where it is
+// among the faults at all.
+func draw(random *rand.Rand, from []fault, k kind, nth int) []strike {
 	const most = 2
 	var weighted []fault
 	for _, f := range from {
 		weighted = append(weighted, slices.Repeat([]fault{f}, f.weight)...)
 	}
-	strikes := make([]strike, 1+random.IntN(most))
-	for i := range strikes {
-		chosen := weighted[random.IntN(len(weighted))]
-		lasts := chosen.shortest
-		if span := chosen.longest - chosen.shortest; span > 0 {
-			lasts += time.Duration(random.Int64N(int64(span)))
+	var strikes []strike
+	if len(k.certain) > 0 {
+		name := k.certain[nth%len(k.certain)]
+		if i := slices.IndexFunc(from, func(f fault) bool { return f.name == name }); i >= 0 {
+			const early, late = 0.2, 0.8
+			strikes = append(strikes, strikeOf(random, from[i], k.typical, early+(late-early)*random.Float64()))
 		}
+	}
+	for range 1 + random.IntN(most) - len(strikes) {
 		moment := random.Float64()
 		if random.IntN(2) == 0 {
 			// More often at the beginning, where a run is planned.
 			moment *= random.Float64()
 		}
-		strikes[i] = strike{
-			fault: chosen, victim: random.IntN(workerCount), lasts: lasts,
-			at: time.Duration(moment * float64(typical)),
-		}
+		strikes = append(strikes, strikeOf(random, weighted[random.IntN(len(weighted))], k.typical, moment))
 	}
 	return strikes
+}
+
+// strikeOf is a fault at a moment of a run, from 0 to 1.
+func strikeOf(random *rand.Rand, of fault, typical time.Duration, moment float64) strike {
+	lasts := of.shortest
+	if span := of.longest - of.shortest; span > 0 {
+		lasts += time.Duration(random.Int64N(int64(span)))
+	}
+	return strike{fault: of, victim: random.IntN(workerCount), lasts: lasts, at: time.Duration(moment * float64(typical))}
 }

@@ -23,6 +23,8 @@ type kind struct {
 	name string
 	// typical is about how long an undisturbed run takes: strikes fall within it.
 	typical time.Duration
+	// certain are faults of which each of its trials has one, in turn, in the middle of it.
+	certain []string
 	// prepare tells the functions what to do.
 	prepare func(s *scene, random *rand.Rand) error
 	// start starts the runs of a trial, which are named after it, and returns which.

@@ -94,6 +94,7 @@ func marathon(ctx context.Context, p plan, out io.Writer) (total tally, err erro
 	}
 	var good []started
 	var next []kind
+	trials := map[string]int{}
 	for trial := 1; trial <= p.trials; trial++ {
 		began := time.Now()
 		if len(next) == 0 {
@@ -102,7 +103,8 @@ func marathon(ctx context.Context, p plan, out io.Writer) (total tally, err erro
 		}
 		k := next[0]
 		next = next[1:]
-		strikes := draw(random, p.faults, k.typical)
+		strikes := draw(random, p.faults, k, trials[k.name])
+		trials[k.name]++
 		if err := k.prepare(s, random); err != nil {
 			return total, err
 		}
