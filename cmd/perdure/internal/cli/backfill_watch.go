@@ -139,7 +139,7 @@ func (f *backfillFollower) look(ctx context.Context) error {
 	row, err := f.session.Store.Backfill(ctx, f.backfill)
 	switch {
 	case errors.Is(err, metadata.ErrNotFound):
-		return f.showUnplanned()
+		return f.showUnplanned(ctx)
 	case err == nil:
 		f.row = row
 		return f.show(starter.ProgressOf(row))
@@ -175,21 +175,40 @@ func (f *backfillFollower) show(progress wire.BackfillProgress) error {
 	return f.app.print(strings.Join(lines, "\n") + "\n")
 }
 
-func (f *backfillFollower) showUnplanned() error {
+func (f *backfillFollower) showUnplanned(ctx context.Context) error {
+	if f.silent {
+		return nil
+	}
 	line := fmt.Sprintf("%s  %s", f.style.BackfillStatus(wire.BackfillRequested, false), f.style.Bold(f.backfill))
 	if f.unpolled != "" {
 		line += fmt.Sprintf("  waits: no worker polls the task queue %q; start the location", f.unpolled)
 	}
+	trouble := f.planTrouble(ctx)
+	if trouble != "" {
+		line += "  " + render.OneLine(trouble)
+	}
 	switch {
-	case f.silent:
-		return nil
 	case f.painter != nil:
 		return f.painter.Paint([]string{line})
-	case f.unpolled == "" || !f.toldAt.IsZero():
+	case trouble == "" && (f.unpolled == "" || !f.toldAt.IsZero()), f.app.env.Now().Sub(f.toldAt) < lineInterval:
 		return nil
 	}
 	f.toldAt = f.app.env.Now()
 	return f.app.print(line + "\n")
+}
+
+// planTrouble is why a backfill has not been planned although it was tried; "" when nothing is known of it.
+func (f *backfillFollower) planTrouble(ctx context.Context) string {
+	described, err := f.session.Temporal.DescribeWorkflowExecution(ctx, f.backfill, "")
+	if err != nil {
+		return "" // the next look asks again
+	}
+	for _, pending := range described.GetPendingActivities() {
+		if failure := pending.GetLastFailure(); failure != nil {
+			return fmt.Sprintf("cannot be planned: %s, tried %d times; it is tried again", failure.GetMessage(), pending.GetAttempt()-1)
+		}
+	}
+	return ""
 }
 
 // conclude prints the end of a backfill, and turns it into an exit code: 0 only when everything was made.
