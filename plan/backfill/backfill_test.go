@@ -379,7 +379,8 @@ func TestARunIsOfTheSamePartitionsWhateverTheirOrder(t *testing.T) {
 		{"a list", static, partition.Definition{Static: []string{"d", "x", "a", "c", "b"}}, nil, backfill.Partitions{Partitions: []string{"a", "b", "c", "d"}}},
 		{"a key that was removed and added again", sites, sites, []string{"x", "z", "y"}, backfill.Partitions{Partitions: []string{"x", "y", "z"}}},
 		{
-			"a grid of which a dimension has one more", sited(static.Static[:2]), sited([]string{"a", "more", "b"}), []string{"y", "z", "x"},
+			"a grid of which a dimension has one more", sited(static.Static[:2]), sited([]string{"a", "more", "b"}),
+			[]string{"y", "z", "x"},
 			backfill.Partitions{Partitions: []string{"a|x", "a|y", "a|z", "b|x", "b|y", "b|z"}},
 		},
 		{
