@@ -220,3 +220,76 @@ func linkDownstream(t require.TestingT, m Mapping, upstream Subset, downstream *
 	require.NoError(t, err)
 	return link.Downstream(upstream, downstream)
 }
+
+// A mapping through a dimension is that of its sides, for each partition of the other dimension.
+func TestDimensionMappingIsThatOfItsSides(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		now := day("2001-01-08")
+		days := func(label string) TimeWindows {
+			return TimeWindows{
+				Every: Daily, EndOffset: rapid.IntRange(-1, 1).Draw(t, label+"EndOffset"), Start: fmt.Sprintf("2001-01-%02d", rapid.IntRange(1, 4).Draw(t, label)),
+			}
+		}
+		side, other := days("side"), days("other")
+		sideName, letterName := "a", "b"
+		if rapid.Bool().Draw(t, "last") {
+			sideName, letterName = letterName, sideName
+		}
+		grid := newPartitions(t, Definition{Grid: []Dimension{{Name: sideName, Time: &side}, {Name: letterName, Static: []string{"x", "y"}}}}).At(now, nil)
+		single := newPartitions(t, Definition{Time: &other}).At(now, nil)
+		start := rapid.IntRange(-2, 2).Draw(t, "startOffset")
+		through := rapid.SampledFrom([]Mapping{
+			{}, {Kind: MapIdentity}, {Kind: MapAll}, {Kind: MapLast}, {Kind: MapTime, StartOffset: start, EndOffset: rapid.IntRange(start, 2).Draw(t, "endOffset")},
+		}).Draw(t, "through")
+		m := Mapping{Kind: MapDimension, Dimension: sideName, Through: &through}
+
+		ofGrid := grid.sides[0]
+		if sideName == "b" {
+			ofGrid = grid.sides[1]
+		}
+		parts := func(key string) string { all, err := grid.Split(key); require.NoError(t, err); return all[sideName] }
+		of := func(set *Set, keys ...string) Subset {
+			subset, err := set.Of(keys...)
+			require.NoError(t, err)
+			return subset
+		}
+		up, down := drawSubset(t, grid, "grid"), drawSubset(t, single, "single")
+		keysOn := func(subset Subset) []string {
+			var keys []string
+			for key := range subset.Keys() {
+				keys = append(keys, parts(key))
+			}
+			return keys
+		}
+		check := func(got Subset, wanted Subset) {
+			for key := range grid.All().Keys() {
+				require.Equal(t, wanted.Has(parts(key)), got.Has(key), key)
+			}
+		}
+
+		needs, err := linkUpstream(t, m, down, grid)
+		require.NoError(t, err)
+		ofSide, err := linkUpstream(t, through, down, ofGrid)
+		require.NoError(t, err)
+		check(needs.Subset, ofSide.Subset)
+		require.Equal(t, 2*ofSide.Missing.Count(), needs.Missing.Count())
+		affected, err := linkDownstream(t, m, up, single)
+		require.NoError(t, err)
+		ofSideDown, err := linkDownstream(t, through, of(ofGrid, keysOn(up)...), single)
+		require.NoError(t, err)
+		require.True(t, affected.Equal(ofSideDown))
+
+		needed, err := linkUpstream(t, m, up, single)
+		require.NoError(t, err)
+		ofSide, err = linkUpstream(t, through, of(ofGrid, keysOn(up)...), single)
+		require.NoError(t, err)
+		require.True(t, needed.Subset.Equal(ofSide.Subset))
+		require.Equal(t, ofSide.Missing.String(), needed.Missing.String())
+		affected, err = linkDownstream(t, m, down, grid)
+		require.NoError(t, err)
+		ofSideDown, err = linkDownstream(t, through, down, ofGrid)
+		require.NoError(t, err)
+		check(affected, ofSideDown)
+	})
+}
