@@ -30,7 +30,8 @@ func documented(t *testing.T) []string {
 	t.Helper()
 	pages, err := filepath.Glob(filepath.Join(repository, "docs", "*.md"))
 	require.NoError(t, err)
-	return append(pages, filepath.Join(repository, "README.md"), filepath.Join(repository, "examples", "flights", "README.md"))
+	// In the order in which they are read: the first makes what the others begin from.
+	return append([]string{filepath.Join(repository, "README.md"), filepath.Join(repository, "examples", "flights", "README.md")}, pages...)
 }
 
 // block is a fenced block of a page.
@@ -155,7 +156,12 @@ func TestTheCommandsOfTheDocumentation(t *testing.T) {
 					continue
 				}
 				runs++
-				_, err := b.starter.Await(t.Context(), strings.Trim(id[1]+id[2], `"'`))
+				started := strings.Trim(id[1]+id[2], `"'`)
+				if strings.Contains(line, wire.BackfillWorkflow) {
+					_, err = b.starter.AwaitBackfill(t.Context(), started)
+				} else {
+					_, err = b.starter.Await(t.Context(), started)
+				}
 				require.NoError(t, err, "%s: %s", page, line)
 			}
 		}
@@ -216,8 +222,11 @@ func TestTheQueriesAndUpdatesOfTheDocumentation(t *testing.T) {
 // No example stands in a place where no test runs it.
 func TestEveryExampleOfTheDocumentationIsRun(t *testing.T) {
 	t.Parallel()
-	// Those of remote steps are said by their programs, and are decoded and validated where the page is generated.
-	run := []string{"RunRequest", "StepsQueryInput", "CancelStepInput", "RemoteInput", "RemoteResult"}
+	// Those of remote steps are said by their programs, those of backfills and reports are for moments of their own: they are
+	// decoded and validated where the page is generated.
+	run := []string{
+		"RunRequest", "StepsQueryInput", "CancelStepInput", "RemoteInput", "RemoteResult", "BackfillRequest", "SetConcurrencyInput", "ReportRequest",
+	}
 	for _, page := range documented(t) {
 		for _, one := range blocksOf(t, page) {
 			if one.language == "json" {

@@ -50,9 +50,9 @@ func (a *app) assetPartitionsCommand() *cobra.Command {
 }
 
 func stateNames() []string {
-	names := make([]string, len(assetstatus.States()))
-	for i, state := range assetstatus.States() {
-		names[i] = string(state)
+	names := make([]string, 0, len(assetstatus.States())+1)
+	for _, state := range assetstatus.States() {
+		names = append(names, string(state))
 	}
 	return append(names, string(stale))
 }
@@ -173,9 +173,11 @@ func (a *app) partitionsText(status assetstatus.Status, outdated *partition.Subs
 		text += "\n" + style.PartitionStrip(view, width)
 	}
 	if status.Set.Count() == 0 {
+		var empty strings.Builder
 		for _, set := range status.Set.Partitions().Dynamic() {
-			text += a.noKeys(set)
+			empty.WriteString(a.noKeys(set))
 		}
+		text += empty.String()
 	}
 	var rows [][]string
 	addRow := func(name assetstatus.State, subset partition.Subset) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/perdure-io/perdure/cmd/perdure/internal/program"
 	"github.com/perdure-io/perdure/cmd/perdure/internal/render"
+	"github.com/perdure-io/perdure/wire"
 )
 
 const (
@@ -54,7 +55,11 @@ func (a *app) dev(ctx context.Context, dir, state string) (err error) {
 	if err := l.reach.write(l.state); err != nil {
 		return err
 	}
-	if err := a.print(l.banner()); err != nil {
+	partitioned, err := l.program.Partitioned(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.print(l.banner(partitioned)); err != nil {
 		return err
 	}
 	supervised := &program.Supervisor{
@@ -111,8 +116,8 @@ func (l *local) heal(ctx context.Context, cancel context.CancelCauseFunc) {
 	}
 }
 
-// banner says where everything is, and what to try.
-func (l *local) banner() string {
+// banner says where everything is, and what to try: a run, or of what is partitioned a backfill.
+func (l *local) banner(partitioned bool) string {
 	a, style := l.app, l.app.style()
 	queue := l.queue()
 	temporal := "temporal workflow start"
@@ -120,12 +125,16 @@ func (l *local) banner() string {
 		temporal += " --address " + l.stack.TemporalAddress
 	}
 	perdure := a.env.Program
+	command, workflow, request := "asset materialize '*'", wire.RunWorkflow, `{"assets":"*"}`
+	if partitioned {
+		command, workflow, request = "backfill start '*' --all-partitions", wire.BackfillWorkflow, `{"assets":"*","all_partitions":true}`
+	}
 	tries := []string{
 		perdure + " asset list",
-		perdure + " asset materialize '*'",
-		temporal + " --type Run --task-queue " + queue + ` --workflow-id r1 --input '{"assets":"*"}'`,
-		"curl -X POST http://" + l.stack.HTTPAddress + "/api/v1/namespaces/" + l.settings.Temporal.Namespace + "/workflows/r2 -d " +
-			`'{"workflowType":{"name":"Run"},"taskQueue":{"name":"` + queue + `"},"input":[{"assets":"*"}]}'`,
+		perdure + " " + command,
+		temporal + " --type " + workflow + " --task-queue " + queue + " --workflow-id w1 --input '" + request + "'",
+		"curl -X POST http://" + l.stack.HTTPAddress + "/api/v1/namespaces/" + l.settings.Temporal.Namespace + "/workflows/w2 -d " +
+			`'{"workflowType":{"name":"` + workflow + `"},"taskQueue":{"name":"` + queue + `"},"input":[` + request + `]}'`,
 	}
 	return "\n" + style.Fields([][2]string{
 		{"Web UI", style.Bold(l.settings.Temporal.UIAddress)},

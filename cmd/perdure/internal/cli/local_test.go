@@ -53,10 +53,10 @@ func TestDevServesOtherCommandsOfItsFolderAndStopsInOrder(t *testing.T) {
 	go func() { ended <- cli.Main(ctx, s.environment([]string{"dev", location}, &stdout, &stderr)) }()
 	require.Eventually(t, func() bool { return strings.Contains(s.run(ctx, "location", "list").stdout, "active") }, 3*settle, look,
 		"%s%s", &stdout, &stderr)
-	require.Contains(t, stdout.String(), "perdure asset materialize '*'\n")
-	require.Contains(t, stdout.String(), "--type Run --task-queue flights ")
-	require.Contains(t, s.ok(t, "asset", "materialize", "+airport_delays", "rejected_flights"), "SUCCESS  run-")
-	require.Contains(t, s.ok(t, "asset", "list", "--select", "airport_delays"), "postgres://")
+	require.Contains(t, stdout.String(), "perdure backfill start '*' --all-partitions\n")
+	require.Contains(t, stdout.String(), "--type Backfill --task-queue flights ")
+	require.Contains(t, s.ok(t, "asset", "materialize", "+airport_delays", "rejected_flights", "--partition", "2001-02-14"), "SUCCESS  run-")
+	require.Contains(t, s.ok(t, "asset", "list", "--select", "airport_delays"), "  1/90  ")
 	require.Contains(t, s.fails(t, 1, "dev", example(t)), "a local stack already runs here")
 
 	interrupt()

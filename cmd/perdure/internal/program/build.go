@@ -193,8 +193,33 @@ func (p Program) compile(ctx context.Context, binary string) error {
 	return nil
 }
 
+// printed is what is read here of a program's definitions.
+type printed struct {
+	Location string `json:"location"`
+	Assets   []struct {
+		Compute    string          `json:"compute"`
+		Partitions json.RawMessage `json:"partitions"`
+	} `json:"assets"`
+}
+
+// Partitioned asks the program, which was built, whether it makes assets that are partitioned.
+func (p Program) Partitioned(ctx context.Context) (bool, error) {
+	snapshot, err := p.print(ctx)
+	for _, asset := range snapshot.Assets {
+		if asset.Compute != "" && len(asset.Partitions) > 0 {
+			return true, err
+		}
+	}
+	return false, err
+}
+
 // definitions asks the program for its location's name.
 func (p Program) definitions(ctx context.Context) (location string, err error) {
+	snapshot, err := p.print(ctx)
+	return snapshot.Location, err
+}
+
+func (p Program) print(ctx context.Context) (snapshot printed, err error) {
 	ask := p.command(ctx, p.Binary, "definitions")
 	ask.Dir = p.Folder
 	var output, complaint bytes.Buffer
@@ -204,15 +229,12 @@ func (p Program) definitions(ctx context.Context) (location string, err error) {
 		if wrong := (*BuildError)(nil); errors.As(err, &wrong) {
 			wrong.Compiled = true
 		}
-		return "", err
-	}
-	var snapshot struct {
-		Location string `json:"location"`
+		return snapshot, err
 	}
 	if err := json.Unmarshal(output.Bytes(), &snapshot); err != nil || snapshot.Location == "" {
-		return "", &BuildError{Cause: fmt.Errorf("the program in %s does not print its definitions when it is asked to: let its main call worker.Main", p.Dir)}
+		return printed{}, &BuildError{Cause: fmt.Errorf("the program in %s does not print its definitions when it is asked to: let its main call worker.Main", p.Dir)}
 	}
-	return snapshot.Location, nil
+	return snapshot, nil
 }
 
 // Check runs the program's own check, with its output to the writers. An *exec.ExitError says that it failed.

@@ -47,11 +47,11 @@ something of it failed, or its definitions have changed so that it could not go 
 type example struct{ typeName, title, text string }
 
 var examples = []example{
-	{"RunRequest", "Everything", `{"assets": "*"}`},
-	{"RunRequest", "One asset and all that it is made of, with its config", `{"assets": "+worst_airports", "config": {"assets": {"worst_airports": {"top": 10}}}, "tags": {"team": "ops"}}`},
-	{"RunRequest", "Two steps at a time, with only warnings in their log", `{"assets": "+worst_airports", "config": {"execution": {"max_concurrent_steps": 2}, "loggers": {"level": "WARN"}}}`},
-	{"RunRequest", "A list of keys, before other runs, for people to read", `{"assets": ["airport_delays", "worst_airports"], "priority": "high", "title": "After the airport fix"}`},
-	{"RunRequest", "What a job would do", `{"job": "refresh", "dry_run": true}`},
+	{"RunRequest", "One day of an asset and of all that it is made of", `{"assets": "+route_delays", "partition": "2001-02-14"}`},
+	{"RunRequest", "One asset, with its config", `{"assets": "worst_airports", "config": {"assets": {"worst_airports": {"top": 10}}}, "tags": {"team": "ops"}}`},
+	{"RunRequest", "Two steps at a time, with only warnings in their log", `{"assets": "+airport_delays", "range": {"start": "2001-01-01", "end": "2001-01-02"}, "config": {"execution": {"max_concurrent_steps": 2}, "loggers": {"level": "WARN"}}}`},
+	{"RunRequest", "A list of keys, before other runs, for people to read", `{"assets": ["hourly_delays", "worst_airports"], "priority": "high", "title": "After the airport fix"}`},
+	{"RunRequest", "What a job would do", `{"job": "weekday_report", "dry_run": true}`},
 	{"BackfillRequest", "The days of January, each in a run of its own", `{"assets": "route_delays", "range": {"start": "2001-01-01", "end": "2001-01-31"}}`},
 	{"BackfillRequest", "All that is missing of an asset and of what is made from it, 50 runs at a time", `{"assets": "flights+", "all_partitions": true, "only": "missing", "max_concurrent_runs": 50}`},
 	{"BackfillRequest", "What failed in an earlier backfill, and what waited for that", `{"retry_of": {"run_id": "bf1", "from": "failure"}}`},
