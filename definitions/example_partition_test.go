@@ -140,6 +140,18 @@ func ExampleCustomMapping() {
 	// Output: 2 <nil>
 }
 
+// A job of ops for one partition: its ops take the key, or the window, as an asset's function does.
+func ExampleOpJob_partitioned() {
+	days := definitions.Daily("2001-01-01").Ending("2001-01-04")
+	letter := definitions.Op("letter", definitions.Bind1(func(_ definitions.Context, day string) (string, error) { return "the news of " + day, nil }, days.Key()))
+	news := definitions.OpJob("news", []definitions.AnyValue{letter}, definitions.PartitionedBy(days))
+
+	run := definitions.RunJob(context.Background(), definitions.New("paper", news), news, definitions.ForPartition("2001-01-02"))
+	value, err := letter.In(run)
+	fmt.Println(value, err)
+	// Output: the news of 2001-01-02 <nil>
+}
+
 // Some partitions are given, and the rest of the graph is computed from them.
 func ExampleGivenPartition() {
 	days, months := definitions.Daily("2001-01-01").Ending("2001-01-03"), definitions.Monthly("2001-01-01")
