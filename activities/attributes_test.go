@@ -48,7 +48,7 @@ func TestSearchAttributesAreThoseOfTheNamespace(t *testing.T) {
 	connected := dial(t)
 	log := slog.New(slog.DiscardHandler)
 	var cache attributeCache
-	require.Equal(t, []string{wire.SearchJob, wire.SearchStatus, wire.SearchCause, wire.SearchAssets},
+	require.Equal(t, []string{wire.SearchJob, wire.SearchStatus, wire.SearchCause, wire.SearchAssets, wire.SearchPartition, wire.SearchBackfill},
 		cache.of(t.Context(), connected, devstack.Namespace, log))
 
 	bare := namespace(t, connected)
