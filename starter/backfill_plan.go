@@ -308,9 +308,16 @@ func StoredTarget(snapshot *plan.Snapshot, existing *plan.Existing, stored metad
 	return targets, problems, nil
 }
 
-// BackfillAssets are the counts of a backfill as its results have them.
+// BackfillAssets are the counts of a backfill as its results have them. Of more than these take, those with failures are kept:
+// by them is decided how the backfill ends.
 func BackfillAssets(counts []backfill.AssetCounts) []wire.BackfillAsset {
 	const most = 1000
+	if len(counts) > most {
+		counts = slices.Clone(counts)
+		slices.SortStableFunc(counts, func(a, b backfill.AssetCounts) int {
+			return cmp.Compare(min(b.Failed+b.Blocked, 1), min(a.Failed+a.Blocked, 1))
+		})
+	}
 	assets := make([]wire.BackfillAsset, 0, min(len(counts), most))
 	for _, one := range counts[:min(len(counts), most)] {
 		assets = append(assets, wire.BackfillAsset{

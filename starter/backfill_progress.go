@@ -74,6 +74,8 @@ const (
 	maxCountedRuns = 100_000
 	// maxDryRunPartitions is how many partitions without an order it names of all of them.
 	maxDryRunPartitions = 10_000
+	// maxDryRunText is how much text the listed runs may have, in bytes: Temporal refuses a result of more than 2 MB.
+	maxDryRunText = 1 << 20
 )
 
 // DryRun is what the backfill would do if nothing failed.
@@ -83,7 +85,7 @@ func (p *PlannedBackfill) DryRun() (*wire.BackfillPlan, error) {
 		return nil, err
 	}
 	dryRun := &wire.BackfillPlan{Assets: BackfillAssets(engine.Counts()), Runs: []wire.PlannedBackfillRun{}}
-	named := 0
+	named, text := 0, 0
 	for dryRun.RunCount < maxCountedRuns {
 		runs, err := engine.Next(maxDryRuns)
 		if err != nil {
@@ -98,7 +100,8 @@ func (p *PlannedBackfill) DryRun() (*wire.BackfillPlan, error) {
 				return nil, err
 			}
 			partitions := run.Partitions()
-			if named += len(partitions.Partitions); len(dryRun.Runs) < maxDryRuns && named <= maxDryRunPartitions {
+			text += len(reason) + textOf(run.Assets) + textOf(partitions.Partitions)
+			if named += len(partitions.Partitions); len(dryRun.Runs) < maxDryRuns && named <= maxDryRunPartitions && text <= maxDryRunText {
 				dryRun.Runs = append(dryRun.Runs, wire.PlannedBackfillRun{
 					RunID: backfill.RunID(p.id, run, p.job), Assets: run.Assets, Partition: partitions.Partition, Range: partitions.Range,
 					Partitions: partitions.Partitions, RetryOf: run.Again, Reason: reason,
@@ -112,4 +115,14 @@ func (p *PlannedBackfill) DryRun() (*wire.BackfillPlan, error) {
 	}
 	dryRun.MoreRuns = true
 	return dryRun, nil
+}
+
+// textOf is about how much JSON the texts take, in bytes.
+func textOf(texts []string) int {
+	const marks = 3
+	size := 0
+	for _, one := range texts {
+		size += len(one) + marks
+	}
+	return size
 }

@@ -1,12 +1,14 @@
 package starter_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/plan/backfill"
 	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -48,4 +50,20 @@ func TestTroubleSaysItsReasonAndHowOften(t *testing.T) {
 	row.Status, row.Reason = wire.BackfillFailing, "the definitions have changed"
 	require.Equal(t, `the definitions have changed; cannot go on: start run "r1": no connection, tried 16 times since 2001-01-01T12:00:00Z; it is tried again`,
 		starter.ProgressOf(row).Reason)
+}
+
+func TestTheCountsOfManyAssetsKeepThoseWithFailures(t *testing.T) {
+	t.Parallel()
+	counts := make([]backfill.AssetCounts, 1002)
+	for i := range counts {
+		counts[i].Asset = fmt.Sprintf("a%04d", i)
+	}
+	counts[1000].Failed, counts[1001].Blocked = 2, 1
+
+	kept := starter.BackfillAssets(counts)
+
+	require.Len(t, kept, 1000)
+	require.Equal(t, []string{"a1000", "a1001", "a0000"}, []string{kept[0].Asset, kept[1].Asset, kept[2].Asset})
+	require.Equal(t, "a0000", counts[0].Asset, "what is given stays in its order")
+	require.Equal(t, "a0000", starter.BackfillAssets(counts[:1000])[0].Asset)
 }

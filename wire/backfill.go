@@ -84,7 +84,8 @@ func (s BackfillStatus) Ended() bool {
 type BackfillResult struct {
 	BackfillID string         `json:"backfill_id"`
 	Status     BackfillStatus `json:"status"`
-	// Assets are the counts of each asset, those that others are made from first; at most 1,000 of them.
+	// Assets are the counts of each asset, those that others are made from first; of more than 1,000 the first, and before them
+	// those with failures.
 	Assets []BackfillAsset `json:"assets"`
 	Runs   BackfillRuns    `json:"runs"`
 	// Failures are the first runs that failed, at most 20.
