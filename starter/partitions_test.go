@@ -56,10 +56,10 @@ func TestKeysAreAddedAndRemoved(t *testing.T) {
 		paths  []string
 		says   string
 	}{
-		{metadata.PartitionChange{Name: "customers"}, []string{"keys"}, "no keys are given"},
-		{metadata.PartitionChange{Keys: []string{"a"}}, []string{"name"}, "names no partition set"},
-		{metadata.PartitionChange{Name: "customers", Keys: []string{"c", "", "a...b"}}, []string{"keys[1]", "keys[2]"}, "can be no key"},
-		{metadata.PartitionChange{Name: "bands", Keys: []string{"a|b"}}, []string{"keys[0]"}, "which parts the keys of the grid of asset cells"},
+		{metadata.PartitionChange{Name: "customers"}, []string{"keys"}, "no key is given"},
+		{metadata.PartitionChange{Keys: []string{"a"}}, []string{"name"}, `no code location has a dynamic partition set ""`},
+		{metadata.PartitionChange{Name: "customers", Keys: []string{"c", "", "a...b"}}, []string{"keys[1]", "keys[2]"}, "a key is empty; keys[2]: "},
+		{metadata.PartitionChange{Name: "bands", Keys: []string{"a|b"}}, []string{"keys[0]"}, `the set "bands" is a dimension of a grid`},
 	} {
 		_, err := s.AddPartitions(t.Context(), test.change)
 		problems := wire.ProblemsOf(err)

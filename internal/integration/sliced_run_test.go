@@ -117,7 +117,7 @@ func TestRunsOverPartitions(t *testing.T) {
 	require.Equal(t, wire.Problems{{
 		Path: "assets", Code: wire.CodeMissing,
 		Message: "flights is an input of weekly and has no materialization of 4 partitions 2001-01-10, 2001-01-11, 2001-01-12 and 1 more",
-		Fix:     `select it too, as in "flights", or materialize these partitions of it first`,
+		Fix:     `materialize these partitions of it first, as a backfill with "only": "missing" does, or select it for them too, as in "flights"`,
 	}}, problems)
 	run = f.startOver(t, "range", overDays("flights or weekly", 9, 4))
 	f.requireMade(t, run, made{"flights": dayKeys(9, 4), "weekly": dayKeys(6, 1)})
