@@ -26,8 +26,11 @@ func (p *Planner) CheckReport(request wire.ReportRequest, existing *Existing) wi
 		add("type", wire.CodeInvalid, fmt.Sprintf("%q is nothing that can be reported", request.Type), "give materialization or observation")
 	}
 	problems = append(problems, tooLong([]limitedText{
-		{"data_version", request.DataVersion, maxDataVersion}, {"location", request.Location, maxLocation},
-		{"by", request.By, maxBy}, {"why", request.Why, maxNote}, {"cause", request.Cause, maxCause},
+		{"data_version", request.DataVersion, maxDataVersion},
+		{"location", request.Location, maxLocation},
+		{"by", request.By, maxBy},
+		{"why", request.Why, maxNote},
+		{"cause", request.Cause, maxCause},
 	})...)
 	if len(request.Partitions) > wire.MaxReported {
 		add("partitions", wire.CodeTooLarge, fmt.Sprintf("%d partitions are given, and one report is of at most %d", len(request.Partitions), wire.MaxReported),

@@ -372,7 +372,8 @@ func TestWhichPartitionsAreMeant(t *testing.T) {
 		"fan-in": {
 			[]asset{{"a_1", daily, nil}, {"a_2", daily, nil}, {"a", daily, []string{"a_1", "a_2"}}},
 			func(r *wire.RunRequest) { r.Partition = "2001-01-02" },
-			map[string][]string{"a_1": {"2001-01-02"}, "a_2": {"2001-01-02"}, "a": {"2001-01-02"}}, "",
+			map[string][]string{"a_1": {"2001-01-02"}, "a_2": {"2001-01-02"}, "a": {"2001-01-02"}},
+			"",
 		},
 		"fan-out to other partitions": {
 			[]asset{{"a", daily, nil}, {"a_1", weekly, []string{"a"}}, {"a_2", grid, []string{"a"}}, {"a_3", later, []string{"a"}}},
@@ -380,22 +381,26 @@ func TestWhichPartitionsAreMeant(t *testing.T) {
 			map[string][]string{
 				"a": {"2001-01-02", "2001-01-09"}, "a_1": {"2001-01-01", "2001-01-08"}, "a_3": {"2001-01-09"},
 				"a_2": {"2001-01-02|a", "2001-01-02|b", "2001-01-09|a", "2001-01-09|b"},
-			}, "",
+			},
+			"",
 		},
 		"a week that has not ended is not meant": {
 			[]asset{{"a", daily, nil}, {"a_1", weekly, []string{"a"}}},
 			func(r *wire.RunRequest) { r.Partition = "2001-01-15" },
-			map[string][]string{"a": {"2001-01-15"}}, "",
+			map[string][]string{"a": {"2001-01-15"}},
+			"",
 		},
 		"not partitioned, before and after": {
 			[]asset{{"before", nil, nil}, {"a", daily, []string{"before"}}, {"after", nil, []string{"a"}}},
 			func(r *wire.RunRequest) { r.Partition = "2001-01-02" },
-			map[string][]string{"before": {""}, "a": {"2001-01-02"}, "after": {""}}, "",
+			map[string][]string{"before": {""}, "a": {"2001-01-02"}, "after": {""}},
+			"",
 		},
 		"not partitioned, between what is partitioned alike": {
 			[]asset{{"a", daily, nil}, {"between", nil, []string{"a"}}, {"b", daily, []string{"between"}}},
 			func(r *wire.RunRequest) { r.Partition = "2001-01-02" },
-			map[string][]string{"a": {"2001-01-02"}, "between": {""}, "b": {"2001-01-02"}}, "",
+			map[string][]string{"a": {"2001-01-02"}, "between": {""}, "b": {"2001-01-02"}},
+			"",
 		},
 		"not partitioned, between what is partitioned otherwise": {
 			[]asset{{"a", daily, nil}, {"between", nil, []string{"a"}}, {"b", weekly, []string{"between"}}},
@@ -404,17 +409,20 @@ func TestWhichPartitionsAreMeant(t *testing.T) {
 		"not partitioned, beside another way to the root": {
 			[]asset{{"a", daily, nil}, {"between", nil, []string{"a"}}, {"b", weekly, []string{"between", "a"}}},
 			func(r *wire.RunRequest) { r.Partition = "2001-01-08" },
-			map[string][]string{"a": {"2001-01-08"}, "between": {""}, "b": {"2001-01-08"}}, "",
+			map[string][]string{"a": {"2001-01-08"}, "between": {""}, "b": {"2001-01-08"}},
+			"",
 		},
 		"two roots of one definition": {
 			[]asset{{"a", daily, nil}, {"b", daily, nil}, {"w", weekly, []string{"a", "b"}}},
 			func(r *wire.RunRequest) { r.Partition = "2001-01-02" },
-			map[string][]string{"a": {"2001-01-02"}, "b": {"2001-01-02"}, "w": {"2001-01-01"}}, "",
+			map[string][]string{"a": {"2001-01-02"}, "b": {"2001-01-02"}, "w": {"2001-01-01"}},
+			"",
 		},
 		"a range of a grid is a rectangle": {
 			[]asset{{"g", grid, nil}},
 			func(r *wire.RunRequest) { r.Range = &wire.PartitionRange{Start: "2001-01-02|b", End: "2001-01-04|b"} },
-			map[string][]string{"g": {"2001-01-02|b", "2001-01-03|b", "2001-01-04|b"}}, "",
+			map[string][]string{"g": {"2001-01-02|b", "2001-01-03|b", "2001-01-04|b"}},
+			"",
 		},
 		"a reversed side of a rectangle": {
 			[]asset{{"g", grid, nil}},
@@ -423,17 +431,20 @@ func TestWhichPartitionsAreMeant(t *testing.T) {
 		"a range of a dynamic set is in the order of adding": {
 			[]asset{{"s", sites, nil}},
 			func(r *wire.RunRequest) { r.Range = &wire.PartitionRange{Start: "JFK", End: "BER"} },
-			map[string][]string{"s": {"JFK", "BER"}}, "",
+			map[string][]string{"s": {"JFK", "BER"}},
+			"",
 		},
 		"a key that no grid can have is not meant": {
 			[]asset{{"g", &partition.Definition{Grid: []partition.Dimension{{Name: "letter", Static: letters.Static}, {Name: "site", Dynamic: "sites"}}}, nil}, {"s", sites, nil}},
 			func(r *wire.RunRequest) { r.Assets, r.AllPartitions = assets("g").Assets, true },
-			map[string][]string{"g": {"a|OSL", "a|JFK", "a|BER", "b|OSL", "b|JFK", "b|BER"}}, "",
+			map[string][]string{"g": {"a|OSL", "a|JFK", "a|BER", "b|OSL", "b|JFK", "b|BER"}},
+			"",
 		},
 		"but it is one of its own set": {
 			[]asset{{"s", sites, nil}},
 			func(r *wire.RunRequest) { r.AllPartitions = true },
-			map[string][]string{"s": {"OSL", "x|y", "JFK", "BER"}}, "",
+			map[string][]string{"s": {"OSL", "x|y", "JFK", "BER"}},
+			"",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -469,42 +480,5 @@ func TestWhichPartitionsAreMeant(t *testing.T) {
 			}
 			require.Equal(t, of.want, got)
 		})
-	}
-}
-
-func TestWhatIsNeededAndDoesNotExistIsNamed(t *testing.T) {
-	t.Parallel()
-	for name, of := range map[string]struct {
-		upstream *partition.Definition
-		mapping  partition.Mapping
-		take     plan.TakePartitions
-		says     []string
-	}{
-		"before the first":          {days("2001-01-10", ""), partition.Mapping{}, plan.TakePartitionsByKey, []string{`"delays"`, "2001-01-03", `2001-01-02 to 2001-01-03 (2) of "flights"`}},
-		"after the end":             {days("2001-01-01", "2001-01-03"), partition.Mapping{}, plan.TakePartitionsByKey, []string{`"delays"`, "2001-01-03", `the partitions 2001-01-03 of "flights"`}},
-		"removed":                   {&partition.Definition{Dynamic: "sites"}, partition.Mapping{Kind: partition.MapSpecific, Keys: []string{"OSL"}}, plan.TakePartitionsByKey, []string{`"delays"`, `the partitions OSL of "flights"`}},
-		"allowed":                   {days("2001-01-10", ""), partition.Mapping{Kind: partition.MapTime, AllowNonexistent: true}, plan.TakePartitionsByKey, nil},
-		"allowed, where one is":     {days("2001-01-10", ""), partition.Mapping{Kind: partition.MapTime, AllowNonexistent: true}, "", []string{`"delays"`, "partition 2001-01-02", "takes one partition, and the mapping gives 0"}},
-		"cut off by an offset":      {days("2001-01-10", ""), partition.Mapping{Kind: partition.MapTime, StartOffset: -1, EndOffset: -1}, plan.TakeAtMostOne, nil},
-		"an offset into the unmade": {days("2001-01-01", "2001-01-02"), partition.Mapping{Kind: partition.MapTime, StartOffset: -1, EndOffset: -1}, plan.TakeAtMostOne, []string{`the partitions 2001-01-02 of "flights"`}},
-	} {
-		s := daily()
-		s.Assets = slices.DeleteFunc(s.Assets, func(a plan.Asset) bool { return a.Key != "flights" && a.Key != "delays" })
-		s.Computes = slices.DeleteFunc(s.Computes, func(c plan.Compute) bool { return c.Name != "flights" && c.Name != "delays" })
-		s.Computes[0].Inputs = nil
-		s.Assets[slices.IndexFunc(s.Assets, func(a plan.Asset) bool { return a.Key == "flights" })].Partitions = of.upstream
-		s.Computes[1].Inputs[0].Parts[0] = plan.InputPart{Mapping: of.mapping, Take: of.take}
-		p := planner(t, s)
-		_, err := p.Plan(with(assets("delays"), func(r *wire.RunRequest) { r.Range = &wire.PartitionRange{Start: "2001-01-02", End: "2001-01-03"} }), dailyFacts())
-		if of.says == nil {
-			require.NoError(t, err, name)
-			continue
-		}
-		problems := wire.ProblemsOf(err)
-		require.Len(t, problems, 1, name)
-		require.Equal(t, "range", problems[0].Path, name)
-		for _, text := range of.says {
-			require.Contains(t, problems[0].Message, text, name)
-		}
 	}
 }
