@@ -27,12 +27,12 @@ help: ## List the targets
 	@awk -f tools/help.awk $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: deps build ## Materialize the example on a local stack and show what came of it
+demo: deps build ## Backfill the example on a local stack and show what came of it
 	@tools/deps.sh example
 	bin/perdure demo
 
 .PHONY: demo-kill
-demo-kill: deps build ## The same, with the worker killed in mid-run
+demo-kill: deps build ## The same, with the worker killed twice in the middle
 	@tools/deps.sh example
 	bin/perdure demo --kill
 
