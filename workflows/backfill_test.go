@@ -31,12 +31,10 @@ type backfillWorld struct {
 	problems      wire.Problems
 	continueAfter int
 	mu            sync.Mutex
-	// steering is done before a steer is written down; nil is nothing.
-	steering func(ctx context.Context, input wire.SteerBackfillInput) error
 	// advance is what working on it does, the nth time.
 	advance func(ctx context.Context, n int) (wire.AdvanceBackfillResult, error)
-	// steer is what goes wrong with writing down what somebody wants, the nth time.
-	steer func(n int) error
+	// steer is what goes wrong with writing down what somebody wants; nil is nothing.
+	steer func(ctx context.Context, input wire.SteerBackfillInput) error
 }
 
 func newBackfillWorld() *backfillWorld {
@@ -88,13 +86,8 @@ func (w *backfillWorld) register(to registry) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.steered = append(w.steered, input)
-		if w.steering != nil {
-			if err := w.steering(ctx, input); err != nil {
-				return wire.BackfillProgress{}, err
-			}
-		}
 		if w.steer != nil {
-			if err := w.steer(len(w.steered)); err != nil {
+			if err := w.steer(ctx, input); err != nil {
 				return wire.BackfillProgress{}, err
 			}
 		}
@@ -250,8 +243,8 @@ func TestTheLastOfPauseAndResumeHolds(t *testing.T) {
 		return wire.AdvanceBackfillResult{Done: !w.row.Paused}, nil
 	}
 	// The pause cannot be written down at once, and is tried again when the backfill is to go on already.
-	w.steer = func(n int) error {
-		if n > 1 {
+	w.steer = func(context.Context, wire.SteerBackfillInput) error {
+		if len(w.steered) > 1 {
 			return nil
 		}
 		env.SignalWorkflow(wire.ResumeSignal, nil)
@@ -331,7 +324,7 @@ func TestABackfillIsSteeredOneAfterTheOther(t *testing.T) {
 	w := newBackfillWorld()
 	env := w.env(t)
 	var token []byte
-	w.steering = func(ctx context.Context, input wire.SteerBackfillInput) error {
+	w.steer = func(ctx context.Context, input wire.SteerBackfillInput) error {
 		if !*input.Paused {
 			return nil
 		}
