@@ -260,10 +260,11 @@ func TestACancelledProgramIsToldAndThenKilledWithItsGroup(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
-	// The program tears down when it is told; what it has started does not listen.
+	// The program tears down when it is told; what it has started does not listen. It must be
+	// ready to hear before the other says that it lives.
 	asset := d.Asset("a", d.Command("sh", d.Folder(folder), d.Arguments{"-c", `
-sh -c 'trap "" TERM; echo $$ > deaf; while :; do sleep 0.05; done' &
 trap 'echo torn down > torn; exit 1' TERM
+sh -c 'trap "" TERM; echo $$ > deaf; while :; do sleep 0.05; done' &
 while :; do sleep 0.05; done`}))
 	done := make(chan error, 1)
 	go func() { done <- d.Materialize(ctx, d.New("test", asset)).Err() }()
