@@ -60,17 +60,13 @@ func (w *backfillWork) startRun(ctx context.Context, run metadata.BackfillRun) (
 
 // summaryOf is what a run's line in Temporal's list says.
 func summaryOf(run metadata.BackfillRun) string {
-	const most = 200 // bytes; Temporal's limit
 	text := run.Partitions.Label()
 	if names := strings.Join(run.Assets, ", "); text == "" {
 		text = names
 	} else {
 		text = names + " [" + text + "]"
 	}
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most-3], "") + "..."
-	}
-	return text
+	return wire.Summary(text)
 }
 
 // startMissing starts the runs that were written down and not started, because whoever was at it was killed. One that

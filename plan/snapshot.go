@@ -33,6 +33,9 @@ type Snapshot struct {
 	Graphs []Graph `json:"graphs,omitempty"`
 	// Loggers are the log handlers that jobs name, by name.
 	Loggers []Logger `json:"loggers,omitempty"`
+	// Schedules and Sensors are by name; no two of them share one.
+	Schedules []Schedule `json:"schedules,omitempty"`
+	Sensors   []Sensor   `json:"sensors,omitempty"`
 }
 
 // Graph is a graph of ops that takes config of its own, in place of its ops'.

@@ -194,7 +194,6 @@ func exists(id, how string) wire.Problem {
 }
 
 func summary(request wire.RunRequest) string {
-	const maxSummary = 200 // bytes; Temporal's limit
 	text := request.Title
 	switch {
 	case text != "":
@@ -205,10 +204,7 @@ func summary(request wire.RunRequest) string {
 	default:
 		text = request.Assets.String()
 	}
-	if len(text) > maxSummary {
-		text = text[:maxSummary-3] + "..."
-	}
-	return text
+	return wire.Summary(text)
 }
 
 // newID is readable, in the order of time, and never met twice.

@@ -43,6 +43,26 @@ func Queue(deployment, location string) string { return Name(deployment, locatio
 // ControlQueue is the queue of a location's plan and record activities. queue is what [Queue] returned.
 func ControlQueue(queue string) string { return queue + ":control" }
 
+// EvaluationQueue is the queue on which a location's schedules and sensors are evaluated: their functions may take a while, and
+// must not keep planning waiting. queue is what [Queue] returned.
+func EvaluationQueue(queue string) string { return queue + ":evaluate" }
+
+// SystemQueue is the queue of what no location serves: daemons poll it.
+func SystemQueue(deployment string) string { return Name(deployment, "perdure-system") }
+
+// ScheduleID is the id of a schedule's Temporal Schedule.
+func ScheduleID(deployment, location, schedule string) string {
+	return Name(deployment, "schedule", location, schedule)
+}
+
+// SensorID is the id of a sensor's workflow.
+func SensorID(deployment, location, sensor string) string {
+	return Name(deployment, "sensor", location, sensor)
+}
+
+// RunQueueID is the id of the deployment's one workflow RunQueue.
+func RunQueueID(deployment string) string { return Name(deployment, "run-queue") }
+
 // NamedQueue is the queue of the steps that definitions.Queue(name) sends elsewhere; "" is queue itself.
 func NamedQueue(queue, name string) string {
 	if name == "" {

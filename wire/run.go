@@ -46,6 +46,8 @@ type RunRequest struct {
 	// Title and Note are for people: at most 200 and 4,000 characters.
 	Title string `json:"title,omitempty"`
 	Note  string `json:"note,omitempty"`
+	// Trigger is the schedule or sensor that asked for the run; these set it.
+	Trigger *RunTrigger `json:"trigger,omitempty"`
 	// Cause is the id of the event that led to this run, at most 200 characters; absent, one is minted from the run's id.
 	Cause string `json:"cause,omitempty"`
 	// DryRun returns the plan and starts nothing.

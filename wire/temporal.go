@@ -1,5 +1,18 @@
 package wire
 
+import "strings"
+
+// maxSummary is how long the summary of a workflow may be, in bytes: Temporal's limit.
+const maxSummary = 200
+
+// Summary cuts a line for Temporal's lists to what Temporal takes.
+func Summary(text string) string {
+	if len(text) <= maxSummary {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxSummary-3], "") + "..."
+}
+
 // What Perdure is called on Temporal. People and services use these names; they do not change.
 
 // Workflow types.
@@ -8,6 +21,13 @@ const (
 	BackfillWorkflow = "Backfill"
 	// ReportEventWorkflow records what happened elsewhere.
 	ReportEventWorkflow = "ReportEvent"
+	// ScheduleTickWorkflow evaluates what is due of a schedule, SensorWorkflow a sensor whenever something wakes it,
+	// PreviewWorkflow one of them to see what it would start.
+	ScheduleTickWorkflow = "ScheduleTick"
+	SensorWorkflow       = "Sensor"
+	PreviewWorkflow      = "Preview"
+	// RunQueueWorkflow admits runs and hands out slots while anything waits for them.
+	RunQueueWorkflow = "RunQueue"
 )
 
 // Activity types of the system. Steps have their asset's or op's key as type, which may not begin with SystemPrefix.
@@ -39,6 +59,15 @@ const (
 	EndBackfillActivity     = "perdure.EndBackfill"
 	// ReportActivity records what happened elsewhere.
 	ReportActivity = "perdure.Report"
+	// EvaluateScheduleActivity and EvaluateSensorActivity evaluate what is due, decide and start runs; PreviewActivity only
+	// evaluates.
+	EvaluateScheduleActivity = "perdure.EvaluateSchedule"
+	EvaluateSensorActivity   = "perdure.EvaluateSensor"
+	PreviewActivity          = "perdure.Preview"
+	// AdmitRunsActivity admits what has room, and wakes it.
+	AdmitRunsActivity = "perdure.AdmitRuns"
+	// ClaimSlotsActivity asks for slots of pools for steps that are ready.
+	ClaimSlotsActivity = "perdure.ClaimSlots"
 )
 
 // Queries and updates of the workflow Run.
@@ -54,6 +83,20 @@ const (
 	ProgressQuery        = "progress"
 	SetConcurrencyUpdate = "set_concurrency"
 )
+
+// Signals, queries and updates of the workflow Sensor.
+const (
+	EventSignal     = "event"
+	TickUpdate      = "tick"
+	SetCursorUpdate = "set_cursor"
+	StateQuery      = "state"
+)
+
+// WakeSignal says that something may have changed: the cursor, or a row, says what. It brings nothing along that counts.
+const WakeSignal = "wake"
+
+// AdmittedSignal tells a run that waits in the queue that it may begin, or which steps have got slots: {"steps":[…]}.
+const AdmittedSignal = "admitted"
 
 // Types of application errors: what a program that reads a failure decides by.
 const (

@@ -21,6 +21,10 @@ create table runs (
     cause         text        not null default '',
     request       jsonb,
     backfill      text        not null default '', -- the backfill that it belongs to; a run executed again stays in it
+    -- What asked for it, of schedules and sensors; '' is a person or a backfill. Executed again, it stays what it was.
+    trigger_kind  text        not null default '',
+    trigger_name  text        not null default '',
+    tick_id       text        not null default '',
     -- The one partition that it makes; "" of a run over none or several. Which these are say its steps.
     partition     text        not null default '',
     several       boolean     not null default false, -- it makes several partitions
@@ -61,6 +65,9 @@ create index runs_ended on runs (ended_at) where ended_at is not null;
 create index runs_backfill on runs (backfill, ended_position) where backfill <> '';
 create index runs_partition on runs (partition, created_at desc, run_id desc) where partition <> '';
 create index runs_several on runs (created_at desc, run_id desc) where several;
+create index runs_trigger on runs (location, trigger_kind, trigger_name, created_at desc) where trigger_kind <> '';
+create index runs_trigger_open on runs (location, trigger_kind, trigger_name)
+    where trigger_kind <> '' and status in ('QUEUED', 'STARTING', 'STARTED', 'CANCELING');
 create index runs_root on runs (root_run_id, created_at) where root_run_id <> '';
 create index runs_parent on runs (parent_run_id) where parent_run_id <> '';
 

@@ -69,6 +69,7 @@ declare
     v_root    text := coalesce(p->>'root_run_id', '');
     v_retry   int  := 0;
     v_total   int;
+    v_trigger jsonb;
     v_at      timestamptz;
 begin
     select count(*) into v_total from jsonb_to_recordset(p->'steps') s(over text, inherited_from text)
@@ -96,6 +97,9 @@ begin
             return jsonb_build_object('outcome', 'missing_inputs', 'missing', v_missing);
         end if;
 
+        v_trigger := coalesce(p->'request'->'trigger', (
+            select jsonb_build_object('kind', trigger_kind, 'name', trigger_name, 'tick', tick_id) from runs
+            where run_id = nullif(p->>'parent_run_id', '') and trigger_kind <> ''));
         v_at := clock_v1();
         insert into runs (run_id, first_run_id, location, status, steps_total, created_at)
         values (v_run, p->>'first_run_id', p->>'location', 'STARTED', v_total, v_at)
@@ -110,6 +114,7 @@ begin
         partition = coalesce(p->>'partition', ''), several = coalesce((p->>'several')::boolean, false),
         backfill = coalesce(nullif(p->'request'->>'backfill', ''),
             (select parent.backfill from runs parent where parent.run_id = nullif(p->>'parent_run_id', '')), ''),
+        trigger_kind = coalesce(v_trigger->>'kind', ''), trigger_name = coalesce(v_trigger->>'name', ''), tick_id = coalesce(v_trigger->>'tick', ''),
         priority = coalesce((p->>'priority')::int, 3), cause = v_cause, request = p->'request', steps_total = v_total,
         reason = case status when 'CANCELING' then reason else '' end, parent_run_id = coalesce(p->>'parent_run_id', ''),
         root_run_id = v_root, retry_number = v_retry, timeout = coalesce((p->>'timeout')::bigint, 0), started_at = v_at
