@@ -167,9 +167,8 @@ func (w *backfillWork) look(ctx context.Context) error {
 		return err
 	}
 	if hash != w.hash {
-		if err := w.define(ctx); err != nil {
-			return err
-		}
+		// What is known of its runs is in terms of the old definitions: it is taken up again.
+		return metadata.ErrConflict
 	}
 	w.row.Progress.Waiting, err = w.a.Store.WaitingReason(ctx, w.openIDs())
 	return err
