@@ -159,6 +159,10 @@ func TestPartitionRules(t *testing.T) {
 			[]d.Definition{ranged(d.Bind1(rangeOfPrevious, d.Previous[int]()), d.PartitionedBy(days))},
 			[]string{`asset "x", inputs: it binds Previous, and makes many partitions at once; declare it with Asset, which has a step for each`},
 		},
+		"Previous in an op that does not give the graph's value": {
+			[]d.Definition{d.GraphAsset("x", d.Op("double", d.Bind1(plusOne, d.Op("before", d.Bind1(takesPointer, d.Previous[int]())))), d.PartitionedBy(days))},
+			[]string{`asset "x", inputs: its op "x.before" binds Previous, and another op gives the value of the graph; bind Previous in the op that gives it`},
+		},
 		"Previous of a multi-asset": {
 			[]d.Definition{d.MultiAsset("m", d.Outs{clean}, d.Bind1(twoOutputs, d.Previous[int]()), d.PartitionedBy(days))},
 			[]string{`multi-asset "m", inputs: it binds Previous, which only an asset with a function or a graph of its own can; bind At with the handle and Offset(-1, -1): an output may be named by its own multi-asset`},

@@ -237,6 +237,9 @@ func (v *validation) previous(c *compute, own *partitionSet, a *asset) bool {
 	switch {
 	case own == nil:
 		v.add(at.problem("inputs", "it binds Previous, and is not partitioned", "give it PartitionedBy"))
+	case a.maker != c:
+		v.add(at.problem("inputs", fmt.Sprintf("its %s binds Previous, and another op gives the value of the graph", c.object()),
+			"bind Previous in the op that gives it"))
 	case c.ranged:
 		v.add(at.problem("inputs", "it binds Previous, and makes many partitions at once", "declare it with Asset, which has a step for each"))
 	case times != 1:
@@ -298,7 +301,8 @@ func compiledOf(set *partitionSet) *partition.Partitions {
 
 // ownBefore says whether a need is for earlier partitions of what the compute itself makes: no circle.
 func (c *compute) ownBefore(n need) bool {
-	return (n.asset.maker == c || c.family != nil && n.asset.family() == c.family) && isBefore(n.part.mapping)
+	// Previous in an op that does not make the asset is a problem of its own.
+	return (n.asset.maker == c || n.part.name == "Previous") && isBefore(n.part.mapping)
 }
 
 // isBefore says whether a mapping gives only earlier partitions of the same set.
