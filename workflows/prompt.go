@@ -10,23 +10,17 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-const (
-	// promptTimeout bounds a planning or recording local activity. It is less than the timeout of a workflow task.
-	promptTimeout = 5 * time.Second
-	// localRecords is the change since which runs are planned and ended by local activities.
-	localRecords = "plan-and-end-locally"
-)
+// promptTimeout bounds a planning or recording local activity. It is less than the timeout of a workflow task.
+const promptTimeout = 5 * time.Second
 
 // promptly plans a run or records its end. It calls a local activity, which saves the round trips of an activity's task: a run
 // of few steps takes little else. What that one could not do in a moment goes on as an activity on the control queue, which
 // tries again for as long as it takes, where people see it.
 func (r *run) promptly(ctx workflow.Context, id, activity string, input, result any) error {
-	if workflow.GetVersion(ctx, localRecords, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
-		err := workflow.ExecuteLocalActivity(promptOptions(ctx, activity), activity, input).Get(ctx, result)
-		var failed *temporal.ApplicationError
-		if err == nil || errors.As(err, &failed) && failed.Type() == wire.FailureInvalidRequest {
-			return err
-		}
+	err := workflow.ExecuteLocalActivity(promptOptions(ctx, activity), activity, input).Get(ctx, result)
+	var failed *temporal.ApplicationError
+	if err == nil || errors.As(err, &failed) && failed.Type() == wire.FailureInvalidRequest {
+		return err
 	}
 	return workflow.ExecuteActivity(controlOptions(ctx, r.queue, id), activity, input).Get(ctx, result)
 }
