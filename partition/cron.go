@@ -250,3 +250,14 @@ func (c Cron) Previous(before time.Time, zone *time.Location) (time.Time, bool) 
 	}
 	return time.Time{}, false
 }
+
+// Shows says whether the cron names the local time that a clock shows, to the minute. Where the clocks change, it fires at
+// other times than those: see Next.
+func (c Cron) Shows(clock time.Time) bool {
+	hour, minute, second := clock.Clock()
+	if second != 0 || c.hours&(1<<hour) == 0 || c.minutes&(1<<minute) == 0 {
+		return false
+	}
+	year, m, date := clock.Date()
+	return c.daysIn(month(year*12+int(m)-1))&(1<<date) != 0
+}
