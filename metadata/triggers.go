@@ -48,6 +48,9 @@ type Trigger struct {
 	// Failures is how many ticks in a row have failed until now, since FailingSince.
 	Failures     int       `json:"failures"`
 	FailingSince time.Time `json:"failing_since"`
+	// Applied is a hash of how Temporal was told to wake it, AppliedPaused whether it was told to rest; "" and nil before that.
+	Applied       string `json:"applied"`
+	AppliedPaused *bool  `json:"applied_paused"`
 }
 
 const triggerColumns = `t.*, trigger_status_v1(t) as status`
