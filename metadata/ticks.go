@@ -37,8 +37,10 @@ type Tick struct {
 	CursorAfter  json.RawMessage  `json:"cursor_after"`
 	Partitions   []TickPartitions `json:"partitions"`
 	// Reports are the ids of what it reports.
-	Reports []string        `json:"reports"`
-	Log     []wire.TickLine `json:"log"`
+	Reports []string `json:"reports"`
+	// ReportRequests are what it reports; they are recorded before it ends.
+	ReportRequests []wire.ReportRequest `json:"report_requests"`
+	Log            []wire.TickLine      `json:"log"`
 	// Consumed is what of events and records it was about, for people.
 	Consumed json.RawMessage `json:"consumed"`
 }

@@ -51,6 +51,8 @@ type Trigger struct {
 	// Applied is a hash of how Temporal was told to wake it, AppliedPaused whether it was told to rest; "" and nil before that.
 	Applied       string `json:"applied"`
 	AppliedPaused *bool  `json:"applied_paused"`
+	// Waiting is how many events of a sensor no tick has taken in.
+	Waiting int `json:"events_waiting"`
 }
 
 const triggerColumns = `t.*, trigger_status_v1(t) as status`

@@ -261,3 +261,39 @@ type ReportInput struct {
 	FirstRunID string        `json:"first_run_id"`
 	Request    ReportRequest `json:"request"`
 }
+
+// EvaluateSensorInput is the input of perdure.EvaluateSensor and perdure.TakeEvents.
+type EvaluateSensorInput struct {
+	// Events are written into the inbox first.
+	Events []SentEvent `json:"events,omitempty"`
+	// Due asks for an evaluation even when nothing has happened; Manual also when the sensor is stopped.
+	Due    bool `json:"due,omitempty"`
+	Manual bool `json:"manual,omitempty"`
+}
+
+// EvaluateSensorResult is the result of perdure.EvaluateSensor, perdure.TakeEvents and perdure.SteerSensor.
+type EvaluateSensorResult struct {
+	// State is as the rows have it, without ticks.
+	State SensorState `json:"state"`
+	// Tick is the evaluation; nil when there was nothing to evaluate.
+	Tick *SensorTick `json:"tick,omitempty"`
+	// More says that there was more than one evaluation takes in.
+	More bool `json:"more,omitempty"`
+	// Every and MinInterval are the definition's, in nanoseconds.
+	Every       time.Duration `json:"every,omitempty"`
+	MinInterval time.Duration `json:"min_interval,omitempty"`
+	// LastTick is when the newest tick began; nil before the first.
+	LastTick *time.Time `json:"last_tick,omitempty"`
+	// Build is the active one that has the definition.
+	Build string `json:"build,omitempty"`
+	// Gone says why the sensor is no more: its workflow ends.
+	Gone string `json:"gone,omitempty"`
+	// ContinueAfter is the number of history events from which the workflow continues as new.
+	ContinueAfter int `json:"continue_after,omitempty"`
+}
+
+// SteerSensorInput is the input of perdure.SteerSensor: what is given is changed.
+type SteerSensorInput struct {
+	Status TriggerStatus   `json:"status,omitempty"`
+	Cursor *SetCursorInput `json:"cursor,omitempty"`
+}

@@ -63,7 +63,10 @@ const (
 	// evaluates.
 	EvaluateScheduleActivity = "perdure.EvaluateSchedule"
 	EvaluateSensorActivity   = "perdure.EvaluateSensor"
-	PreviewActivity          = "perdure.Preview"
+	// TakeEventsActivity writes events into the inbox of a sensor, SteerSensorActivity stops and starts it or sets its cursor.
+	TakeEventsActivity  = "perdure.TakeEvents"
+	SteerSensorActivity = "perdure.SteerSensor"
+	PreviewActivity     = "perdure.Preview"
 	// AdmitRunsActivity admits what has room, and wakes it.
 	AdmitRunsActivity = "perdure.AdmitRuns"
 	// ClaimSlotsActivity asks for slots of pools for steps that are ready.
