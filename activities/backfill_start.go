@@ -11,7 +11,6 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/perdure-io/perdure/metadata"
@@ -46,7 +45,7 @@ func (w *backfillWork) startRun(ctx context.Context, run metadata.BackfillRun) (
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            summaryOf(run),
-		Priority:                                 temporal.Priority{PriorityKey: int(request.Priority)},
+		Priority:                                 starter.PriorityOf(w.a.Starter.Deployment, w.row.Location, request),
 		EnableEagerStart:                         true,
 	}, wire.RunWorkflow, request)
 	if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {

@@ -9,10 +9,10 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -62,7 +62,7 @@ func (a *Activities) launchRun(ctx context.Context, queue string, run wire.TickR
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            launchSummary(run),
-		Priority:                                 temporal.Priority{PriorityKey: int(run.Request.Priority)},
+		Priority:                                 starter.PriorityOf(a.Starter.Deployment, a.Location, run.Request),
 		EnableEagerStart:                         true,
 	}, wire.RunWorkflow, run.Request)
 	if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {

@@ -48,7 +48,7 @@ func (s *Starter) StartBackfill(ctx context.Context, asked NewBackfill) (Started
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            summary(run),
-		Priority:                                 temporal.Priority{PriorityKey: int(asked.Request.Priority)},
+		Priority:                                 temporal.Priority{PriorityKey: int(asked.Request.Priority), FairnessKey: backfillKey(s.Deployment, asked.ID)},
 	}, wire.BackfillWorkflow, asked.Request)
 	if _, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
 		return StartedRun{}, wire.Problems{exists(asked.ID, "")}

@@ -9,7 +9,6 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/plan"
@@ -50,7 +49,7 @@ func (s *Starter) RetryFailedRun(ctx context.Context, id string) (retry string, 
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            fmt.Sprintf("retry %d of %s", decided.Number, decided.Root),
-		Priority:                                 temporal.Priority{PriorityKey: int(run.Priority)},
+		Priority:                                 s.retryPriority(run),
 	}, wire.RunWorkflow, wire.RunRequest{
 		RetryOf: &wire.RetryOf{RunID: id, From: from}, Title: run.Title, Cause: run.Cause, Priority: run.Priority,
 	})

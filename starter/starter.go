@@ -11,7 +11,6 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/perdure-io/perdure/internal/assetstatus"
 	"github.com/perdure-io/perdure/metadata"
@@ -69,7 +68,7 @@ func (s *Starter) StartRun(ctx context.Context, run NewRun) (StartedRun, error) 
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            summary(run.Request),
-		Priority:                                 temporal.Priority{PriorityKey: int(run.Request.Priority)},
+		Priority:                                 PriorityOf(s.Deployment, run.Location, run.Request),
 	}, wire.RunWorkflow, run.Request)
 	if _, ok := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); ok {
 		return StartedRun{}, wire.Problems{exists(run.ID, "")}

@@ -16,8 +16,9 @@ import (
 const DefaultDeployment = "default"
 
 const (
-	maxName    = 200 // bytes; Temporal on SQL keeps 255
-	hashLength = 8
+	maxName     = 200 // bytes; Temporal on SQL keeps 255
+	maxFairness = 64  // bytes; Temporal's limit
+	hashLength  = 8
 )
 
 // Name joins parts into an id of the deployment: "schedule:flights:nightly", and
@@ -30,11 +31,15 @@ func Name(deployment string, parts ...string) string {
 	for _, part := range parts {
 		safe = append(safe, safePart(part))
 	}
-	name := strings.Join(safe, ":")
-	if len(name) <= maxName {
+	return shortened(strings.Join(safe, ":"), maxName)
+}
+
+// shortened cuts a name that is too long, and tells it by a hash from others that begin alike.
+func shortened(name string, most int) string {
+	if len(name) <= most {
 		return name
 	}
-	return name[:maxName-hashLength-1] + "~" + shortHash(name)
+	return name[:most-hashLength-1] + "~" + shortHash(name)
 }
 
 // Queue is the task queue of a location's workflows and steps.
@@ -58,6 +63,12 @@ func ScheduleID(deployment, location, schedule string) string {
 // SensorID is the id of a sensor's workflow.
 func SensorID(deployment, location, sensor string) string {
 	return Name(deployment, "sensor", location, sensor)
+}
+
+// FairnessKey is the key by which Temporal shares workers fairly among those whose tasks have one priority: the runs of a
+// backfill, of a schedule, of a sensor.
+func FairnessKey(deployment string, parts ...string) string {
+	return shortened(Name(deployment, parts...), maxFairness)
 }
 
 // RunQueueID is the id of the deployment's one workflow RunQueue.

@@ -44,6 +44,8 @@ var dynamicConfig = []string{
 	"matching.numTaskqueueReadPartitions=1",
 	"matching.numTaskqueueWritePartitions=1",
 	"system.enableActivityEagerExecution=true",
+	// Tasks that wait are handed out by priority, and fairly between backfills: servers before 1.32 do neither by default.
+	"matching.enableFairness=true",
 	// A local stack asks nobody whether there is a newer version.
 	"frontend.enableServerVersionCheck=false",
 }
