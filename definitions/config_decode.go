@@ -84,11 +84,29 @@ func (d *configDecoder) decode(n *configNode, from any, into reflect.Value, path
 		value := reflect.New(n.elem.typ)
 		d.decode(n.elem, from, value.Elem(), path)
 		into.Set(value)
+	case configAny:
+		d.any(n, from, into, path)
 	}
 }
 
 func (d *configDecoder) wrongType(path, want string, from any) {
 	d.wrong(path, wire.CodeWrongType, fmt.Sprintf("must be %s, not %s", want, shown(from)), "")
+}
+
+// any takes JSON as it is.
+func (d *configDecoder) any(n *configNode, from any, into reflect.Value, path string) {
+	if n.typ == anyType {
+		if from != nil {
+			into.Set(reflect.ValueOf(from))
+		}
+		return
+	}
+	data, err := json.Marshal(from)
+	if err != nil {
+		d.wrong(path, wire.CodeInvalid, err.Error(), "")
+		return
+	}
+	into.SetBytes(data)
 }
 
 func (d *configDecoder) text(from any, path, want string) (string, bool) {

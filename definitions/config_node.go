@@ -1,6 +1,7 @@
 package definitions
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"reflect"
@@ -27,6 +28,8 @@ const (
 	configList
 	configMap
 	configPointer
+	// configAny takes any JSON: a payload may, a config not.
+	configAny
 )
 
 // configNode is one part of a config struct: its schema, its encoding and its decoding follow from it.
@@ -53,6 +56,8 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	timeType     = reflect.TypeFor[time.Time]()
 	secretType   = reflect.TypeFor[Secret]()
+	rawJSONType  = reflect.TypeFor[json.RawMessage]()
+	anyType      = reflect.TypeFor[any]()
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
@@ -61,6 +66,8 @@ type configReader struct {
 	config *config
 	// open are the struct types around the part that is read: meeting one again is a recursion.
 	open []reflect.Type
+	// payload says that it is no config: it may hold anything, and no secrets.
+	payload bool
 }
 
 func (r *configReader) wrong(path, message, fix string) { r.config.wrong(path, message, fix) }
@@ -80,7 +87,15 @@ func (r *configReader) node(typ reflect.Type, path string) *configNode {
 	case timeType:
 		return &configNode{kind: configTime, typ: typ}
 	case secretType:
-		return &configNode{kind: configSecret, typ: typ}
+		if !r.payload {
+			return &configNode{kind: configSecret, typ: typ}
+		}
+		r.wrong(path, "an event holds a secret, and events are recorded", "take a string that names it")
+		return nil
+	case rawJSONType, anyType:
+		if r.payload {
+			return &configNode{kind: configAny, typ: typ}
+		}
 	}
 	switch typ.Kind() {
 	case reflect.Bool:
@@ -108,8 +123,12 @@ func (r *configReader) node(typ reflect.Type, path string) *configNode {
 			return r.wrap(configPointer, typ, path)
 		}
 	}
-	r.wrong(path, fmt.Sprintf("config cannot hold a %v", typ),
-		"use bool, integers, floats, string, time.Duration, time.Time, definitions.Secret, structs, slices, maps by string, or pointers to these")
+	holder, more := "config", "definitions.Secret"
+	if r.payload {
+		holder, more = "an event", "json.RawMessage, any"
+	}
+	r.wrong(path, fmt.Sprintf("%s cannot hold a %v", holder, typ),
+		fmt.Sprintf("use bool, integers, floats, string, time.Duration, time.Time, %s, structs, slices, maps by string, or pointers to these", more))
 	return nil
 }
 

@@ -16,11 +16,14 @@ type Definitions struct {
 	// loggers are those of jobs.
 	loggers []*resource
 	jobs    []*Job
+	// schedules and sensors share one space of names.
+	schedules []*ScheduleOf
+	sensors   []*sensor
 	// opPartitions is how the ops of jobs are sliced.
 	opPartitions map[*compute]*partitionSet
 }
 
-// Definition is what [New] takes: an *[AssetOf], a *[MultiAssetOf], a *[ResourceOf] or a *[Job].
+// Definition is what [New] takes: an *[AssetOf], a *[MultiAssetOf], a *[ResourceOf], a *[Job], a *[ScheduleOf] or a *[SensorOf].
 type Definition interface{ definitions() []*declaration }
 
 // declaration is one thing that a Definition declares: one of its fields is set.
@@ -30,11 +33,13 @@ type declaration struct {
 	resource *resource
 	logger   *resource
 	job      *Job
+	schedule *ScheduleOf
+	sensor   *sensor
 }
 
 // New collects the definitions of the code location called name: letters, digits, "_", "." and "-". Everything that
 // an asset or an op needs is listed, too: its upstream assets, the resources it binds, and its IO manager. A multi-asset
-// brings its outputs, a job its ops and log handlers, a graph asset its ops. The order does not matter, and one handle may be listed several times.
+// brings its outputs, a job its ops and log handlers, a graph asset its ops. A schedule or sensor does not bring its jobs. The order does not matter, and one handle may be listed several times.
 //
 // New reports no problems, [Definitions.Validate] does.
 func New(name string, definitions ...Definition) *Definitions {
@@ -46,7 +51,7 @@ func New(name string, definitions ...Definition) *Definitions {
 		}
 		declarations := one.definitions()
 		if len(declarations) == 0 {
-			d.location.wrong("", "New is given a handle that was never declared", "declare it with Asset, MultiAsset, Resource, AssetJob or OpJob")
+			d.location.wrong("", "New is given a handle that was never declared", "declare it with Asset, MultiAsset, Resource, AssetJob, OpJob, Schedule or Sensor")
 		}
 		for _, declaration := range declarations {
 			d.add(declaration)
@@ -71,6 +76,8 @@ func Merge(name string, parts ...*Definitions) *Definitions {
 		d.resources = append(d.resources, part.resources...)
 		d.loggers = append(d.loggers, part.loggers...)
 		d.jobs = append(d.jobs, part.jobs...)
+		d.schedules = append(d.schedules, part.schedules...)
+		d.sensors = append(d.sensors, part.sensors...)
 	}
 	return d.deduplicated()
 }
@@ -105,6 +112,10 @@ func (d *Definitions) add(one *declaration) {
 		d.resources = append(d.resources, one.resource)
 	case one.logger != nil:
 		d.loggers = append(d.loggers, one.logger)
+	case one.schedule != nil:
+		d.schedules = append(d.schedules, one.schedule)
+	case one.sensor != nil:
+		d.sensors = append(d.sensors, one.sensor)
 	case one.job != nil:
 		d.jobs = append(d.jobs, one.job)
 		for _, n := range one.job.ops {
@@ -121,6 +132,8 @@ func (d *Definitions) deduplicated() *Definitions {
 	d.resources = once(d.resources)
 	d.loggers = once(d.loggers)
 	d.jobs = once(d.jobs)
+	d.schedules = once(d.schedules)
+	d.sensors = once(d.sensors)
 	d.findOpPartitions()
 	return d
 }

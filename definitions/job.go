@@ -88,6 +88,7 @@ type RunConfig string
 type ConfigOption interface {
 	JobOption
 	MaterializeOption
+	RequestOption
 }
 
 // Configure sets a whole config, required fields too, for everything selected that binds it: assets, ops, resources,

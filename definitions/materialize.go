@@ -231,6 +231,14 @@ func (n need) describe() string {
 		return "a Previous"
 	case needReport:
 		return "ReportByKey"
+	case needTick:
+		if n.tick == tickEvents {
+			return fmt.Sprintf("Events[%v]", n.payload.typ)
+		}
+		if n.tick == tickCursor {
+			return fmt.Sprintf("CursorOf[%v]", n.typ)
+		}
+		return string(n.tick)
 	case needOrElse:
 		return "an OrElse"
 	case needLiteral:

@@ -19,19 +19,31 @@ func (p ForPartition) applyMaterialize(m *materialization) {
 	}
 }
 
+// PartitionsOption is what [ForPartitions] and [ForRange] return.
+type PartitionsOption interface {
+	MaterializeOption
+	RequestOption
+}
+
 // ForPartitions makes the partitions of these keys.
-func ForPartitions(keys ...string) MaterializeOption {
-	return materializeOption(func(m *materialization) {
-		m.partitions.Partitions = append(slices.Clone(m.partitions.Partitions), keys...)
-		if len(keys) == 0 {
-			m.fail("ForPartitions is given no keys: name at least one partition")
-		}
-	})
+func ForPartitions(keys ...string) PartitionsOption { return forPartitions(keys) }
+
+type forPartitions []string
+
+func (p forPartitions) applyMaterialize(m *materialization) {
+	m.partitions.Partitions = append(slices.Clone(m.partitions.Partitions), p...)
+	if len(p) == 0 {
+		m.fail("ForPartitions is given no keys: name at least one partition")
+	}
 }
 
 // ForRange makes the partitions from one key to another, both inside; of a grid the rectangle between them.
-func ForRange(start, end string) MaterializeOption {
-	return materializeOption(func(m *materialization) { m.partitions.Range = &wire.PartitionRange{Start: start, End: end} })
+func ForRange(start, end string) PartitionsOption { return forRange{start, end} }
+
+type forRange struct{ start, end string }
+
+func (p forRange) applyMaterialize(m *materialization) {
+	m.partitions.Range = &wire.PartitionRange{Start: p.start, End: p.end}
 }
 
 // ForAllPartitions makes all partitions that exist.

@@ -24,6 +24,10 @@ type Runtime struct {
 	// mappings are the custom ones by name.
 	mappings map[string]*customMapping
 	pool     *pool
+	// schedules and sensors are by name; planner checks what they ask for.
+	schedules map[string]*ScheduleOf
+	sensors   map[string]*sensor
+	planner   func() (*plan.Planner, error)
 	// inProcess is Materialize's; nil in a worker.
 	inProcess *inProcess
 }
@@ -56,6 +60,7 @@ func newRuntime(d *Definitions, snapshot *plan.Snapshot, environment Environment
 	for _, j := range d.jobs {
 		r.jobs[j.name] = j
 	}
+	r.addTriggers()
 	for _, lowered := range snapshot.Computes {
 		r.codes[lowered.Name] = r.lower(r.computes[lowered.Name], lowered.Shape)
 	}

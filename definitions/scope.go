@@ -23,6 +23,8 @@ type scope struct {
 	config json.RawMessage
 	// resources are the resolved configs of resources, by name; others have their defaults.
 	resources map[string]json.RawMessage
+	// tick is what a schedule or sensor is evaluated for; nil elsewhere.
+	tick *tick
 	// reports are for single partitions.
 	reports PartitionReports
 }

@@ -68,7 +68,7 @@ func (l *lowering) snapshot() (*plan.Snapshot, error) {
 	slices.SortFunc(s.Resources, func(a, b plan.Resource) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Loggers, func(a, b plan.Logger) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Jobs, func(a, b plan.Job) int { return cmp.Compare(a.Name, b.Name) })
-	return s, nil
+	return s, l.triggers(s)
 }
 
 func (l *lowering) asset(a *asset) (plan.Asset, error) {

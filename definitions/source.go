@@ -39,6 +39,8 @@ const (
 	needPartition
 	needPrevious
 	needReport
+	// needTick is what a schedule or sensor knows of its tick.
+	needTick
 )
 
 // need is a source as data: what must be there before it can be loaded.
@@ -53,8 +55,11 @@ type need struct {
 	partitions *partitionSet
 	source     string
 	many       howMany
-	// typ is the type that a needPrevious expects.
-	typ      reflect.Type
+	// typ is the type that a needPrevious expects, or the cursor's of a needTick.
+	typ reflect.Type
+	// tick is what a needTick takes, payload the type of its events.
+	tick     tickSource
+	payload  *payload
 	resource *resource
 	config   *config
 	node     *node

@@ -41,6 +41,7 @@ func (d *Definitions) Validate() error {
 	v.remotes()
 	v.cycles()
 	v.jobs()
+	v.triggers()
 	return v.problems.err()
 }
 
@@ -136,6 +137,15 @@ func (v *validation) names() {
 		v.name(&j.declared)
 		v.first(jobs, &j.declared, "name")
 	}
+	triggers := map[string]*declared{}
+	for _, s := range d.schedules {
+		v.name(&s.declared)
+		v.first(triggers, &s.declared, "name")
+	}
+	for _, s := range d.sensors {
+		v.name(&s.declared)
+		v.first(triggers, &s.declared, "name")
+	}
 }
 
 func (v *validation) key(d *declared) {
@@ -163,8 +173,11 @@ func (v *validation) first(seen map[string]*declared, d *declared, field string)
 	case d.what != other.what:
 		problem.Message = fmt.Sprintf("%s (%s) has the same name", other.object(), other.at)
 		problem.Fix = "rename one of the two: assets, multi-assets, ops and graphs share one space of names"
-		if d.what == "logger" || other.what == "logger" {
+		switch d.what {
+		case "logger", "resource":
 			problem.Fix = "rename one of the two: resources and loggers share one space of names"
+		case "schedule", "sensor":
+			problem.Fix = "rename one of the two: schedules and sensors share one space of names"
 		}
 	case d.what == "op":
 		problem.Message = fmt.Sprintf("there are two of this name, declared at %s and at %s", places[0], places[1])

@@ -41,7 +41,7 @@ func (v *validation) described(a *asset) {
 		v.add(a.problem("group", fmt.Sprintf("%q is no name of a group", a.group), nameFix))
 	}
 	if !a.inherited[optionOwners] {
-		v.owners(a)
+		v.owners(&a.declared, a.owners)
 	}
 	if !a.inherited[optionTags] {
 		v.tags(&a.declared, a.tags)
@@ -51,10 +51,10 @@ func (v *validation) described(a *asset) {
 	}
 }
 
-func (v *validation) owners(a *asset) {
-	for _, owner := range a.owners {
+func (v *validation) owners(d *declared, owners []string) {
+	for _, owner := range owners {
 		if !isOwner(owner) {
-			v.add(a.problem("owners", fmt.Sprintf("%q is neither an e-mail address nor a team", owner), `write "ann@example.com" or "team:data"`))
+			v.add(d.problem("owners", fmt.Sprintf("%q is neither an e-mail address nor a team", owner), `write "ann@example.com" or "team:data"`))
 		}
 	}
 }

@@ -100,7 +100,7 @@ func TestValidationRules(t *testing.T) {
 		{"nil definitions", func() *d.Definitions {
 			return d.New("x", nil, &undeclared, nilResource, (*d.Job)(nil), (*d.MultiAssetOf)(nil))
 		}, []string{
-			`location "x" ` + at + `: New is given a handle that was never declared; declare it with Asset, MultiAsset, Resource, AssetJob or OpJob`,
+			`location "x" ` + at + `: New is given a handle that was never declared; declare it with Asset, MultiAsset, Resource, AssetJob, OpJob, Schedule or Sensor`,
 			`location "x" ` + at + `: New is given nil; leave it out`,
 		}},
 		{"keys", func() *d.Definitions {

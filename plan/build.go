@@ -31,7 +31,7 @@ func (p *Planner) Plan(request wire.RunRequest, facts Facts) (*Plan, error) {
 	problems = append(problems, RunTagProblems("tags", request.Tags)...)
 	problems = append(problems, textProblems(request)...)
 	if request.Priority < 0 || request.Priority > wire.PriorityBackfill {
-		problems = append(problems, wire.Problem{Path: "priority", Code: wire.CodeInvalid, Message: fmt.Sprintf("priority %d is not allowed", request.Priority), Fix: "give 1 to 5, 1 first"})
+		problems = append(problems, priorityProblem(request))
 	}
 	if again.unknown {
 		return nil, problems.Err()
@@ -80,6 +80,10 @@ func (p *Planner) Plan(request wire.RunRequest, facts Facts) (*Plan, error) {
 		return nil, err
 	}
 	return &b.plan, nil
+}
+
+func priorityProblem(request wire.RunRequest) wire.Problem {
+	return wire.Problem{Path: "priority", Code: wire.CodeInvalid, Message: fmt.Sprintf("priority %d is not allowed", request.Priority), Fix: "give 1 to 5, 1 first"}
 }
 
 // orDefault is the limits, those of an instance that sets none for the zero value.

@@ -34,7 +34,7 @@ type target struct {
 // resolve finds what a request asks for.
 func (p *Planner) resolve(request wire.RunRequest) (target, wire.Problems) {
 	switch {
-	case !request.Assets.IsZero() && request.Job != "" && request.Backfill != "":
+	case !request.Assets.IsZero() && request.Job != "" && (request.Backfill != "" || request.Trigger != nil):
 		return p.resolvePart(request)
 	case !request.Assets.IsZero() && request.Job != "":
 		return target{}, wire.Problems{{Code: wire.CodeConflict, Message: "both assets and a job are given", Fix: `give "assets" or "job"`}}
@@ -68,7 +68,8 @@ func (p *Planner) resolve(request wire.RunRequest) (target, wire.Problems) {
 	return target{job: job, assets: found, known: len(problems) == 0, reason: reason}, append(problems, noOpsProblems(request)...)
 }
 
-// resolvePart finds what a run of a backfill makes of a job: some of its assets, with the job's config and all else.
+// resolvePart finds what a run of a backfill, or of a schedule or sensor, makes of a job: some of its assets, with the job's config
+// and all else.
 func (p *Planner) resolvePart(request wire.RunRequest) (target, wire.Problems) {
 	part := request.Assets
 	request.Assets = wire.AssetSelection{}

@@ -21,6 +21,8 @@ type Schedule struct {
 	Zone  string   `json:"zone,omitempty"`
 	// Partitioned says that each tick is for the partitions of the job that are the last ones at its nominal time.
 	Partitioned bool `json:"partitioned,omitempty"`
+	// Dynamic names the dynamic sets whose keys its evaluation is given.
+	Dynamic []string `json:"dynamic,omitempty"`
 	// Computed says that a function decides what a tick starts. Otherwise it is what Requests say, or, without any, one run.
 	Computed bool              `json:"computed,omitempty"`
 	Requests []wire.RunRequest `json:"requests,omitempty"`

@@ -17,21 +17,36 @@ func DecodeObject(data []byte) (map[string]any, Problems) {
 	if len(data) == 0 {
 		return nil, Problems{{Code: CodeMissing, Message: "there is no JSON object"}}
 	}
+	if data[0] != '{' {
+		if problem, ok := syntaxProblem(data); !ok {
+			return nil, Problems{problem}
+		}
+		var d decoder
+		d.wrongType("", "a JSON object", data)
+		return nil, d.problems
+	}
+	value, problems := DecodeValue(data)
+	object, _ := value.(map[string]any)
+	return object, problems
+}
+
+// DecodeValue reads any JSON value as [DecodeObject] reads an object.
+func DecodeValue(data []byte) (any, Problems) {
+	data = bytes.TrimSpace(data)
+	if len(data) == 0 {
+		return nil, Problems{{Code: CodeMissing, Message: "there is no JSON value"}}
+	}
 	if problem, ok := syntaxProblem(data); !ok {
 		return nil, Problems{problem}
 	}
 	var d decoder
-	if data[0] != '{' {
-		d.wrongType("", "a JSON object", data)
-		return nil, d.problems
-	}
 	tokens := json.NewDecoder(bytes.NewReader(data))
 	tokens.UseNumber()
-	object, _ := d.anything("", tokens).(map[string]any)
+	value := d.anything("", tokens)
 	if len(d.problems) > 0 {
 		return nil, d.problems.capped()
 	}
-	return object, nil
+	return value, nil
 }
 
 // anything reads the next value of JSON that is known to be valid.

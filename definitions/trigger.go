@@ -1,0 +1,93 @@
+package definitions
+
+import "time"
+
+// trigger is what schedules and sensors have in common.
+type trigger struct {
+	description string
+	tags        map[string]string
+	owners      []string
+	metadata    []Metadatum
+	running     bool
+	timeout     Timeout
+	options     optionNames
+}
+
+// defaultEvaluation bounds an evaluation that has no Timeout.
+const defaultEvaluation = time.Minute
+
+// bounds is how long one evaluation may take.
+func (t *trigger) bounds() time.Duration {
+	if t.timeout > 0 {
+		return t.timeout.duration()
+	}
+	return defaultEvaluation
+}
+
+// DefaultRunning has a schedule or sensor run from its first deploy on, until a person stops it. Without it, it is stopped until a
+// person starts it.
+type DefaultRunning struct{}
+
+func (v Description) applyTrigger(d *declared, t *trigger) {
+	t.options.once(d, "description", optionDescription)
+	t.description = string(v)
+}
+
+func (v Tags) applyTrigger(d *declared, t *trigger) {
+	t.options.once(d, "tags", optionTags)
+	t.tags = v
+}
+
+func (v Owners) applyTrigger(d *declared, t *trigger) {
+	t.options.once(d, "owners", optionOwners)
+	t.owners = v
+}
+
+func (v Metadata) applyTrigger(d *declared, t *trigger) {
+	t.options.once(d, "metadata", optionMetadata)
+	t.metadata = v
+}
+
+func (v Timeout) applyTrigger(d *declared, t *trigger) {
+	t.options.once(d, "timeout", optionTimeout)
+	t.timeout = v
+	if v <= 0 {
+		d.wrong("timeout", "the timeout is "+v.duration().String(), "set a positive duration, or leave Timeout out for a minute")
+	}
+}
+
+func (DefaultRunning) applyTrigger(_ *declared, t *trigger) { t.running = true }
+
+func (v Description) applySchedule(s *ScheduleOf)    { v.applyTrigger(&s.declared, &s.trigger) }
+func (v Tags) applySchedule(s *ScheduleOf)           { v.applyTrigger(&s.declared, &s.trigger) }
+func (v Owners) applySchedule(s *ScheduleOf)         { v.applyTrigger(&s.declared, &s.trigger) }
+func (v Metadata) applySchedule(s *ScheduleOf)       { v.applyTrigger(&s.declared, &s.trigger) }
+func (v Timeout) applySchedule(s *ScheduleOf)        { v.applyTrigger(&s.declared, &s.trigger) }
+func (v DefaultRunning) applySchedule(s *ScheduleOf) { v.applyTrigger(&s.declared, &s.trigger) }
+
+func (v Description) applyPartitionedSchedule(s *ScheduleOf)    { v.applySchedule(s) }
+func (v Tags) applyPartitionedSchedule(s *ScheduleOf)           { v.applySchedule(s) }
+func (v Owners) applyPartitionedSchedule(s *ScheduleOf)         { v.applySchedule(s) }
+func (v Metadata) applyPartitionedSchedule(s *ScheduleOf)       { v.applySchedule(s) }
+func (v DefaultRunning) applyPartitionedSchedule(s *ScheduleOf) { v.applySchedule(s) }
+
+func (v Description) applySensor(s *sensor)    { v.applyTrigger(&s.declared, &s.trigger) }
+func (v Tags) applySensor(s *sensor)           { v.applyTrigger(&s.declared, &s.trigger) }
+func (v Owners) applySensor(s *sensor)         { v.applyTrigger(&s.declared, &s.trigger) }
+func (v Metadata) applySensor(s *sensor)       { v.applyTrigger(&s.declared, &s.trigger) }
+func (v Timeout) applySensor(s *sensor)        { v.applyTrigger(&s.declared, &s.trigger) }
+func (v DefaultRunning) applySensor(s *sensor) { v.applyTrigger(&s.declared, &s.trigger) }
+
+func (v Description) applyAssetSensor(s *sensor)    { v.applySensor(s) }
+func (v Tags) applyAssetSensor(s *sensor)           { v.applySensor(s) }
+func (v Owners) applyAssetSensor(s *sensor)         { v.applySensor(s) }
+func (v Metadata) applyAssetSensor(s *sensor)       { v.applySensor(s) }
+func (v Timeout) applyAssetSensor(s *sensor)        { v.applySensor(s) }
+func (v DefaultRunning) applyAssetSensor(s *sensor) { v.applySensor(s) }
+
+func (v Description) applyRunSensor(s *sensor)    { v.applySensor(s) }
+func (v Tags) applyRunSensor(s *sensor)           { v.applySensor(s) }
+func (v Owners) applyRunSensor(s *sensor)         { v.applySensor(s) }
+func (v Metadata) applyRunSensor(s *sensor)       { v.applySensor(s) }
+func (v Timeout) applyRunSensor(s *sensor)        { v.applySensor(s) }
+func (v DefaultRunning) applyRunSensor(s *sensor) { v.applySensor(s) }
