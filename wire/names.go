@@ -60,6 +60,11 @@ func ScheduleID(deployment, location, schedule string) string {
 	return Name(deployment, "schedule", location, schedule)
 }
 
+// ScheduleTickID is the id of the workflows that a schedule's Temporal Schedule starts; Temporal adds the time.
+func ScheduleTickID(deployment, location, schedule string) string {
+	return Name(deployment, "schedule-tick", location, schedule)
+}
+
 // SensorID is the id of a sensor's workflow.
 func SensorID(deployment, location, sensor string) string {
 	return Name(deployment, "sensor", location, sensor)

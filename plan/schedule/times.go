@@ -1,10 +1,13 @@
 package schedule
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/perdure-io/perdure/partition"
@@ -109,4 +112,10 @@ func (t *Times) Delay(tick time.Time) time.Duration {
 	sum *= 0xff51afd7ed558ccd
 	sum ^= sum >> 33
 	return time.Duration(sum%uint64(seconds+1)) * time.Second
+}
+
+// Hash stands for when a schedule is due: two with the same crons and zone have the same.
+func Hash(s plan.Schedule) string {
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{s.Zone}, s.Crons...), "\n")))
+	return hex.EncodeToString(sum[:4])
 }
