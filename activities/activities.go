@@ -42,4 +42,5 @@ type Activities struct {
 	planners   plannerCache
 	attributes attributeCache
 	executions executionCache
+	sensors    sensorCache
 }

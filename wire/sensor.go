@@ -118,6 +118,19 @@ func Sent(data []byte, id string, at time.Time) SentEvent {
 	return sent
 }
 
+// SignalledID is the id of an event that was signalled without one: the n-th of a sensor's workflow since its first execution, which
+// has the id that is given.
+func SignalledID(firstRunID string, n int) string { return fmt.Sprintf("signal-%s-%d", firstRunID, n) }
+
+// CarriedEvents are part of what the workflow Sensor carries along when it continues as new: what is read of it when it was
+// terminated.
+type CarriedEvents struct {
+	// Heard is how many events were signalled before.
+	Heard int `json:"heard"`
+	// Events are those that may not be in the inbox.
+	Events []SentEvent `json:"events,omitempty"`
+}
+
 // TickRequest is the argument of the update "tick" of the workflow Sensor, which may be left out.
 type TickRequest struct {
 	// V is the version of this request; absent is the current one.

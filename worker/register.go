@@ -14,6 +14,7 @@ import (
 func registerWorkflows(w sdkworker.Worker) {
 	w.RegisterWorkflowWithOptions(workflows.Run, workflow.RegisterOptions{Name: wire.RunWorkflow})
 	w.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: wire.BackfillWorkflow})
+	w.RegisterWorkflowWithOptions(workflows.Sensor, workflow.RegisterOptions{Name: wire.SensorWorkflow})
 	w.RegisterWorkflowWithOptions(workflows.ReportEvent, workflow.RegisterOptions{Name: wire.ReportEventWorkflow})
 }
 
@@ -49,4 +50,11 @@ func registerControl(w sdkworker.Worker, a *activities.Activities) {
 	w.RegisterActivityWithOptions(a.StopBackfill, activity.RegisterOptions{Name: wire.StopBackfillActivity})
 	w.RegisterActivityWithOptions(a.EndBackfill, activity.RegisterOptions{Name: wire.EndBackfillActivity})
 	w.RegisterActivityWithOptions(a.Report, activity.RegisterOptions{Name: wire.ReportActivity})
+	w.RegisterActivityWithOptions(a.TakeEvents, activity.RegisterOptions{Name: wire.TakeEventsActivity})
+	w.RegisterActivityWithOptions(a.SteerSensor, activity.RegisterOptions{Name: wire.SteerSensorActivity})
+}
+
+// registerEvaluation is what the evaluation queue runs: functions of schedules and sensors, which may take their time.
+func registerEvaluation(w sdkworker.Worker, a *activities.Activities) {
+	w.RegisterActivityWithOptions(a.EvaluateSensor, activity.RegisterOptions{Name: wire.EvaluateSensorActivity})
 }

@@ -34,6 +34,8 @@ const (
 	cancelBefore = 5 * time.Second
 	// controlSlots is how many planning and recording activities run at once.
 	controlSlots = 20
+	// evaluationSlots is how many schedules and sensors are evaluated at once: slow ones keep no other waiting.
+	evaluationSlots = 100
 	// defaultQueue names the location's own queue and its control queue in config.
 	defaultQueue = "default"
 )
@@ -176,7 +178,9 @@ func (w *Worker) start(ctx context.Context, fail context.CancelCauseFunc) ([]sdk
 		registerOwn(own, served)
 		control := w.newWorker(ctx, fail, wire.ControlQueue(w.queue()), controlSlots)
 		registerControl(control, served)
-		workers = append(workers, own, control)
+		evaluation := w.newWorker(ctx, fail, wire.EvaluationQueue(w.queue()), evaluationSlots)
+		registerEvaluation(evaluation, served)
+		workers = append(workers, own, control, evaluation)
 	}
 	for _, name := range queues {
 		if name == defaultQueue {

@@ -1,0 +1,189 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/perdure-io/perdure/definitions"
+	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/plan"
+	"github.com/perdure-io/perdure/wire"
+)
+
+// sensorEvaluation is one evaluation of a sensor.
+type sensorEvaluation struct {
+	a      *Activities
+	id     metadata.SensorID
+	sensor plan.Sensor
+	begun  metadata.BegunSensorTick
+}
+
+// consumedEvents is what a tick's record says of the events that it has taken in.
+type consumedEvents struct {
+	Events int `json:"events"`
+	// First and Last are the ids of the first and of the last.
+	First string `json:"first,omitempty"`
+	Last  string `json:"last,omitempty"`
+}
+
+func (a *Activities) beginEvaluation(ctx context.Context, id metadata.SensorID, input wire.EvaluateSensorInput) (*sensorEvaluation, error) {
+	e := &sensorEvaluation{a: a, id: id}
+	info := activity.GetInfo(ctx)
+	// The same however often Temporal tries it, and another one after a reset of the workflow.
+	key := info.WorkflowExecution.RunID + " " + info.ActivityID
+	var err error
+	e.begun, err = a.Store.BeginSensorTick(ctx, metadata.NewSensorTick{
+		SensorID: id, Events: input.Events, Due: input.Due, Manual: input.Manual, Key: key, Build: a.Build,
+		Cause: "sensor-" + wire.ShortHash(id.Location+" "+id.Sensor+" "+key), Most: mostEvents, Bytes: mostEventBytes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.sensor, err = definedSensor(e.begun.Trigger)
+	return e, err
+}
+
+// evaluate evaluates what was begun, and decides. more says that there was more than one evaluation takes in, or that another one
+// has to be made in its place.
+func (e *sensorEvaluation) evaluate(ctx context.Context) (tick metadata.Tick, more bool, err error) {
+	if !e.begun.Tick.DecidedAt.IsZero() || e.begun.Tick.Status.Ended() {
+		return *e.begun.Tick, false, nil
+	}
+	log := newTickLog(e.a.LogLevel)
+	decision, err := e.decide(ctx, log)
+	if failed, other := failureOf(err); failed != nil {
+		tick, err = e.a.Store.EndTick(ctx, metadata.TickEnd{ID: e.begun.Tick.ID, Status: wire.TickFailure, Error: &failed.TickError, Log: log.Lines()})
+		if err != nil {
+			return tick, false, planFailure(err)
+		}
+		return tick, false, nil
+	} else if other != nil {
+		return tick, false, other
+	}
+	decision.ID, decision.Log = e.begun.Tick.ID, log.Lines()
+	tick, _, decided, err := e.a.Store.DecideSensorTick(ctx, decision)
+	if err != nil {
+		return tick, false, planFailure(err)
+	}
+	return tick, len(e.begun.Events) == mostEvents || !decided && tick.Status.Ended(), nil
+}
+
+// decide is what the function asks for, checked.
+func (e *sensorEvaluation) decide(ctx context.Context, log *tickLog) (metadata.SensorDecision, error) {
+	var decision metadata.SensorDecision
+	if err := e.isHere(ctx); err != nil {
+		return decision, err
+	}
+	fit, received, err := e.fitting(ctx)
+	if err != nil {
+		return decision, err
+	}
+	for _, event := range fit {
+		decision.Numbers = append(decision.Numbers, event.Number)
+	}
+	if rejected := len(e.begun.Events) - len(fit); rejected > 0 && len(fit) == 0 {
+		decision.Skip = fmt.Sprintf("all %d events were rejected", rejected)
+		return decision, nil
+	}
+	trigger := e.begun.Trigger
+	evaluated, err := e.a.Runtime.EvaluateSensor(ctx, e.id.Sensor, definitions.Evaluation{
+		Events: received, Cursor: given(e.begun.Tick.CursorBefore), LastTick: trigger.LastSuccess, LastRunKey: trigger.LastRunKey,
+		First: trigger.LastSuccess.Before(trigger.Since), Log: slog.New(log),
+	})
+	if err != nil && ctx.Err() != nil {
+		return decision, broken(ctx)
+	}
+	if err != nil {
+		return decision, &failedEvaluation{tickError(err)}
+	}
+	if err := e.a.checkEvaluated(ctx, e.sensor.Jobs, &evaluated); err != nil {
+		return decision, err
+	}
+	consumed := consumedEvents{Events: len(fit)}
+	if len(fit) > 0 {
+		consumed.First, consumed.Last = fit[0].ID, fit[len(fit)-1].ID
+	}
+	if decision.Consumed, err = json.Marshal(consumed); err != nil {
+		return decision, fmt.Errorf("say what tick %d has taken in: %w", e.begun.Tick.ID, err)
+	}
+	tick := e.begun.Tick
+	for i, run := range evaluated.Runs {
+		run.RunID = wire.TickRunID(e.a.Starter.Deployment, e.id.Sensor, tick.StartedAt, tick.ID, i+1)
+		run.Request.Trigger = &wire.RunTrigger{Kind: wire.TriggerSensor, Name: e.id.Sensor, Tick: fmt.Sprint(tick.ID), RunKey: run.RunKey}
+		run.Request.Cause = tick.Cause
+		decision.Runs = append(decision.Runs, run)
+	}
+	for i, report := range evaluated.Reports {
+		report.Cause = tick.Cause
+		decision.Reports = append(decision.Reports, fmt.Sprintf("%s-report-%d", wire.TickRunID(e.a.Starter.Deployment, e.id.Sensor, tick.StartedAt, tick.ID, 0), i+1))
+		decision.ReportRequests = append(decision.ReportRequests, report)
+	}
+	decision.Skip, decision.Cursor, decision.Add, decision.Remove = evaluated.Skip, evaluated.Cursor, evaluated.Add, evaluated.Remove
+	return decision, nil
+}
+
+// isHere says whether this build has the sensor as the active one has it.
+func (e *sensorEvaluation) isHere(ctx context.Context) error {
+	sensors := e.a.Runtime.Snapshot().Sensors
+	i := slices.IndexFunc(sensors, func(sensor plan.Sensor) bool { return sensor.Name == e.sensor.Name })
+	if i < 0 {
+		return e.a.notHere(ctx, e.sensor, "lacks")
+	}
+	if !reflect.DeepEqual(shapeOf(sensors[i]), shapeOf(e.sensor)) {
+		return e.a.notHere(ctx, e.sensor, "has another")
+	}
+	return nil
+}
+
+// shapeOf is what of a sensor its function and its cursor go by.
+func shapeOf(sensor plan.Sensor) plan.Sensor {
+	return plan.Sensor{
+		Name: sensor.Name, Kind: sensor.Kind, Jobs: sensor.Jobs, Events: sensor.Events, EventType: sensor.EventType, CursorType: sensor.CursorType,
+		Assets: sensor.Assets, All: sensor.All, Statuses: sensor.Statuses, MonitoredJobs: sensor.MonitoredJobs,
+		MonitoredLocations: sensor.MonitoredLocations, AllLocations: sensor.AllLocations,
+	}
+}
+
+// fitting are the events that the function can be given. The others are rejected.
+func (e *sensorEvaluation) fitting(ctx context.Context) (fit []metadata.InboxEvent, received []definitions.ReceivedEvent, err error) {
+	all := make([]definitions.ReceivedEvent, len(e.begun.Events))
+	for i, event := range e.begun.Events {
+		all[i] = definitions.ReceivedEvent{ID: event.ID, At: event.At, Payload: event.Payload}
+	}
+	misfits := map[int]string{}
+	if len(all) > 0 && !e.sensor.Events {
+		for i := range all {
+			misfits[i] = fmt.Sprintf("sensor %q takes no events", e.sensor.Name)
+		}
+	} else if len(all) > 0 {
+		if misfits, err = e.a.Runtime.CheckEvents(e.sensor.Name, all); err != nil {
+			return nil, nil, &failedEvaluation{tickError(err)}
+		}
+	}
+	var rejected []metadata.RejectedEvent
+	for i, event := range e.begun.Events {
+		if problem, misfit := misfits[i]; misfit {
+			rejected = append(rejected, metadata.RejectedEvent{Number: event.Number, Problem: storable(problem)})
+			continue
+		}
+		fit, received = append(fit, event), append(received, all[i])
+	}
+	if len(rejected) > 0 {
+		e.a.Log.Warn("a sensor has rejected events", "sensor", e.id.Sensor, "events", len(rejected), "problem", rejected[0].Problem)
+		if err := e.a.Store.RejectEvents(ctx, e.id, rejected); err != nil {
+			return nil, nil, planFailure(err)
+		}
+	}
+	return fit, received, nil
+}
+
+// tickError is an error as a tick's record has it.
+func tickError(err error) wire.TickError {
+	return wire.TickError{Message: storable(err.Error())}
+}
