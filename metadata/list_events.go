@@ -13,6 +13,7 @@ type EventType string
 
 // The types of events.
 const (
+	EventRunEnqueued            EventType = "RUN_ENQUEUED" // it waits in the run queue
 	EventRunStarting            EventType = "RUN_STARTING" // its workflow is open, and nobody begins it
 	EventRunStart               EventType = "RUN_START"
 	EventRunRestarted           EventType = "RUN_RESTARTED" // a reset reopened an ended run

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -46,6 +47,8 @@ type Store struct {
 
 	snapshotsMu sync.Mutex
 	snapshots   map[string]*plan.Snapshot // by hash; never changed once made
+
+	wake atomic.Pointer[func([]Wake)]
 }
 
 // Open connects to the database that dsn names (a URL or key=value pairs) and checks that it answers.
@@ -138,7 +141,8 @@ func (c *impatientConn) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// call asks the SQL function of that name, which takes and returns one jsonb: one round trip.
+// call asks the SQL function of that name, which takes and returns one jsonb: one round trip. Listeners that the answer names
+// are woken.
 func call[Answer any](ctx context.Context, s *Store, operation, function string, argument any) (Answer, error) {
 	var answer Answer
 	data, err := json.Marshal(argument)
@@ -152,6 +156,7 @@ func call[Answer any](ctx context.Context, s *Store, operation, function string,
 	}); err != nil {
 		return answer, err
 	}
+	s.wakes(raw)
 	if err := json.Unmarshal(raw, &answer); err != nil {
 		return answer, fmt.Errorf("%s: decode the answer of %s: %w", operation, function, err)
 	}

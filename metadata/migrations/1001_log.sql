@@ -13,7 +13,8 @@ create function clock_v1() returns timestamptz language sql volatile as $$ selec
 -- visible in the order of their numbers: a plain sequence does not do that, and a reader behind it loses events.
 create table log_head (
     id       boolean primary key default true check (id),
-    position bigint not null
+    position bigint not null,
+    listened text[] not null default '{}' -- the types of events that anybody listens for: see listeners
 ) with (fillfactor = 10); -- room on its page: every update stays there
 insert into log_head (position) values (0);
 
@@ -33,6 +34,8 @@ create table event_log (
 create index event_log_position on event_log (position);
 create index event_log_run on event_log (run_id, position);
 create index event_log_asset on event_log (asset, position) where asset <> '';
+-- What run-status sensors read: its condition has to stand in their query as it is here.
+create index event_log_runs on event_log (type, position) where left(type, 4) = 'RUN_';
 
 -- Takes what no month holds, so that a commit never fails because nobody made the month in time.
 create table event_log_default partition of event_log default;
@@ -76,26 +79,32 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- Appends events ({"type","step","asset","partition","body"}) of one run, in the order of the array. Nobody but it and
--- commit_step_v1 writes log_head and event_log. It is the last thing that a function calls before its short last inserts:
+-- Appends events ({"type","step","asset","partition","body"}) of one run, in the order of the array. o_wakes are the listeners to
+-- wake, which goes into the caller's answer: see with_wakes_v1. Nobody but it and commit_step_v1 writes log_head and event_log. It is the last thing that a function calls before its short last inserts:
 -- from here to the commit every other writer waits. Whoever locks anything else does so before
 -- (order: runs, steps, writers, log_head, then the rest).
 -- +goose StatementBegin
-create function append_events_v1(p_run text, p_cause text, p_events jsonb, out o_first bigint, out o_at timestamptz)
+create function append_events_v1(p_run text, p_cause text, p_events jsonb, out o_first bigint, out o_at timestamptz, out o_wakes jsonb)
 language plpgsql as $$
 declare
-    v_count int := jsonb_array_length(p_events);
+    v_count    int := jsonb_array_length(p_events);
+    v_listened text[];
 begin
     if v_count = 0 then
         return;
     end if;
-    update log_head set position = position + v_count returning position - v_count + 1 into o_first;
+    update log_head set position = position + v_count returning position - v_count + 1, listened into o_first, v_listened;
     o_at := clock_v1();
     insert into event_log (position, at, type, run_id, step, asset, partition, cause, body)
     select o_first + e.place - 1, o_at, e.event->>'type', p_run, coalesce(e.event->>'step', ''),
            coalesce(e.event->>'asset', ''), coalesce(e.event->>'partition', ''), p_cause,
            coalesce(e.event->'body', '{}')
     from jsonb_array_elements(p_events) with ordinality e(event, place);
+    if v_listened <> '{}' then
+        o_wakes := (
+            select mark_listeners_v1(p_run, array_agg(e.event->>'type'), array_agg(coalesce(e.event->>'asset', '')))
+            from jsonb_array_elements(p_events) e(event) where e.event->>'type' = any (v_listened) having count(*) > 0);
+    end if;
 end $$;
 -- +goose StatementEnd
 

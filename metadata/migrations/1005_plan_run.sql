@@ -71,6 +71,7 @@ declare
     v_total   int;
     v_trigger jsonb;
     v_at      timestamptz;
+    v_wakes   jsonb;
 begin
     select count(*) into v_total from jsonb_to_recordset(p->'steps') s(over text, inherited_from text)
     where coalesce(s.over, '') = '' and coalesce(s.inherited_from, '') = '';
@@ -133,7 +134,7 @@ begin
     insert into run_assets (run_id, asset, created_at, planned, count)
     select v_run, a.asset, v_at, a.planned, a.count from jsonb_to_recordset(p->'assets') a(asset text, planned jsonb, count int);
 
-    perform append_events_v1(v_run, v_cause,
+    select o_wakes into v_wakes from append_events_v1(v_run, v_cause,
         jsonb_build_array(jsonb_build_object('type', 'RUN_START',
             'body', jsonb_build_object('steps', v_total, 'job', coalesce(p->>'job', ''))
                 || case when v_root <> '' then jsonb_build_object('parent_run_id', p->>'parent_run_id', 'root_run_id', v_root,
@@ -142,7 +143,7 @@ begin
                 'partition', a.value->>'partition', 'body', case when a.value ? 'ranges'
                     then jsonb_build_object('partitions', a.value->'ranges', 'count', a.value->'count') else '{}' end) order by a.place)
             from jsonb_array_elements(p->'assets') with ordinality a(value, place)), '[]'));
-    return jsonb_build_object('outcome', 'planned');
+    return with_wakes_v1('{"outcome":"planned"}', v_wakes);
 end $$;
 -- +goose StatementEnd
 

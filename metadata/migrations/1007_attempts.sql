@@ -3,7 +3,16 @@
 
 -- +goose Up
 
--- wire.Commit -> wire.Committed. All or nothing, once: asked again it answers as it did.
+-- What can be listened for of a commit's outputs and events.
+-- +goose StatementBegin
+create function committed_events_v1(p_outputs jsonb, p_events jsonb, out type text, out asset text) returns setof record language sql immutable as $$
+    select 'ASSET_MATERIALIZATION', o->>'asset' from jsonb_array_elements(p_outputs) o where o ? 'asset'
+    union
+    select e->>'type', coalesce(e->>'asset', '') from jsonb_array_elements(p_events) e
+$$;
+-- +goose StatementEnd
+
+-- wire.Commit -> wire.Committed, with whom to wake. All or nothing, once: asked again it answers as it did.
 -- +goose StatementBegin
 create function commit_step_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
@@ -20,6 +29,8 @@ declare
     v_cause     text;
     v_first     bigint;
     v_at        timestamptz;
+    v_listened  text[];
+    v_wakes     jsonb;
 begin
     -- The fence is in the condition: what waited here for the row's lock is held against the row as it then is.
     update steps s
@@ -34,7 +45,8 @@ begin
         select result into v_row.result from steps
         where run_id = v_run and step = v_step and state = 'done' and token = v_token and scheduled = v_scheduled;
         if found then
-            return jsonb_build_object('result', v_row.result);
+            return with_wakes_v1(jsonb_build_object('result', v_row.result), (
+                select still_dirty_v1(v_run, array_agg(t.type), array_agg(t.asset)) from committed_events_v1(v_outputs, v_reported) t));
         end if;
         return jsonb_build_object('refused', true, 'result', '{}'::jsonb,
             'orphaned', orphaned_v1(v_run, v_step, v_scheduled, (v_outputs->0->>'slot_token')::bigint),
@@ -52,7 +64,8 @@ begin
     end if;
 
     -- As append_events_v1 does, but for making JSON of the events first: every other writer waits from here on.
-    update log_head set position = position + v_count + v_events + 2 returning position - v_count - v_events - 1 into v_first;
+    update log_head set position = position + v_count + v_events + 2 returning position - v_count - v_events - 1, listened
+    into v_first, v_listened;
     v_at := clock_v1();
     insert into event_log (position, at, type, run_id, step, asset, partition, cause, body)
     select v_first, v_at, start_type_v1(v_row), v_run, v_step, '', '', v_cause, start_body_v1(v_row, (p->>'attempt')::int)
@@ -89,7 +102,12 @@ begin
         step = excluded.step, token = excluded.token, slot_token = excluded.slot_token, location = excluded.location,
         data_version = excluded.data_version, code_version = excluded.code_version, metadata = excluded.metadata
     where current.token < excluded.token; -- what was granted earlier never replaces what was granted later
-    return jsonb_build_object('result', p->'result');
+    if v_listened <> '{}' and v_count + v_events > 0 then
+        v_wakes := (
+            select mark_listeners_v1(v_run, array_agg(t.type), array_agg(t.asset))
+            from committed_events_v1(v_outputs, v_reported) t where t.type = any (v_listened) having count(*) > 0);
+    end if;
+    return with_wakes_v1(jsonb_build_object('result', p->'result'), v_wakes);
 end $$;
 -- +goose StatementEnd
 
@@ -120,6 +138,7 @@ declare
     v_cause   text;
     v_body    jsonb;
     v_end     jsonb;
+    v_wakes   jsonb;
 begin
     select * into v_row from steps where run_id = v_run and step = v_step for update;
     if not found or v_row.token is distinct from (p->>'token')::bigint or v_row.scheduled <> (p->>'scheduled')::bigint then
@@ -152,11 +171,11 @@ begin
         where run_id = v_run and step = v_step;
         v_end := jsonb_build_object('type', 'STEP_UP_FOR_RETRY', 'step', v_step, 'body', v_body || jsonb_build_object('delay', v_delay));
     end if;
-    perform append_events_v1(v_run, v_cause, jsonb_build_array(start_event_v1(v_row, v_attempt))
+    select o_wakes into v_wakes from append_events_v1(v_run, v_cause, jsonb_build_array(start_event_v1(v_row, v_attempt))
         || (select coalesce(jsonb_agg(event || jsonb_build_object('step', v_step) order by place), '[]')
             from jsonb_array_elements(coalesce(nullif(p->'events', 'null'), '[]')) with ordinality e(event, place))
         || jsonb_build_array(v_end));
-    return jsonb_build_object('refused', false);
+    return with_wakes_v1('{"refused":false}', v_wakes);
 end $$;
 -- +goose StatementEnd
 
@@ -226,3 +245,4 @@ drop function release_step_v1(jsonb);
 drop function fail_step_v1(jsonb);
 drop function duration_text_v1(bigint);
 drop function commit_step_v1(jsonb);
+drop function committed_events_v1(jsonb, jsonb);

@@ -184,6 +184,7 @@ declare
     v_failures  jsonb;
     v_reason    text;
     v_first     bigint;
+    v_wakes     jsonb;
     v_at        timestamptz;
 begin
     select * into v_row from runs where run_id = v_run and first_run_id = p->>'first_run_id' for no key update;
@@ -224,7 +225,7 @@ begin
             case when v_row.status = 'CANCELING' and p->>'status' = 'CANCELED' then v_row.reason else '' end);
         v_events := v_events || end_assets_v1(v_run) || jsonb_build_object('type', 'RUN_' || (p->>'status'), 'body',
             jsonb_build_object('steps', v_counts, 'failures', v_failures, 'reason', v_reason));
-        select o_first into v_first from append_events_v1(v_run, v_row.cause, v_events);
+        select o_first, o_wakes into v_first, v_wakes from append_events_v1(v_run, v_row.cause, v_events);
         update runs
         set status = p->>'status', ended_at = v_at, reason = v_reason, ended_position = v_first + jsonb_array_length(v_events) - 1,
             ended_execution = coalesce(p->>'execution', ''),
@@ -236,9 +237,11 @@ begin
         where run_id = v_run returning * into v_row;
         update run_assets set ended_position = v_row.ended_position
         where run_id = v_run and (ended_position is not null or failed <> '{}' or upstream_failed <> '{}' or skipped <> '{}' or canceled <> '{}');
+    else
+        v_wakes := still_dirty_v1(v_run, array['RUN_' || v_row.status], array['']);
     end if;
 
-    return jsonb_build_object('found', true, 'status', v_row.status,
+    return with_wakes_v1(jsonb_build_object('found', true, 'status', v_row.status,
         'steps', jsonb_build_object('succeeded', v_row.succeeded, 'failed', v_row.failed, 'skipped', v_row.skipped,
                                     'canceled', v_row.canceled),
         'failures', v_row.failures,
@@ -252,7 +255,7 @@ begin
                   where run_id = v_run and (
                       select s.state = 'done' and s.scheduled = made.scheduled from steps s
                       where s.run_id = v_run and s.step = made.step)
-                  order by asset, partition limit 1000) m));
+                  order by asset, partition limit 1000) m)), v_wakes);
 end $$;
 -- +goose StatementEnd
 

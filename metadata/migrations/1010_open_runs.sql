@@ -10,6 +10,7 @@ create function note_run_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
     v_at  timestamptz := clock_v1();
     v_new boolean;
+    v_wakes jsonb;
 begin
     insert into runs (run_id, first_run_id, location, queue, status, job, selection, title, note, tags, config, cause, request,
         backfill, steps_total, reason, created_at)
@@ -20,13 +21,13 @@ begin
     on conflict (run_id) do nothing;
     v_new := found;
     if v_new then
-        perform append_events_v1(p->>'run_id', coalesce(p->>'cause', ''), jsonb_build_array(jsonb_build_object(
+        select o_wakes into v_wakes from append_events_v1(p->>'run_id', coalesce(p->>'cause', ''), jsonb_build_array(jsonb_build_object(
             'type', 'RUN_STARTING', 'body', jsonb_build_object('queue', p->>'queue', 'reason', p->>'reason'))));
     else
         update runs set reason = p->>'reason'
         where run_id = p->>'run_id' and first_run_id = p->>'first_run_id' and status = 'STARTING' and reason <> p->>'reason';
     end if;
-    return jsonb_build_object('new', v_new);
+    return with_wakes_v1(jsonb_build_object('new', v_new), v_wakes);
 end $$;
 -- +goose StatementEnd
 
@@ -48,6 +49,7 @@ declare
     v_run    text  := p->>'run';
     v_events jsonb := '[]';
     v_row    runs;
+    v_wakes  jsonb;
 begin
     select * into v_row from runs where run_id = v_run and first_run_id = p->>'first_run_id' for no key update;
     if not found then
@@ -61,9 +63,9 @@ begin
     if found then
         v_events := v_events || jsonb_build_object('type', 'RUN_CANCELING', 'body', jsonb_build_object('reason', coalesce(p->>'reason', '')));
     end if;
-    perform append_events_v1(v_run, v_row.cause, v_events);
-    return jsonb_build_object('found', true, 'status', (select status from runs where run_id = v_run),
-        'ended', (select count(*) from steps where run_id = v_run and state in ('done', 'failed')));
+    select o_wakes into v_wakes from append_events_v1(v_run, v_row.cause, v_events);
+    return with_wakes_v1(jsonb_build_object('found', true, 'status', (select status from runs where run_id = v_run),
+        'ended', (select count(*) from steps where run_id = v_run and state in ('done', 'failed'))), v_wakes);
 end $$;
 -- +goose StatementEnd
 

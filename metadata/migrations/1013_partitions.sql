@@ -19,6 +19,7 @@ declare
     v_name text := p->>'name';
     v_new  jsonb;
     v_at   timestamptz;
+    v_wakes jsonb;
 begin
     perform pg_advisory_xact_lock(hashtextextended('perdure partitions ' || current_schema() || ' ' || v_name, 0));
     v_at := clock_v1();
@@ -33,12 +34,12 @@ begin
         returning key, place)
     select coalesce(jsonb_agg(key order by place), '[]') into v_new from added;
     if v_new <> '[]' then
-        perform append_events_v1('', '', jsonb_build_array(jsonb_build_object('type', 'PARTITIONS_ADDED', 'body',
+        select o_wakes into v_wakes from append_events_v1('', '', jsonb_build_array(jsonb_build_object('type', 'PARTITIONS_ADDED', 'body',
             jsonb_build_object('name', v_name, 'keys', v_new, 'who', p->>'who', 'why', p->>'why'))));
     end if;
-    return jsonb_build_object('changed', v_new, 'unchanged', (
+    return with_wakes_v1(jsonb_build_object('changed', v_new, 'unchanged', (
         select coalesce(jsonb_agg(k.key order by k.place), '[]') from jsonb_array_elements_text(p->'keys') with ordinality k(key, place)
-        where not v_new ? k.key));
+        where not v_new ? k.key)), v_wakes);
 end $$;
 -- +goose StatementEnd
 
@@ -48,18 +49,19 @@ create function remove_partitions_v1(p jsonb) returns jsonb language plpgsql as 
 declare
     v_name text := p->>'name';
     v_gone jsonb;
+    v_wakes jsonb;
 begin
     perform pg_advisory_xact_lock(hashtextextended('perdure partitions ' || current_schema() || ' ' || v_name, 0));
     with removed as (
         delete from dynamic_partitions where name = v_name and key in (select jsonb_array_elements_text(p->'keys')) returning key, place)
     select coalesce(jsonb_agg(key order by place), '[]') into v_gone from removed;
     if v_gone <> '[]' then
-        perform append_events_v1('', '', jsonb_build_array(jsonb_build_object('type', 'PARTITIONS_REMOVED', 'body',
+        select o_wakes into v_wakes from append_events_v1('', '', jsonb_build_array(jsonb_build_object('type', 'PARTITIONS_REMOVED', 'body',
             jsonb_build_object('name', v_name, 'keys', v_gone, 'who', p->>'who', 'why', p->>'why'))));
     end if;
-    return jsonb_build_object('changed', v_gone, 'unchanged', (
+    return with_wakes_v1(jsonb_build_object('changed', v_gone, 'unchanged', (
         select coalesce(jsonb_agg(k.key order by k.place), '[]') from jsonb_array_elements_text(p->'keys') with ordinality k(key, place)
-        where not v_gone ? k.key));
+        where not v_gone ? k.key)), v_wakes);
 end $$;
 -- +goose StatementEnd
 

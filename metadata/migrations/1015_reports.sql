@@ -36,6 +36,7 @@ declare
     v_writer jsonb;
     v_where text    := nullif(p->>'code_location', '');
     v_wiped text[];
+    v_wakes jsonb;
 begin
     select jsonb_build_object('run', w.run_id, 'step', w.step, 'partition', w.partition) into v_writer
     from writers w join runs r using (run_id)
@@ -75,11 +76,11 @@ begin
     where a.asset = v_asset and a.ended_position is not null
       and (v_all and (a.failed <> '{}' or a.upstream_failed <> '{}') or a.failed && v_given or a.upstream_failed && v_given);
 
-    perform append_events_v1('', '', jsonb_build_array(jsonb_build_object('type', 'ASSET_WIPED', 'asset', v_asset,
+    select o_wakes into v_wakes from append_events_v1('', '', jsonb_build_array(jsonb_build_object('type', 'ASSET_WIPED', 'asset', v_asset,
         'partition', case when cardinality(v_given) = 1 then v_given[1] end,
         'body', jsonb_build_object('who', p->>'who', 'why', p->>'why', 'count', cardinality(v_wiped))
             || case when v_all then '{"all":true}' else jsonb_build_object('wiped', to_jsonb(v_given)) end)));
-    return jsonb_build_object('wiped', to_jsonb(v_wiped[1:100]), 'count', cardinality(v_wiped), 'more', v_more);
+    return with_wakes_v1(jsonb_build_object('wiped', to_jsonb(v_wiped[1:100]), 'count', cardinality(v_wiped), 'more', v_more), v_wakes);
 end $$;
 -- +goose StatementEnd
 
@@ -104,12 +105,14 @@ declare
     v_first  bigint;
     v_at     timestamptz;
     v_known  reports;
+    v_wakes  jsonb;
 begin
     -- Two of one id: one after the other.
     perform pg_advisory_xact_lock(hashtextextended('perdure report ' || current_schema() || ' ' || (p->>'id'), 0));
     select * into v_known from reports where id = p->>'id';
     if found then
-        return jsonb_build_object('new', false, 'position', v_known.position, 'conflict', v_known.body <> p);
+        return with_wakes_v1(jsonb_build_object('new', false, 'position', v_known.position, 'conflict', v_known.body <> p),
+            still_dirty_v1('', array[v_type], array[v_asset]));
     end if;
     -- What a step was granted before it counts as made before it, as it began before.
     if v_type = 'ASSET_MATERIALIZATION' then
@@ -119,7 +122,7 @@ begin
         'report', p->>'id', 'data_version', coalesce(p->>'data_version', ''), 'location', coalesce(p->>'location', ''),
         'metadata', coalesce(nullif(p->'metadata', 'null'), '[]'), 'who', p->>'who', 'why', p->>'why')) order by k.place)
     into v_events from jsonb_array_elements_text(p->'partitions') with ordinality k(key, place);
-    select o_first, o_at into v_first, v_at from append_events_v1('', coalesce(p->>'cause', ''), v_events);
+    select o_first, o_at, o_wakes into v_first, v_at, v_wakes from append_events_v1('', coalesce(p->>'cause', ''), v_events);
     insert into reports (id, at, position, body) values (p->>'id', v_at, v_first, p);
 
     if v_type = 'ASSET_OBSERVATION' then
@@ -128,7 +131,7 @@ begin
         from jsonb_array_elements_text(p->'partitions') with ordinality k(key, place)
         on conflict (asset, partition) do update
         set position = excluded.position, at = excluded.at, data_version = excluded.data_version, metadata = excluded.metadata;
-        return jsonb_build_object('new', true, 'position', v_first);
+        return with_wakes_v1(jsonb_build_object('new', true, 'position', v_first), v_wakes);
     end if;
 
     with made as (
@@ -148,7 +151,7 @@ begin
         step = excluded.step, token = excluded.token, location = coalesce(nullif(excluded.location, ''), current.location),
         data_version = excluded.data_version, code_version = excluded.code_version, metadata = excluded.metadata
     where current.token < excluded.token;
-    return jsonb_build_object('new', true, 'position', v_first);
+    return with_wakes_v1(jsonb_build_object('new', true, 'position', v_first), v_wakes);
 end $$;
 -- +goose StatementEnd
 

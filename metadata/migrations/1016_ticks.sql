@@ -174,6 +174,8 @@ begin
     if not found or v_row.decided_at is not null or v_row.status <> 'STARTED' then
         return to_jsonb(v_row);
     end if;
+    -- Before the log, as whoever switches it does: changes of partitions are events.
+    perform 1 from triggers where location = v_row.location and kind = v_row.kind and name = v_row.name for update;
     for v_run in select value from jsonb_array_elements(coalesce(nullif(p->'runs', 'null'), '[]')) loop
         v_known := null;
         if coalesce(v_run->>'run_key', '') <> '' then
