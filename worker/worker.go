@@ -18,6 +18,7 @@ import (
 	"github.com/perdure-io/perdure/definitions"
 	"github.com/perdure-io/perdure/internal/computelog"
 	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -66,6 +67,7 @@ type Worker struct {
 	closeIO  func() error
 	lines    *activities.Lines
 	prints   *computelog.Store
+	waker    *starter.Waker
 }
 
 // New checks everything that could keep the worker from serving, and reports all of it at once:
@@ -78,6 +80,7 @@ func New(ctx context.Context, d *definitions.Definitions, options Options) (*Wor
 	w := &Worker{options: options, definitions: d, log: options.Log}
 	err := errors.Join(w.openDefinitions(ctx), w.openPrints(ctx), w.dialTemporal(ctx), w.openStore(ctx))
 	if err == nil {
+		w.waker = starter.NewWaker(w.temporal, w.store, w.log) //nolint:contextcheck // it lives as long as the worker, and not as this call
 		w.build, err = buildID(options.Config.Worker.Build)
 	}
 	if err != nil {
@@ -100,6 +103,9 @@ func (w *Worker) Close() error {
 	}
 	if w.lines != nil {
 		w.lines.Close()
+	}
+	if w.waker != nil {
+		w.waker.Close()
 	}
 	if w.store != nil {
 		problems = append(problems, w.store.Close())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -58,12 +59,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keeping := make(chan struct{})
-	go func() {
-		defer close(keeping)
-		d.keep(ctx)
-	}()
-	defer func() { <-keeping }()
+	var beside sync.WaitGroup
+	beside.Go(func() { d.keep(ctx) })
+	beside.Go(func() { d.wake(ctx) })
+	defer beside.Wait()
 	ticker := time.NewTicker(roundEvery)
 	defer ticker.Stop()
 	leading := false

@@ -37,6 +37,7 @@ type Instance struct {
 	dsn      string
 	settings []string
 	workers  atomic.Int64
+	waker    *starter.Waker
 }
 
 // Open migrates the database and connects. settings are more of PERDURE_*: "PERDURE_RUN_DEPLOY_GRACE=5s".
@@ -69,6 +70,7 @@ func Open(ctx context.Context, folder, dsn, temporalAddress string, settings ...
 	if i.Storage, err = blob.Open(ctx, storage); err != nil {
 		return nil, err
 	}
+	i.waker = starter.NewWaker(i.Temporal, i.Store, slog.New(slog.DiscardHandler)) //nolint:contextcheck // it lives as long as the instance
 	i.Starter = &starter.Starter{Temporal: i.Temporal, Store: i.Store, Limits: plan.DefaultLimits()}
 	return i, nil
 }
@@ -78,6 +80,9 @@ func (i *Instance) Close() error {
 	var problems []error
 	if i.Storage != nil {
 		problems = append(problems, i.Storage.Close())
+	}
+	if i.waker != nil {
+		i.waker.Close()
 	}
 	if i.Store != nil {
 		problems = append(problems, i.Store.Close())

@@ -71,6 +71,8 @@ func (a *app) reportAsset(ctx context.Context, options assetReport) error {
 		return err
 	}
 	defer closeAll(store, nil)
+	owed := owedBy(store)
+	defer func() { owed.pay(ctx, settings) }()
 	found, err := findAsset(ctx, store, options.asset, options.location)
 	if err != nil {
 		return err

@@ -84,6 +84,7 @@ func (a *app) store(ctx context.Context) (*metadata.Store, config.Config, error)
 type session struct {
 	*starter.Starter
 	settings config.Config
+	waker    *starter.Waker
 }
 
 // connect opens both; what is wrong with both is said at once.
@@ -96,7 +97,8 @@ func connect(ctx context.Context, settings config.Config) (*session, error) {
 		return nil, err
 	}
 	facts := instanceFacts(settings)
-	return &session{settings: settings, Starter: &starter.Starter{
+	waker := starter.NewWaker(temporal, store, slog.New(slog.DiscardHandler)) //nolint:contextcheck // it lives as long as the session
+	return &session{settings: settings, waker: waker, Starter: &starter.Starter{
 		Temporal: temporal, Store: store, Deployment: settings.Deployment,
 		Limits: facts.Limits, Executor: facts.Executor, MaxRuntime: facts.MaxRuntime,
 		Retries: starter.RetrySettings{MaxRetries: settings.Run.MaxRetries, OnStepFailure: settings.Run.RetryOnStepFailure},
@@ -132,7 +134,10 @@ func closeAll(store *metadata.Store, temporal client.Client) {
 	}
 }
 
-func (s *session) close() { closeAll(s.Store, s.Temporal) }
+func (s *session) close() {
+	s.waker.Close()
+	closeAll(s.Store, s.Temporal)
+}
 
 // link opens a run in Temporal's Web UI.
 func link(settings config.Config, run string) string {
