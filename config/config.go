@@ -113,6 +113,13 @@ type Run struct {
 	// MaxRuntime ends a run that takes longer as FAILURE. 0s is no bound; a job's RunTimeout and the tag
 	// perdure/max_runtime come before it.
 	MaxRuntime time.Duration `mapstructure:"max_runtime" default:"0s" usage:"longest that a run may take; 0s is no bound"`
+	// StartTimeout ends a run as FAILURE that no worker has begun within it, counted from its start or from when it left the
+	// queue; waiting in the queue does not count. 0s, the default, lets it wait, with its reason: a worker that comes a day
+	// later still begins it.
+	StartTimeout time.Duration `mapstructure:"start_timeout" default:"0s" usage:"how long a run may wait for a worker that begins it; 0s is no bound"`
+	// CancelTimeout is how long a run that is cancelled, or has taken longer than it may, has to stop. Then its workflow is
+	// terminated and its row ended; what of its steps goes on can store nothing any more. 0s waits for ever.
+	CancelTimeout time.Duration `mapstructure:"cancel_timeout" default:"3m" usage:"how long a run that is cancelled has to stop; 0s is no bound"`
 	// MaxRetries is how often a run that failed is started again by itself, from its failure. The tag perdure/max_retries
 	// comes before it.
 	MaxRetries int `mapstructure:"max_retries" default:"0" usage:"how often a failed run is started again by itself"`

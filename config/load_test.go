@@ -63,7 +63,7 @@ func TestDefaults(t *testing.T) {
 		Run: config.Run{
 			MaxConcurrentSteps: 100, ContinueAfterEvents: 4000, ForceContinueEvents: 40000, DeployGrace: 10 * time.Minute,
 			MaxLostWorkers: 3, CommitPatience: 15 * time.Minute,
-			Executor: "activity", RetryOnStepFailure: true,
+			Executor: "activity", CancelTimeout: 3 * time.Minute, RetryOnStepFailure: true,
 		},
 		Worker: config.Worker{MaxConcurrentSteps: 2 * runtime.GOMAXPROCS(0), Queues: []string{"default"}, DrainTimeout: 30 * time.Second},
 		Logs:   config.Logs{Level: "INFO", MaxOutputBytes: 10 << 20},
@@ -98,7 +98,7 @@ worker: {queues: [file], drain_timeout: 1m, max_concurrent_steps_per_worker: 1}
 	require.Equal(t, config.Run{
 		MaxConcurrentSteps: 100, ContinueAfterEvents: 4000, ForceContinueEvents: 40000,
 		DeployGrace: time.Minute, MaxLostWorkers: 12, CommitPatience: 3 * time.Minute,
-		Executor: "activity", RetryOnStepFailure: true,
+		Executor: "activity", CancelTimeout: 3 * time.Minute, RetryOnStepFailure: true,
 	}, loaded.Run)
 	require.Equal(t, config.Worker{
 		MaxConcurrentSteps: 3, Queues: []string{"default", "gpu"}, DrainTimeout: 2 * time.Minute,
@@ -214,6 +214,8 @@ func TestRules(t *testing.T) {
 		`run: {executor: subproces}`:                             "run.executor",
 		`run: {max_runtime: -1s}`:                                "run.max_runtime",
 		`run: {max_retries: -1}`:                                 "run.max_retries",
+		`run: {start_timeout: -1s}`:                              "run.start_timeout",
+		`run: {cancel_timeout: -1s}`:                             "run.cancel_timeout",
 		`logs: {level: info}`:                                    "logs.level",
 		`logs: {max_output_bytes: -1}`:                           "logs.max_output_bytes",
 		`retention: {runs: -1h}`:                                 "retention.runs",

@@ -121,6 +121,8 @@ func (r Run) check(k *checker) {
 	k.check(r.CommitPatience > 0, "run.commit_patience", fmt.Sprintf("is %s and must be more than 0s", r.CommitPatience), "")
 	k.oneOf(r.Executor, "run.executor", "activity", "local_activity", "subprocess")
 	k.check(r.MaxRuntime >= 0, "run.max_runtime", fmt.Sprintf("is %s and must not be negative", r.MaxRuntime), "0s is no bound")
+	k.check(r.StartTimeout >= 0, "run.start_timeout", fmt.Sprintf("is %s and must not be negative", r.StartTimeout), "0s is no bound")
+	k.check(r.CancelTimeout >= 0, "run.cancel_timeout", fmt.Sprintf("is %s and must not be negative", r.CancelTimeout), "0s is no bound")
 	k.atLeast(r.MaxRetries, 0, "run.max_retries")
 }
 

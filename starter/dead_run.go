@@ -18,7 +18,7 @@ import (
 
 // EndDeadRun ends a run whose row is open while Temporal says that its workflow is closed: someone terminated it, it
 // timed out, or it was deleted. ended is false when the run lives, or has ended in Postgres as well. An id without a run
-// is [metadata.ErrNotFound].
+// is [metadata.ErrNotFound]. Of one that lives it records that it is being cancelled, when Temporal says so.
 func (s *Starter) EndDeadRun(ctx context.Context, id string) (result wire.RunResult, ended bool, err error) {
 	recorded, err := s.Store.Run(ctx, id)
 	if err != nil || recorded.Status.Ended() {
@@ -36,10 +36,13 @@ func (s *Starter) EndDeadRun(ctx context.Context, id string) (result wire.RunRes
 		latest := described.GetWorkflowExecutionInfo()
 		end.Status, end.Reason, end.Scheduled = endOf(recorded.FirstRunID, latest)
 		if end.Reason == "" {
-			return wire.RunResult{}, false, nil
+			return wire.RunResult{}, false, s.noteCancel(ctx, recorded, described.GetWorkflowExtendedInfo().GetCancelRequested())
 		}
 		if sameChain(recorded.FirstRunID, latest) {
 			end.Reason = cmp.Or(s.whyClosed(ctx, latest), end.Reason)
+			if wasCancelled(recorded, latest) {
+				end.Status = wire.RunCanceled
+			}
 		}
 	}
 	result, err = s.Store.EndRun(ctx, end)
@@ -67,6 +70,21 @@ func endOf(firstRunID string, latest *workflow.WorkflowExecutionInfo) (status wi
 	}
 	reason = fmt.Sprintf("its workflow ended as %s in Temporal without recording the run's end", strings.ToLower(execution.String()))
 	return status, reason, latest.GetCloseTime().AsTime()
+}
+
+// noteCancel records that a run is being cancelled whose workers are gone: none of them hears of it.
+func (s *Starter) noteCancel(ctx context.Context, run metadata.Run, requested bool) error {
+	if !requested || run.Status == wire.RunCanceling {
+		return nil
+	}
+	_, err := s.Store.MarkCanceling(ctx, metadata.Canceling{RunID: run.ID, FirstRunID: run.FirstRunID})
+	return err
+}
+
+// wasCancelled says whether a terminated run was being cancelled: whoever terminated it had lost patience.
+func wasCancelled(recorded metadata.Run, latest *workflow.WorkflowExecutionInfo) bool {
+	return latest.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_TERMINATED && recorded.Status == wire.RunCanceling &&
+		recorded.Reason != wire.TooLong(recorded.Timeout)
 }
 
 // sameChain says whether an execution belongs to the run that began with that one. Older servers do not say of which it is.

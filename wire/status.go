@@ -1,5 +1,10 @@
 package wire
 
+import (
+	"fmt"
+	"time"
+)
+
 // RunStatus is where a run stands. Values are the words of the CLI, the log and Postgres.
 type RunStatus string
 
@@ -14,6 +19,11 @@ const (
 	RunFailure    RunStatus = "FAILURE"
 	RunCanceled   RunStatus = "CANCELED"
 )
+
+// TooLong is the reason of a run that has taken longer than it may.
+func TooLong(limit time.Duration) string {
+	return fmt.Sprintf("it took longer than the %s that it may", limit.Round(time.Millisecond))
+}
 
 // Ended says whether a run in this status will never change again.
 func (s RunStatus) Ended() bool {

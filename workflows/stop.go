@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -32,7 +31,7 @@ func (r *run) cancel(ctx workflow.Context) (wire.RunResult, error) {
 // timeOut ends a run that has taken too long: likewise, but as a failure.
 func (r *run) timeOut(ctx workflow.Context) (wire.RunResult, error) {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	reason := fmt.Sprintf("it took longer than the %s that it may", r.walkPlan.Timeout.Round(time.Millisecond))
+	reason := wire.TooLong(r.walkPlan.Timeout)
 	r.reason = reason
 	if err := r.stop(ctx, reason); err != nil {
 		return wire.RunResult{}, err

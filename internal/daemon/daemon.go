@@ -33,7 +33,7 @@ const (
 	keepAfter = time.Minute
 )
 
-// Daemon is one of an instance's daemons. All fields but ComputeLogs are required.
+// Daemon is one of an instance's daemons. All fields but ComputeLogs and Limits are required.
 type Daemon struct {
 	Temporal client.Client
 	Store    *metadata.Store
@@ -41,7 +41,9 @@ type Daemon struct {
 	// ComputeLogs is where what steps print is kept; nil keeps none to delete.
 	ComputeLogs *computelog.Store
 	Retention   config.Retention
-	Log         *slog.Logger
+	// Limits are those of runs, of which the daemon keeps StartTimeout and CancelTimeout.
+	Limits config.Run
+	Log    *slog.Logger
 	// Namespace is Temporal's.
 	Namespace string
 
@@ -109,6 +111,7 @@ func (d *Daemon) round(ctx context.Context) {
 	now := time.Now()
 	d.do(bounded, "look for runs that closed without an end", d.endClosed)
 	d.do(bounded, "look for runs that never began", d.noteUnbegun)
+	d.do(bounded, "end runs that are overdue", d.endOverdue)
 	d.do(bounded, "look for backfills that closed without an end", d.endClosedBackfills)
 	if now.Sub(d.searched) >= searchEvery && d.do(bounded, "look at all open runs", d.search) {
 		d.searched = now

@@ -182,6 +182,9 @@ func (d *Daemon) note(ctx context.Context, execution *workflow.WorkflowExecution
 		return nil
 	}
 	reason, err := d.whyUnbegun(ctx, queue)
+	if err == nil && reason == "" && d.Limits.StartTimeout > 0 && time.Since(execution.GetStartTime().AsTime()) > d.Limits.StartTimeout {
+		reason = fmt.Sprintf("workers poll %q, and none of them has planned it", queue)
+	}
 	if err != nil || reason == "" {
 		return err
 	}

@@ -22,12 +22,15 @@ import (
 const putRightWithin = 2 * time.Minute
 
 // daemon starts a daemon of the instance; the returned function stops it, as the end of the test does.
-func (f *fixture) daemon(t *testing.T) (stop func()) {
+func (f *fixture) daemon(t *testing.T, change ...func(*daemon.Daemon)) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	watch := &daemon.Daemon{
 		Temporal: f.Temporal, Store: f.Store, Starter: f.Starter, Namespace: "default", Log: slog.New(slog.DiscardHandler),
 		Retention: config.Retention{},
+	}
+	for _, c := range change {
+		c(watch)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- watch.Run(ctx) }()
