@@ -170,7 +170,7 @@ func meant(name string) string {
 			names = append(names, section)
 		}
 	}
-	if near := nearest(name, names, max(slipOfAKey, len(name)/4)); near != "" {
+	if near := nearest(name, names, slipOfAKey); near != "" {
 		return near
 	}
 	for _, candidate := range keys() {
@@ -178,5 +178,5 @@ func meant(name string) string {
 			return candidate.name
 		}
 	}
-	return ""
+	return nearest(name, names, max(slipOfAKey, len(name)/4))
 }
