@@ -31,6 +31,8 @@ type Config struct {
 	Logs Logs `mapstructure:"logs"`
 	// Retention says how long what happened is kept. `perdure daemon` and the workers delete what is older.
 	Retention Retention `mapstructure:"retention"`
+	// Alerts says whom `perdure daemon` tells of failures.
+	Alerts Alerts `mapstructure:"alerts"`
 
 	// File is the absolute path of the file that was read, or empty.
 	File string `mapstructure:"-"`
@@ -159,6 +161,17 @@ type Retention struct {
 	Events time.Duration `mapstructure:"events" default:"2160h" usage:"how long the event log is kept, by whole months"`
 	// Runs is how long runs are kept. The last materialization of each partition is always kept.
 	Runs time.Duration `mapstructure:"runs" default:"8760h" usage:"how long runs are kept"`
+	// Alerts is how long alerts are kept, with how they were delivered.
+	Alerts time.Duration `mapstructure:"alerts" default:"2160h" usage:"how long alerts are kept"`
 	// SupersededValues is how long a stored value is kept that a later materialization has replaced.
 	SupersededValues time.Duration `mapstructure:"superseded_values" default:"24h" usage:"how long a replaced value is kept"`
+}
+
+// Alerts says whom `perdure daemon` tells of failures.
+type Alerts struct {
+	// FailingTicks is after how many failed ticks in a row a schedule or sensor counts as failing.
+	FailingTicks int `mapstructure:"failing_ticks" default:"1" usage:"failed ticks in a row after which a schedule or sensor counts as failing"`
+	// Sinks are where alerts go, each a section of its own, as docs/alerts.md shows. Without any there are no alerts. The variable
+	// takes the list as YAML or JSON.
+	Sinks []AlertSink `mapstructure:"sinks" usage:"where alerts go, as YAML or JSON"`
 }

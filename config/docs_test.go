@@ -102,7 +102,7 @@ func fieldsOf(t *testing.T, structure string) []documentedField {
 	parsed, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, 0)
 	require.NoError(t, err)
 	var found []documentedField
-	sections := map[string]bool{"Temporal": true, "TLS": true, "Postgres": true, "Storage": true, "Run": true, "Worker": true, "Logs": true, "Retention": true}
+	sections := map[string]bool{"Temporal": true, "TLS": true, "Postgres": true, "Storage": true, "Run": true, "Worker": true, "Logs": true, "Retention": true, "Alerts": true}
 	for _, field := range parsed.Scope.Lookup(structure).Decl.(*ast.TypeSpec).Type.(*ast.StructType).Fields.List {
 		key := regexp.MustCompile(`mapstructure:"([^"]*)"`).FindStringSubmatch(field.Tag.Value)[1]
 		if key == "-" {
@@ -161,8 +161,11 @@ func docs(t *testing.T) string {
 	text.WriteString(docsHead + "```yaml\n" + sample() + "```\n")
 	byKey := described(t)
 	for _, k := range keys() {
-		fmt.Fprintf(&text, "\n## `%s`\n\n%s\n\nDefault: %s. Variable: `%s`. Flag: `--%s`.\n",
-			k.name, byKey[k.name], fallbackText(k), k.variable(), k.flag())
+		fmt.Fprintf(&text, "\n## `%s`\n\n%s\n\nDefault: %s. Variable: `%s`.", k.name, byKey[k.name], fallbackText(k), k.variable())
+		if k.hasFlag() {
+			fmt.Fprintf(&text, " Flag: `--%s`.", k.flag())
+		}
+		text.WriteString("\n")
 	}
 	return text.String()
 }
@@ -197,7 +200,7 @@ func TestSampleFileHoldsTheDefaults(t *testing.T) {
 	content := []byte(strings.Join(lines, ""))
 	var tree map[string]any
 	require.NoError(t, yaml.Unmarshal(content, &tree))
-	require.Len(t, tree, 8, "deployment and the sections")
+	require.Len(t, tree, 9, "deployment and the sections")
 	require.NoError(t, os.WriteFile(filepath.Join(folder, FileName), content, 0o600))
 	loaded, err := Load(LoadOptions{Folder: folder, Environ: []string{}})
 	require.NoError(t, err)

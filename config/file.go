@@ -113,6 +113,12 @@ func (r fileReader) entry(label, node *yaml.Node, name string) {
 		return
 	}
 	r.sources[name] = source
+	if known.kind == entries {
+		r.values[name] = readEntries(node, known.entry, func(at *yaml.Node, place, message, fix string) {
+			r.reject(name+place, r.at(at), message, fix)
+		})
+		return
+	}
 	value, err := decode(node, known.kind)
 	if err != nil {
 		r.reject(name, source, err.Error(), "")

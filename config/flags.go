@@ -6,13 +6,16 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// AddFlags adds the flags of the named keys, such as temporal.address, or of all keys when none is named. A flag is
+// AddFlags adds the flags of the named keys, such as temporal.address, or of all keys when none is named, but for lists of
+// sections, which have none. A flag is
 // called like its key with hyphens: --temporal-address. It panics on a name that is no key, as pflag does on a flag that
 // is there twice: both are mistakes of the program, not of its user.
 func AddFlags(flags *pflag.FlagSet, names ...string) {
 	if len(names) == 0 {
 		for _, every := range keys() {
-			names = append(names, every.name)
+			if every.hasFlag() {
+				names = append(names, every.name)
+			}
 		}
 	}
 	for _, name := range names {

@@ -21,6 +21,7 @@ const (
 	boolean
 	duration
 	list
+	entries
 )
 
 // phrase completes "must be".
@@ -34,6 +35,8 @@ func (k kind) phrase() string {
 		return "a duration such as 30s, 10m or 1h30m"
 	case list:
 		return "a list of names"
+	case entries:
+		return "a list of sections"
 	default:
 		return "text"
 	}
@@ -71,8 +74,9 @@ func (k kind) parse(value string) (any, error) {
 type key struct {
 	name     string // temporal.address
 	kind     kind
-	fallback string // the default as text; "" for none
-	computed string // what the default is made of, when it is
+	entry    reflect.Type // of entries: the struct of each
+	fallback string       // the default as text; "" for none
+	computed string       // what the default is made of, when it is
 	usage    string
 }
 
@@ -83,6 +87,9 @@ func (k key) variable() string {
 
 // flag is the key's flag, without the two hyphens.
 func (k key) flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(k.name) }
+
+// hasFlag says whether the key can be given by a flag.
+func (k key) hasFlag() bool { return k.kind != entries }
 
 // keys are all keys in the order of the struct.
 var keys = sync.OnceValue(func() []key { return keysOf(reflect.TypeFor[Config](), "") })
@@ -99,7 +106,7 @@ func keysOf(section reflect.Type, prefix string) []key {
 			continue
 		}
 		found = append(found, key{
-			name: prefix + name, kind: kindOf(field.Type), fallback: field.Tag.Get("default"),
+			name: prefix + name, kind: kindOf(field.Type), entry: entryOf(field.Type), fallback: field.Tag.Get("default"),
 			computed: field.Tag.Get("computed"), usage: field.Tag.Get("usage"),
 		})
 	}
@@ -114,11 +121,29 @@ func kindOf(field reflect.Type) kind {
 		return number
 	case field.Kind() == reflect.Bool:
 		return boolean
+	case entryOf(field) != nil:
+		return entries
 	case field.Kind() == reflect.Slice:
 		return list
 	default:
 		return text
 	}
+}
+
+// entryOf is the struct of which a field is a list; nil when it is something else.
+func entryOf(field reflect.Type) reflect.Type {
+	if field.Kind() == reflect.Slice && field.Elem().Kind() == reflect.Struct {
+		return field.Elem()
+	}
+	return nil
+}
+
+// parse reads the key's value as it stands in a variable or a default.
+func (k key) parse(value string) (any, error) {
+	if k.kind == entries {
+		return parseEntries(value, k.entry)
+	}
+	return k.kind.parse(value)
 }
 
 // findKey is nil when there is no key of the name.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -119,7 +120,7 @@ func readVariables(environment map[string]string) *layer {
 			continue
 		}
 		variables.sources[known.name] = name
-		value, err := known.kind.parse(given)
+		value, err := known.parse(given)
 		if err != nil {
 			variables.reject(known.name, name, err.Error(), "")
 			continue
@@ -146,13 +147,15 @@ func merge(file, variables *layer, flags *pflag.FlagSet) (Config, map[string]str
 		var fallback any
 		switch {
 		case known.fallback != "":
-			value, err := known.kind.parse(known.fallback)
+			value, err := known.parse(known.fallback)
 			if err != nil {
 				return Config{}, nil, fmt.Errorf("default of %s %w", known.name, err)
 			}
 			fallback = value
 		case known.kind == text:
 			fallback = ""
+		case known.kind == entries:
+			fallback = reflect.Zero(reflect.SliceOf(known.entry)).Interface()
 		default:
 			fallback = 0
 		}
@@ -210,8 +213,9 @@ type sources [3]map[string]string
 
 // of is where the value that counts stands, or "".
 func (s sources) of(name string) string {
+	list, _, _ := strings.Cut(name, "[") // of an entry
 	for _, level := range slices.Backward(s[:]) {
-		if source := level[name]; source != "" {
+		if source := level[list]; source != "" {
 			return source
 		}
 	}
@@ -276,6 +280,15 @@ func (c *Config) resolvePaths(folder string, given sources) {
 			base = filepath.Dir(c.File)
 		}
 		*path = filepath.Join(base, *path)
+	}
+	base := folder
+	if given.rank("alerts.sinks") == rankFile {
+		base = filepath.Dir(c.File)
+	}
+	for i := range c.Alerts.Sinks {
+		if path := &c.Alerts.Sinks[i].CAFile; *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(base, *path)
+		}
 	}
 }
 

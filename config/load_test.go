@@ -69,8 +69,9 @@ func TestDefaults(t *testing.T) {
 		Logs:   config.Logs{Level: "INFO", MaxOutputBytes: 10 << 20},
 		Retention: config.Retention{
 			LogLines: 30 * 24 * time.Hour, ComputeLogs: 30 * 24 * time.Hour, Events: 90 * 24 * time.Hour, Runs: 365 * 24 * time.Hour,
-			SupersededValues: 24 * time.Hour,
+			Alerts: 90 * 24 * time.Hour, SupersededValues: 24 * time.Hour,
 		},
+		Alerts: config.Alerts{FailingTicks: 1},
 	}, loaded)
 	require.NoError(t, loaded.Validate())
 }
@@ -219,6 +220,8 @@ func TestRules(t *testing.T) {
 		`logs: {level: info}`:                                    "logs.level",
 		`logs: {max_output_bytes: -1}`:                           "logs.max_output_bytes",
 		`retention: {runs: -1h}`:                                 "retention.runs",
+		`retention: {alerts: -1h}`:                               "retention.alerts",
+		`alerts: {failing_ticks: 0}`:                             "alerts.failing_ticks",
 		`run: {max_concurrent_steps: 1.5}`:                       "run.max_concurrent_steps",
 		`worker: {queues: []}`:                                   "worker.queues",
 		`worker: {queues: [a/b]}`:                                "worker.queues",

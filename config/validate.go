@@ -72,6 +72,7 @@ func (c Config) problems() []Problem {
 	c.Worker.check(k)
 	c.Logs.check(k)
 	c.Retention.check(k)
+	c.Alerts.check(k)
 	return k.found
 }
 
@@ -140,6 +141,7 @@ func (r Retention) check(k *checker) {
 		{"compute_logs", r.ComputeLogs},
 		{"events", r.Events},
 		{"runs", r.Runs},
+		{"alerts", r.Alerts},
 		{"superseded_values", r.SupersededValues},
 	} {
 		k.check(one.kept >= 0, "retention."+one.name, fmt.Sprintf("is %s and must not be negative", one.kept), "0s keeps it for ever")
