@@ -117,9 +117,8 @@ func newSensor(ctx workflow.Context) *sensor {
 
 // carriedSensor is what a sensor takes along when it continues as new. It lies in histories: fields are only added.
 type carriedSensor struct {
-	V             int              `json:"v"`
-	Heard         int              `json:"heard"`
-	Events        []wire.SentEvent `json:"events,omitempty"`
+	V int `json:"v"`
+	wire.CarriedEvents
 	State         wire.SensorState `json:"state"`
 	More          bool             `json:"more,omitempty"`
 	Full          bool             `json:"full,omitempty"`
