@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -185,5 +186,9 @@ func (e *sensorEvaluation) fitting(ctx context.Context) (fit []metadata.InboxEve
 
 // tickError is an error as a tick's record has it.
 func tickError(err error) wire.TickError {
-	return wire.TickError{Message: storable(err.Error())}
+	failure := wire.TickError{Message: storable(err.Error())}
+	if panicked, ok := errors.AsType[*definitions.PanicError](err); ok {
+		failure.Stack = storable(panicked.Stack)
+	}
+	return failure
 }
