@@ -141,6 +141,9 @@ func (r *Runtime) EvaluateSchedule(ctx context.Context, name string, with Evalua
 		}); err != nil {
 			return Evaluated{}, err
 		}
+		if len(asked.Runs) == 0 && asked.Skip == "" {
+			asked.Skip = "its function requested no runs"
+		}
 	case len(asked.Runs) == 0:
 		asked.Runs = []RunRequest{s.job.Request()}
 	}

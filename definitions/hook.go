@@ -127,6 +127,8 @@ func (v *validation) hookNeed(d *declared, h *hook, n need) {
 		v.add(d.problem(string(h.on), fmt.Sprintf("the hook (%s) binds %s, and a hook loads no values", h.run.at, n.describe()), "bind TheSuccess or TheFailure, resources and config"))
 	case n.kind == needRequested, n.kind == needMappingKey, n.kind == needPartition, n.kind == needPrevious, n.kind == needReport:
 		v.add(d.problem(string(h.on), fmt.Sprintf("the hook (%s) binds %s, which only a step's function can", h.run.at, n.describe()), "bind TheSuccess or TheFailure, resources and config"))
+	case n.kind == needTick:
+		v.add(d.problem(string(h.on), fmt.Sprintf("the hook (%s) binds %s, which is for schedules and sensors", h.run.at, n.describe()), "bind TheSuccess or TheFailure, resources and config"))
 	case n.kind.of() != "" && n.kind.of() != h.on:
 		v.add(d.problem(string(h.on), fmt.Sprintf("the hook (%s) binds %s, which is not what it is about", h.run.at, n.describe()), "bind TheSuccess in OnSuccess, and TheFailure in OnFailure"))
 	}
@@ -178,10 +180,13 @@ func (h *hook) configFix() string {
 	return "bind that config in the step's function, too, or give each of its fields a default"
 }
 
-// noHook reports sources that only hooks have, where they are bound elsewhere.
+// noHook reports sources that only hooks have, or schedules and sensors, where they are bound elsewhere.
 func (v *validation) noHook(d *declared, needs []need) {
 	for _, n := range needs {
 		n.each(nil, func(n need) {
+			if n.kind == needTick {
+				v.add(d.problem("inputs", fmt.Sprintf("it binds %s, which is for schedules and sensors", n.describe()), "bind it in the function of a schedule or sensor"))
+			}
 			if n.kind.of() != "" {
 				v.add(d.problem("inputs", fmt.Sprintf("it binds %s, which is for hooks", n.describe()), "bind it in "+map[hookKind]string{onSuccess: "OnSuccess", onFailure: "OnFailure"}[n.kind.of()]))
 			}

@@ -3,6 +3,12 @@ package definitions
 // MaterializeOption is an option of [Materialize] and [RunJob].
 type MaterializeOption interface{ applyMaterialize(*materialization) }
 
+// TestOption is an option of [Materialize] and [RunJob], and of [EvaluateSchedule] and [EvaluateSensor].
+type TestOption interface {
+	MaterializeOption
+	EvaluateOption
+}
+
 type materializeOption func(*materialization)
 
 func (o materializeOption) applyMaterialize(m *materialization) { o(m) }
@@ -18,21 +24,27 @@ func Only(assets ...AnyAsset) MaterializeOption {
 
 // Given replaces a source by a value: an asset, which is then not computed and needs no upstream; a resource, which
 // is then neither opened nor closed; a config; an op's value, whose function is then not called and needs nothing; or
-// any [View], [All], [Collect] or [OrElse] that a function binds. For a [FanOut] see [GivenFan].
-func Given[T any](source Source[T], value T) MaterializeOption {
-	n := needOf(source)
-	return materializeOption(func(m *materialization) {
-		if n.kind == needInvalid {
-			m.fail("Given is to replace a source that was never declared: %s", n.fault.fix)
-			return
-		}
-		if n.kind == needOp {
-			m.inProcess.outputs[n.node] = value
-		} else {
-			m.inProcess.replaced[n.id] = value
-		}
-		m.given = append(m.given, n)
-	})
+// any [View], [All], [Collect] or [OrElse] that a function binds. For a [FanOut] see [GivenFan]. In [EvaluateSchedule] and
+// [EvaluateSensor] it gives what a tick knows, too: Given(Events[arrival](), …), Given(CursorOf[string](), "a"), Given(TheRun, …).
+func Given[T any](source Source[T], value T) TestOption { return given{needOf(source), value} }
+
+// given is a source and what stands in its place.
+type given struct {
+	need  need
+	value any
+}
+
+func (g given) applyMaterialize(m *materialization) {
+	if g.need.kind == needInvalid {
+		m.fail("Given is to replace a source that was never declared: %s", g.need.fault.fix)
+		return
+	}
+	if g.need.kind == needOp {
+		m.inProcess.outputs[g.need.node] = g.value
+	} else {
+		m.inProcess.replaced[g.need.id] = g.value
+	}
+	m.given = append(m.given, g.need)
 }
 
 // LoadExternal has external assets loaded by their own managers ([LoadedBy], [StoredBy]), as in a real run: files that

@@ -51,20 +51,29 @@ type ForAllPartitions struct{}
 
 func (ForAllPartitions) applyMaterialize(m *materialization) { m.partitions.AllPartitions = true }
 
-// AsOf is the time at which windows of time must have ended to be partitions; without it, now.
-func AsOf(at time.Time) MaterializeOption {
-	return materializeOption(func(m *materialization) { m.asOf = at })
-}
+// AsOf is the time at which windows of time must have ended to be partitions; without it, now, and of a schedule when it is due.
+func AsOf(at time.Time) TestOption { return asOf(at) }
+
+type asOf time.Time
+
+func (v asOf) applyMaterialize(m *materialization) { m.asOf = time.Time(v) }
 
 // DynamicKeys are the keys of a dynamic set, in their order; without it, the set has none.
-func DynamicKeys(of *DynamicPartitions, keys ...string) MaterializeOption {
-	return materializeOption(func(m *materialization) {
-		if of.Name() == "" {
-			m.fail("DynamicKeys is given a set that was never declared: declare it with Dynamic")
-			return
-		}
-		m.dynamic[of.Name()] = append(m.dynamic[of.Name()], keys...)
-	})
+func DynamicKeys(of *DynamicPartitions, keys ...string) TestOption { return dynamicKeys{of, keys} }
+
+type dynamicKeys struct {
+	of   *DynamicPartitions
+	keys []string
+}
+
+const neverDynamic = "DynamicKeys is given a set that was never declared: declare it with Dynamic"
+
+func (v dynamicKeys) applyMaterialize(m *materialization) {
+	if v.of.Name() == "" {
+		m.fail(neverDynamic)
+		return
+	}
+	m.dynamic[v.of.Name()] = append(m.dynamic[v.of.Name()], v.keys...)
 }
 
 // GivenPartition gives the value of one partition of an asset, which is then not computed: of its partitions only those exist that

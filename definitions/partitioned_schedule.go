@@ -193,7 +193,7 @@ func due(set *partition.Definition, at time.Time, dynamic map[string][]string) (
 	windows, dimension := timeOf(set)
 	if windows == nil {
 		if keys = slices.Collect(existing.All().Keys()); len(keys) == 0 {
-			skip = fmt.Sprintf("of %s none exist", existing)
+			skip = fmt.Sprintf("no partition exists yet of %s", existing)
 		}
 		return keys, skip, nil
 	}
@@ -202,7 +202,7 @@ func due(set *partition.Definition, at time.Time, dynamic map[string][]string) (
 		return nil, "", err
 	}
 	if last == "" {
-		return nil, fmt.Sprintf("of %s none exist at %s", existing, at.Format(time.RFC3339)), nil
+		return nil, fmt.Sprintf("no partition exists yet of %s", existing), nil
 	}
 	if dimension == "" {
 		if existing.Has(last) {

@@ -44,13 +44,6 @@ type Cron struct {
 // ScheduleOption is an option of [Schedule].
 type ScheduleOption interface{ applySchedule(*ScheduleOf) }
 
-// TriggerOption is an option of schedules and of sensors of all kinds.
-type TriggerOption interface {
-	ScheduleOption
-	PartitionedScheduleOption
-	EverySensorOption
-}
-
 // Schedule declares a schedule: whenever it is due, it starts a run of the job as that is, or what [Requesting] or [Evaluate] say.
 // name is letters, digits, "_", "." and "-"; schedules and sensors share one space of names. A schedule is stopped until somebody
 // starts it, unless it has [DefaultRunning].

@@ -2,6 +2,7 @@ package definitions
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"time"
@@ -48,13 +49,6 @@ type answer struct {
 
 // SensorOption is an option of [Sensor].
 type SensorOption interface{ applySensor(*sensor) }
-
-// EverySensorOption is an option of sensors of all kinds.
-type EverySensorOption interface {
-	SensorOption
-	AssetSensorOption
-	RunSensorOption
-}
 
 // AssetSensorOption is an option of [AssetSensor].
 type AssetSensorOption interface{ applyAssetSensor(*sensor) }
@@ -134,7 +128,7 @@ func (t Tick[C]) answer() (answer, error) {
 	given := reflect.ValueOf(&t.Cursor).Elem()
 	switch {
 	case t.Reset && !given.IsZero():
-		return a, fmt.Errorf("the tick has a cursor, and Reset: leave one of the two out")
+		return a, errors.New("the tick has a cursor, and Reset: leave one of the two out")
 	case reflect.TypeFor[C]() == reflect.TypeFor[Nothing](), given.IsZero() && !t.Reset:
 		return a, nil
 	}

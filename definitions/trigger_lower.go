@@ -15,8 +15,8 @@ import (
 // triggers lowers the schedules and sensors, over a snapshot that has all else.
 func (l *lowering) triggers(s *plan.Snapshot) error {
 	d := l.definitions
-	if len(d.schedules)+len(d.sensors) == 0 {
-		return nil
+	if l.inProcess != nil || len(d.schedules)+len(d.sensors) == 0 {
+		return nil // what a test replaces has no partitions that a schedule could follow
 	}
 	planner, err := plan.NewPlanner(s, nil)
 	if err != nil {

@@ -91,7 +91,7 @@ func ofJob(name string, problems wire.Problems) wire.Problems {
 // is no problem of a job, for the request may bring it.
 func (v *validation) planJobs(jobs []*Job) {
 	part := *v.definitions
-	part.jobs = jobs
+	part.jobs, part.schedules, part.sensors = jobs, nil, nil
 	lowering := lowering{definitions: &part, without: func(c *compute, a *asset) bool { return v.cyclic[c] || !v.listed[a] }}
 	snapshot, err := lowering.snapshot()
 	if err != nil {

@@ -23,6 +23,7 @@ const wrongPrelude = `package wrong
 import (
 	"database/sql"
 	"reflect"
+	"time"
 
 	"github.com/perdure-io/perdure/definitions"
 )
@@ -45,6 +46,11 @@ var (
 	Days      = definitions.Daily("2001-01-01")
 	Regions   = definitions.Static("east", "west")
 	Grid      = definitions.GridOf("day", Days, "region", Regions)
+	Job       = definitions.AssetJob("job", definitions.Assets(Flights))
+	Sense     = definitions.Bind2(sense, definitions.Events[Flight](), definitions.CursorOf[string]())
+	Arrivals  = definitions.Sensor("arrivals", []*definitions.Job{Job}, Sense)
+	Nightly   = definitions.Schedule("nightly", Job, definitions.Cron{Expr: "@daily"}, definitions.Evaluate(definitions.Bind1(runs, definitions.ScheduledTime)))
+	Tell      = definitions.RunFailureSensor("tell", definitions.Do1(tell, definitions.TheRun))
 )
 
 type files struct{}
@@ -64,6 +70,9 @@ func pages(definitions.Context, []Flight) ([]definitions.Keyed[int], error) { re
 func add(definitions.Context, []int) (int, error)                      { return 0, nil }
 func next(definitions.Context, int) (int, error)                       { return 0, nil }
 func list(definitions.Context) ([]int, error)                          { return nil, nil }
+func runs(definitions.Context, time.Time) ([]definitions.RunRequest, error) { return nil, nil }
+func sense(definitions.Context, []definitions.Event[Flight], string) (definitions.Tick[string], error) { return definitions.Tick[string]{}, nil }
+func tell(definitions.Context, definitions.MonitoredRun) error          { return nil }
 
 `
 
@@ -100,6 +109,24 @@ func TestWrongProgramsDoNotCompile(t *testing.T) {
 		{"a resource closed as another type", `var X = definitions.Resource("x", definitions.Bind0(open), (*sql.Conn).Close)`, "func(*sql.Conn) error", "func(*sql.DB) error"},
 		{"an IO manager resource that is none", `var X = definitions.Asset("x", definitions.Bind1(count, Flights), definitions.StoredBy(Warehouse))`, "*sql.DB", "definitions.IOManager"},
 		{"a result read as another type", `func g(r *definitions.Result) ([]Airport, error) { return Flights.In(r) }`, "[]Flight", "[]Airport"},
+		{"a sensor without target", `var X = definitions.Sensor("x", Sense)`, "definitions.Compute[definitions.Tick[string]]", "[]*definitions.Job"},
+		{"a schedule of an asset instead of a job", `var X = definitions.Schedule("x", Flights, definitions.Cron{Expr: "@daily"})`, "*definitions.AssetOf[[]Flight]", "*definitions.Job"},
+		{"a schedule without times", `var X = definitions.Schedule("x", Job)`, "*definitions.Job", "definitions.Cron"},
+		{"a schedule that computes something else", `var X = definitions.Evaluate(definitions.Bind1(count, Flights))`, "int", "definitions.ScheduleAnswer"},
+		{"events of another type", `var X = definitions.Bind2(sense, definitions.Events[Airport](), definitions.CursorOf[string]())`, "[[]definitions.Event[Airport]]", "[[]definitions.Event[Flight]]"},
+		{"a cursor of another type", `var X = definitions.Bind2(sense, definitions.Events[Flight](), definitions.CursorOf[int]())`, "definitions.Source[int]", "definitions.Source[string]"},
+		{"a sensor that answers with no tick", `var X = definitions.Sensor("x", []*definitions.Job{Job}, definitions.Bind1(count, Flights))`, "definitions.Compute[int]", "definitions.Compute[definitions.Tick[C]]"},
+		{"a scheduled time taken for a text", `var X = definitions.Bind1(func(definitions.Context, string) ([]definitions.RunRequest, error) { return nil, nil }, definitions.ScheduledTime)`, "definitions.Source[time.Time]", "definitions.Source[string]"},
+		{"a job as a run request", `var X = []definitions.RunRequest{Job}`, "*definitions.Job", "definitions.RunRequest"},
+		{"an option of jobs in a request", `var X = Job.Request(definitions.RunTimeout(3))`, "definitions.RunTimeout", "definitions.RequestOption"},
+		{"an option of sensors on a schedule", `var X = definitions.Schedule("x", Job, definitions.Cron{}, definitions.Every(3))`, "definitions.Every", "definitions.ScheduleOption"},
+		{"an option of schedules on a sensor", `var X = definitions.Sensor("x", []*definitions.Job{Job}, Sense, definitions.SkipTick)`, "definitions.SkipTick", "definitions.SensorOption"},
+		{"an interval on a sensor that the log wakes", `var X = definitions.RunFailureSensor("x", definitions.Do1(tell, definitions.TheRun), definitions.Every(3))`, "definitions.Every", "definitions.RunSensorOption"},
+		{"a function for a schedule over partitions", `var X = definitions.PartitionedSchedule("x", Job, definitions.Evaluate(definitions.Bind1(runs, definitions.ScheduledTime)))`, "definitions.ScheduleOption", "definitions.PartitionedScheduleOption"},
+		{"a run sensor with a cursor", `var X = definitions.RunFailureSensor("x", Sense)`, "definitions.Tick[string]", "definitions.RunSensorAnswer"},
+		{"a test's event of another type", `var X = definitions.Given(definitions.Events[Flight](), []definitions.Event[Airport]{})`, "[]definitions.Event[Airport]", "[]definitions.Event[Flight]"},
+		{"a run's option in a test of a schedule", `func g() { definitions.EvaluateSchedule(nil, nil, Nightly, time.Time{}, definitions.RetryAtOnce{}) }`, "definitions.RetryAtOnce", "definitions.EvaluateOption"},
+		{"a sensor's cursor read as another type", `func g() int { tick, _ := definitions.EvaluateSensor(nil, nil, Arrivals); return tick.Cursor }`, "string", "int"},
 		{"a function that forgets its context", `var X = definitions.Asset("x", definitions.Bind1(func(a []Flight) (int, error) { return 0, nil }, Flights))`, "func(a []Flight) (int, error)", "func(definitions.Context, A) (R, error)"},
 		{"a function that returns no error", `var X = definitions.Asset("x", definitions.Bind1(func(definitions.Context, []Flight) int { return 0 }, Flights))`, "func(definitions.Context, []Flight) int", "func(definitions.Context, A) (R, error)"},
 		{"a job of an asset instead of a selection", `var X = definitions.AssetJob("x", Flights)`, "*definitions.AssetOf[[]Flight]", "definitions.Selection"},
@@ -167,7 +194,7 @@ func TestWrongProgramsDoNotCompile(t *testing.T) {
 func compiler(t *testing.T) func(code string) error {
 	t.Helper()
 	var stderr strings.Builder
-	list := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps", "-json=ImportPath,Export", "github.com/perdure-io/perdure/definitions", "database/sql", "reflect")
+	list := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps", "-json=ImportPath,Export", "github.com/perdure-io/perdure/definitions", "database/sql", "reflect", "time")
 	list.Stderr = &stderr
 	listed, err := list.Output()
 	require.NoError(t, err, stderr.String())
