@@ -1,6 +1,7 @@
 package definitions
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -124,8 +125,10 @@ func (p *partitionedSchedule) ticks(set *partition.Definition) (cron Cron, fault
 		return Cron{}, faults
 	}
 	compiled, err := partition.New(partition.Definition{Time: &at})
-	if err != nil {
-		wrong("cron", err.Error(), "correct it")
+	if problems, ok := errors.AsType[partition.Problems](err); ok {
+		for _, p := range problems {
+			wrong(strings.TrimPrefix(p.Field, "time."), p.Message, p.Fix)
+		}
 		return Cron{}, faults
 	}
 	ticks, zone, _ := compiled.Cron()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -56,6 +57,8 @@ type validation struct {
 	logging map[*resource]bool
 	// cyclic are the computes that need each other in a circle.
 	cyclic   map[*compute]bool
+	// planner is of all jobs that can be planned; nil when there is none.
+	planner  *plan.Planner
 	problems ProblemList
 }
 

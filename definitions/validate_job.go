@@ -101,6 +101,7 @@ func (v *validation) planJobs(jobs []*Job) {
 	if err != nil {
 		return
 	}
+	v.planner = planner
 	for _, j := range jobs {
 		_, err := planner.Plan(wire.RunRequest{Job: j.name}, plan.Facts{})
 		problems := slices.DeleteFunc(wire.ProblemsOf(err), func(p wire.Problem) bool {

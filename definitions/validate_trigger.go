@@ -13,34 +13,21 @@ import (
 // triggers checks the schedules and sensors: each by itself, and then what it asks for, where the rest is valid.
 func (v *validation) triggers() {
 	d := v.definitions
-	if len(d.schedules)+len(d.sensors) == 0 {
-		return
-	}
-	planner := v.triggerPlanner()
 	for _, s := range d.schedules {
-		v.schedule(s, planner)
+		v.schedule(s)
 	}
 	for _, s := range d.sensors {
 		v.sensor(s)
 	}
 }
 
-// triggerPlanner plans what schedules ask for; nil where something else is wrong, of which there are problems enough.
-func (v *validation) triggerPlanner() *plan.Planner {
-	if len(v.problems) > 0 {
-		return nil
+// plannable says whether it can be asked what a run of a job would be: where something is wrong with it, that is told already.
+func (v *validation) plannable(j *Job) bool {
+	if v.planner == nil || slices.ContainsFunc(v.problems, func(p Problem) bool { return p.Object == j.object() }) {
+		return false
 	}
-	without := *v.definitions
-	without.schedules, without.sensors = nil, nil
-	snapshot, err := (&lowering{definitions: &without}).snapshot()
-	if err != nil {
-		return nil
-	}
-	planner, err := plan.NewPlanner(snapshot, nil)
-	if err != nil {
-		return nil
-	}
-	return planner
+	_, err := v.planner.JobContents(j.name)
+	return err == nil
 }
 
 // trigger checks what schedules and sensors have in common.
@@ -68,9 +55,9 @@ func (v *validation) jobOf(d *declared, field string, j *Job) bool {
 	return false
 }
 
-func (v *validation) schedule(s *ScheduleOf, planner *plan.Planner) {
+func (v *validation) schedule(s *ScheduleOf) {
 	v.trigger(&s.declared, &s.trigger)
-	known := v.jobOf(&s.declared, "job", s.job)
+	plannable := v.jobOf(&s.declared, "job", s.job) && v.plannable(s.job)
 	if s.evaluate != nil {
 		v.tickFunction(&s.declared, "evaluate", s.evaluate.bound, tickTime, tickInfo)
 		if s.requests != nil {
@@ -88,8 +75,8 @@ func (v *validation) schedule(s *ScheduleOf, planner *plan.Planner) {
 	crons, zone := s.crons, s.zone
 	if s.partitioned != nil {
 		crons = nil
-		if known && planner != nil {
-			ticks, faults := s.partitioned.ticks(planner.JobPartitions(s.job.name))
+		if plannable {
+			ticks, faults := s.partitioned.ticks(v.planner.JobPartitions(s.job.name))
 			for _, f := range faults {
 				v.add(s.problem(f.field, f.message, f.fix))
 			}
@@ -99,8 +86,8 @@ func (v *validation) schedule(s *ScheduleOf, planner *plan.Planner) {
 		}
 	}
 	v.ticks(s, crons, zone)
-	if known && planner != nil && s.partitioned == nil && s.evaluate == nil {
-		v.fixedRequests(s, planner)
+	if plannable && s.partitioned == nil && s.evaluate == nil {
+		v.fixedRequests(s)
 	}
 }
 
@@ -155,12 +142,12 @@ func leastInterval(crons []partition.Cron, zone *time.Location) time.Duration {
 }
 
 // fixedRequests checks what a schedule without a function starts.
-func (v *validation) fixedRequests(s *ScheduleOf, planner *plan.Planner) {
+func (v *validation) fixedRequests(s *ScheduleOf) {
 	asked := s.requests
 	if asked == nil {
 		asked = []RunRequest{s.job.Request()}
 	}
-	_, problems := (&requests{definitions: v.definitions, check: planner.CheckRequest, targets: []*Job{s.job}, what: s.object()}).lower(asked)
+	_, problems := (&requests{definitions: v.definitions, check: v.planner.CheckRequest, targets: []*Job{s.job}, what: s.object()}).lower(asked)
 	for i := range problems {
 		if s.requests == nil && problems[i].Code == wire.CodeMissing && pathEnds(problems[i].Path, ".partition") {
 			problems[i] = wire.Problem{
