@@ -194,18 +194,15 @@ func due(set *partition.Definition, at time.Time, dynamic map[string][]string) (
 	}
 	existing := compiled.At(at, dynamic)
 	windows, dimension := timeOf(set)
+	if existing.Count() == 0 {
+		return nil, fmt.Sprintf("no partition exists yet of %s", existing), nil
+	}
 	if windows == nil {
-		if keys = slices.Collect(existing.All().Keys()); len(keys) == 0 {
-			skip = fmt.Sprintf("no partition exists yet of %s", existing)
-		}
-		return keys, skip, nil
+		return slices.Collect(existing.All().Keys()), "", nil
 	}
 	last, err := lastWindow(*windows, at)
 	if err != nil {
 		return nil, "", err
-	}
-	if last == "" {
-		return nil, fmt.Sprintf("no partition exists yet of %s", existing), nil
 	}
 	if dimension == "" {
 		if existing.Has(last) {
@@ -215,7 +212,7 @@ func due(set *partition.Definition, at time.Time, dynamic map[string][]string) (
 		keys = withPart(existing, dimension, last)
 	}
 	if len(keys) == 0 {
-		skip = fmt.Sprintf("%s have no partition %q", existing, last)
+		skip = fmt.Sprintf("there is no partition %q of %s", last, existing)
 	}
 	return keys, skip, nil
 }

@@ -81,8 +81,9 @@ type Event[E any] struct {
 
 // Events is what a sensor has received since its last tick, in order; many events may come in several ticks. A payload is read as
 // [Config] is: a field is snake_case, or as its json tag says, and one without config:"required" may be left out; fields that E
-// does not have and values of other types are refused. [encoding/json.RawMessage] and any take all JSON. What does not fit E is
-// recorded as rejected, and never reaches the function. Bound elsewhere than in a [Sensor] it is a problem.
+// does not have and values of other types are refused. [encoding/json.RawMessage] and any take all JSON; a number in an any is a
+// [encoding/json.Number]. What does not fit E is recorded as rejected, and never reaches the function. Bound elsewhere than in a
+// [Sensor] it is a problem.
 func Events[E any]() Source[[]Event[E]] { return eventsOf[E]{} }
 
 type eventsOf[E any] struct{}

@@ -1,66 +1,358 @@
 package definitions_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perdure-io/perdure/definitions"
+	d "github.com/perdure-io/perdure/definitions"
 	"github.com/perdure-io/perdure/wire"
 )
 
-type arrival struct{ File string }
+// always is a sensor's function that gives one answer.
+func always[C any](tick d.Tick[C]) d.Compute[d.Tick[C]] {
+	return d.Bind0(func(d.Context) (d.Tick[C], error) { return tick, nil })
+}
 
-func TestAScheduleAndASensorAreEvaluated(t *testing.T) {
+// at six is when schedules of the tests are due.
+var atSix = time.Date(2001, time.February, 3, 6, 0, 0, 0, time.UTC)
+
+func TestWhatARequestBecomes(t *testing.T) {
 	t.Parallel()
-	days := definitions.Daily("2001-01-01").InZone("America/New_York")
-	flights := definitions.Asset("flights", definitions.Bind0(func(definitions.Context) (int, error) { return 1, nil }), definitions.PartitionedBy(days))
-	daily := definitions.AssetJob("daily", definitions.Assets(flights))
-	nightly := definitions.Schedule("nightly", daily, definitions.Cron{Expr: "0 6 * * *", Zone: "America/New_York"},
-		definitions.Evaluate(definitions.Bind1(func(_ definitions.Context, at time.Time) ([]definitions.RunRequest, error) {
-			return []definitions.RunRequest{daily.Request(definitions.ForPartition(at.AddDate(0, 0, -1).Format(time.DateOnly)))}, nil
-		}, definitions.ScheduledTime)))
-	each := definitions.PartitionedSchedule("each", daily, definitions.AtHour(6))
-	arrivals := definitions.Sensor("arrivals", []*definitions.Job{daily},
-		definitions.Bind2(func(_ definitions.Context, events []definitions.Event[arrival], last string) (definitions.Tick[string], error) {
-			tick := definitions.Tick[string]{Cursor: last}
-			for _, e := range events {
-				tick.Runs = append(tick.Runs, daily.Request(definitions.RunKey(e.ID), definitions.ForPartition(strings.TrimSuffix(e.Payload.File, ".csv"))))
-				tick.Cursor = e.Payload.File
+	type limits struct{ Size, Depth int }
+	config := d.Config(limits{Size: 1, Depth: 1})
+	sized := d.Asset("sized", d.Bind1(func(_ d.Context, l limits) (int, error) { return l.Size, nil }, config))
+	other := constant("other")
+	job := d.AssetJob("job", d.Assets(sized, other), d.Tags{"team": "a"}, d.Configure(config, limits{2, 2}))
+	days := d.Daily("2001-01-01")
+	daily := constant("daily", d.PartitionedBy(days))
+	dailyJob := d.AssetJob("daily_job", d.Assets(daily))
+
+	for name, test := range map[string]struct {
+		asked d.RunRequest
+		want  wire.TickRun
+	}{
+		"the job":    {job.Request(), wire.TickRun{Job: "job", Request: wire.RunRequest{Job: "job"}}},
+		"its config": {job.Request(d.Configure(config, limits{3, 4})), wire.TickRun{Job: "job", Request: wire.RunRequest{Job: "job", Config: json.RawMessage(`{"assets":{"sized":{"depth":4,"size":3}}}`)}}},
+		"config as JSON": {
+			job.Request(d.RunConfig(`{"assets": {"sized": {"size": 3}}}`)),
+			wire.TickRun{Job: "job", Request: wire.RunRequest{Job: "job", Config: json.RawMessage(`{"assets":{"sized":{"size":3}}}`)}},
+		},
+		"the rest": {
+			job.Request(d.RunKey("k"), d.Tags{"file": "a"}, d.HighPriority, d.Title("t"), d.StaleOnly{}),
+			wire.TickRun{Job: "job", RunKey: "k", Request: wire.RunRequest{Job: "job", Tags: map[string]string{"file": "a"}, Priority: 1, Title: "t", Only: wire.OnlyStale}},
+		},
+		"some assets": {
+			job.Request(d.OnlyAssets(d.Assets(other))),
+			wire.TickRun{Job: "job", Request: wire.RunRequest{Job: "job", Assets: wire.AssetSelection{Keys: []string{"other"}}}},
+		},
+		"some assets by an expression": {
+			job.Request(d.OnlyAssets(d.Select("sized"))), wire.TickRun{Job: "job", Request: wire.RunRequest{Job: "job", Assets: wire.AssetSelection{Expression: "sized"}}},
+		},
+		"a partition": {dailyJob.Request(d.ForPartition("2001-01-01")), wire.TickRun{Job: "daily_job", Request: wire.RunRequest{Job: "daily_job", Partition: "2001-01-01"}}},
+		"partitions": {
+			dailyJob.Request(d.ForPartitions("2001-01-01", "2001-01-03")),
+			wire.TickRun{Job: "daily_job", Request: wire.RunRequest{Job: "daily_job", Partitions: []string{"2001-01-01", "2001-01-03"}}},
+		},
+		"a range": {
+			dailyJob.Request(d.ForRange("2001-01-01", "2001-01-03")),
+			wire.TickRun{Job: "daily_job", Request: wire.RunRequest{Job: "daily_job", Range: &wire.PartitionRange{Start: "2001-01-01", End: "2001-01-03"}}},
+		},
+		"all partitions": {dailyJob.Request(d.ForAllPartitions{}), wire.TickRun{Job: "daily_job", Request: wire.RunRequest{Job: "daily_job", AllPartitions: true}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sensor := d.Sensor("s", []*d.Job{job, dailyJob}, always(d.Tick[d.Nothing]{Runs: []d.RunRequest{test.asked}}))
+			evaluated, err := runtimeOf(t, sized, other, daily, job, dailyJob, sensor).EvaluateSensor(t.Context(), "s", d.Evaluation{})
+			require.NoError(t, err)
+			require.Equal(t, d.Evaluated{Runs: []wire.TickRun{test.want}}, evaluated)
+
+			ticked, err := d.EvaluateSensor(t.Context(), d.New("x", sized, other, daily, job, dailyJob, sensor), sensor)
+			require.NoError(t, err)
+			require.Len(t, ticked.Runs, 1)
+			require.True(t, strings.HasPrefix(ticked.Runs[0].String(), test.want.Job), ticked.Runs[0])
+			require.Equal(t, test.want.RunKey, ticked.Runs[0].RunKey)
+		})
+	}
+	r := dailyJob.Request(d.RunKey("k"), d.ForPartition("p"), d.Tags{"a": "b"})
+	require.Equal(t, []any{dailyJob, "k", "p", map[string]string{"a": "b"}}, []any{r.Job(), r.Key(), r.Partition(), r.Tags()})
+}
+
+func TestAllThatIsWrongWithTheRequestsOfATickIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	config := d.Config(struct {
+		Size int `enum:"1,2"`
+	}{1})
+	sized := d.Asset("sized", d.Bind1(func(_ d.Context, c struct {
+		Size int `enum:"1,2"`
+	}) (int, error) {
+		return c.Size, nil
+	}, config))
+	asset, inside := constant("a"), d.AssetJob("inside", d.Select("a or sized"))
+	outside := d.AssetJob("outside", d.Assets(asset))
+	var many []d.RunRequest
+	for i := range 3 {
+		many = append(many, inside.Request(d.RunKey(fmt.Sprint("e", i)), d.RunConfig(`{"assets":{"sized":{"size":"large"}}}`), d.ForPartition(fmt.Sprint("p", i))))
+	}
+	sensor := d.Sensor("s", []*d.Job{inside}, always(d.Tick[d.Nothing]{Runs: append(many,
+		outside.Request(d.RunKey("e3")), inside.Request(d.OnlyAssets(d.Select("zebra"))),
+		inside.Request(d.Configure(config, struct {
+			Size int `enum:"1,2"`
+		}{7})))}))
+	_, err := runtimeOf(t, sized, asset, inside, outside, sensor).EvaluateSensor(t.Context(), "s", d.Evaluation{})
+	var paths []string
+	for _, p := range wire.ProblemsOf(err) {
+		require.NotEmpty(t, p.Message)
+		paths = append(paths, p.Path)
+	}
+	require.Equal(t, []string{
+		`runs[0] (job "inside", run key "e0", partition "p0").partition`, `runs[0] (job "inside", run key "e0", partition "p0").config.assets.sized.size`,
+		`runs[1] (job "inside", run key "e1", partition "p1").partition`, `runs[1] (job "inside", run key "e1", partition "p1").config.assets.sized.size`,
+		`runs[2] (job "inside", run key "e2", partition "p2").partition`, `runs[2] (job "inside", run key "e2", partition "p2").config.assets.sized.size`,
+		`runs[3] (job "outside", run key "e3").job`,
+		`runs[4] (job "inside").assets`,
+		`runs[5] (job "inside").config.size`,
+	}, paths, "%v", err)
+}
+
+func TestWhatASensorMayNotAnswer(t *testing.T) {
+	t.Parallel()
+	asset := constant("a")
+	job := d.AssetJob("job", d.Assets(asset))
+	sliced := constant("sliced", d.PartitionedBy(d.Static("x")))
+	unlisted := constant("unlisted")
+	var undeclared *d.DynamicPartitions
+	for name, test := range map[string]struct {
+		sensor *d.SensorOf[int]
+		want   string
+	}{
+		"runs and a reason for none": {
+			d.Sensor("s", []*d.Job{job}, always(d.Tick[int]{Runs: []d.RunRequest{job.Request()}, Skip: "no"})),
+			`it requests 1 runs, and says why there are none ("no"): leave one of the two out`,
+		},
+		"runs without a target": {
+			d.Sensor("s", nil, always(d.Tick[int]{Runs: []d.RunRequest{job.Request()}}), d.OnlyActs{}),
+			`runs[0] (job "job").job: sensor "s" requests runs, and has no targets (list the jobs that it may request runs of)`,
+		},
+		"too many runs": {
+			d.Sensor("s", []*d.Job{job}, always(d.Tick[int]{Runs: make([]d.RunRequest, 10_001)})),
+			"it requests 10001 runs, and a tick at most 10000: request them in several ticks, or start a backfill",
+		},
+		"a cursor and none": {d.Sensor("s", []*d.Job{job}, always(d.Tick[int]{Cursor: 1, Reset: true})), "the tick has a cursor, and Reset: leave one of the two out"},
+		"a set of none": {
+			d.Sensor("s", []*d.Job{job}, always(d.Tick[int]{Partitions: []d.PartitionChange{undeclared.Add("a")}})),
+			"partitions[0]: it changes a set that was never declared (declare it with Dynamic)",
+		},
+		"reports": {
+			d.Sensor("s", []*d.Job{job}, always(d.Tick[int]{Reports: []d.AssetReport{
+				{}, {Asset: unlisted}, {Asset: sliced}, {Asset: asset, Partitions: []string{"x"}}, {Asset: asset, Metadata: []d.Metadatum{{}}},
+			}})),
+			`reports[0].asset: it reports an asset that was never declared (declare it first); reports[1].asset: it reports asset "unlisted", which is not among the definitions (add it to New("x", …)); ` +
+				`reports[2].partitions: asset "sliced" is partitioned, and it is not said what of it (give its Partitions); reports[3].partitions: asset "a" is not partitioned (leave Partitions out); ` +
+				`reports[4].metadata: metadata "" has no value: make it with Int, Float, Text or another of the constructors (correct it)`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			evaluated, err := runtimeOf(t, asset, sliced, job, test.sensor).EvaluateSensor(t.Context(), "s", d.Evaluation{Cursor: json.RawMessage(`5`)})
+			require.EqualError(t, err, test.want)
+			require.Equal(t, d.Evaluated{}, evaluated, "nothing of it happens")
+		})
+	}
+}
+
+func TestTheCursorOfASensor(t *testing.T) {
+	t.Parallel()
+	asset := constant("a")
+	job := d.AssetJob("job", d.Assets(asset))
+	type place struct{ File, Line string }
+	for name, test := range map[string]struct {
+		tick   d.Tick[place]
+		before string
+		want   string
+	}{
+		"with runs":          {d.Tick[place]{Runs: []d.RunRequest{job.Request()}, Cursor: place{"a", "1"}}, ``, `{"File":"a","Line":"1"}`},
+		"with a skip":        {d.Tick[place]{Skip: "nothing", Cursor: place{"a", "2"}}, `{"File":"a","Line":"1"}`, `{"File":"a","Line":"2"}`},
+		"not given":          {d.Tick[place]{Skip: "nothing"}, `{"File":"a","Line":"1"}`, ``},
+		"the same":           {d.Tick[place]{Cursor: place{"a", "1"}}, `{"File":"a","Line":"1"}`, ``},
+		"given up":           {d.Tick[place]{Reset: true}, `{"File":"a","Line":"1"}`, `{"File":"","Line":""}`},
+		"of an older build":  {d.Tick[place]{Cursor: place{"b", ""}}, `{"File":"a","Column":3}`, `{"File":"b","Line":""}`},
+		"given up at first ": {d.Tick[place]{Reset: true}, ``, `{"File":"","Line":""}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got place
+			sensor := d.Sensor("s", []*d.Job{job}, d.Bind1(func(_ d.Context, cursor place) (d.Tick[place], error) {
+				got = cursor
+				return test.tick, nil
+			}, d.CursorOf[place]()))
+			evaluated, err := runtimeOf(t, asset, job, sensor).EvaluateSensor(t.Context(), "s", d.Evaluation{Cursor: json.RawMessage(test.before)})
+			require.NoError(t, err)
+			require.Equal(t, test.want, string(evaluated.Cursor))
+			if strings.Contains(test.before, `"a"`) {
+				require.Equal(t, "a", got.File)
+			} else {
+				require.Zero(t, got)
 			}
-			return tick, nil
-		}, definitions.Events[arrival](), definitions.CursorOf[string]()))
-	location := definitions.New("flights", flights, daily, nightly, each, arrivals)
-	runtime, err := definitions.NewRuntime(location, definitions.Environment{Storage: keepsAll{newStore()}})
-	require.NoError(t, err)
+		})
+	}
+	sensor := d.Sensor("s", []*d.Job{job}, noTick(d.CursorOf[string]()))
+	_, err := runtimeOf(t, asset, job, sensor).EvaluateSensor(t.Context(), "s", d.Evaluation{Cursor: json.RawMessage(`{"a":1}`)})
+	require.ErrorContains(t, err, `the cursor {"a":1} does not fit string: set another with "perdure sensor set-cursor"`)
+}
 
-	at := time.Date(2001, 2, 3, 11, 0, 0, 0, time.UTC)
-	got, err := runtime.EvaluateSchedule(t.Context(), "nightly", definitions.Evaluation{ScheduledAt: at})
-	require.NoError(t, err)
-	require.Equal(t, []wire.TickRun{{Job: "daily", Request: wire.RunRequest{Job: "daily", Partition: "2001-02-02"}}}, got.Runs)
+func TestAFunctionThatFailsPanicsOrTakesTooLong(t *testing.T) {
+	t.Parallel()
+	asset := constant("a")
+	job := d.AssetJob("job", d.Assets(asset))
+	evaluate := func(fn func(ctx d.Context) ([]d.RunRequest, error)) error {
+		schedule := d.Schedule("s", job, d.Cron{Expr: "@daily"}, d.Evaluate(d.Bind0(fn)), d.Timeout(20*time.Millisecond))
+		evaluated, err := runtimeOf(t, asset, job, schedule).EvaluateSchedule(t.Context(), "s", d.Evaluation{ScheduledAt: atSix})
+		require.Equal(t, d.Evaluated{}, evaluated)
+		return err
+	}
+	broken := errors.New("broken")
+	require.ErrorIs(t, evaluate(func(d.Context) ([]d.RunRequest, error) { return []d.RunRequest{job.Request()}, broken }), broken)
 
-	got, err = runtime.EvaluateSchedule(t.Context(), "each", definitions.Evaluation{ScheduledAt: at})
-	require.NoError(t, err)
-	require.Equal(t, []wire.TickRun{{Job: "daily", RunKey: "2001-02-02", Request: wire.RunRequest{Job: "daily", Partition: "2001-02-02"}}}, got.Runs)
+	var panicked *d.PanicError
+	err := evaluate(func(d.Context) ([]d.RunRequest, error) {
+		var none map[string]int
+		none["a"] = 1
+		return nil, nil
+	})
+	require.ErrorAs(t, err, &panicked)
+	require.EqualError(t, err, "panic: assignment to entry in nil map")
+	require.Contains(t, panicked.Stack, "trigger_test.go")
 
-	got, err = runtime.EvaluateSensor(t.Context(), "arrivals", definitions.Evaluation{Events: []definitions.ReceivedEvent{{ID: "e1", Payload: json.RawMessage(`{"file":"2001-01-05.csv"}`)}}})
-	require.NoError(t, err)
-	require.Equal(t, []wire.TickRun{{Job: "daily", RunKey: "e1", Request: wire.RunRequest{Job: "daily", Partition: "2001-01-05"}}}, got.Runs)
-	require.JSONEq(t, `"2001-01-05.csv"`, string(got.Cursor))
+	err = evaluate(func(ctx d.Context) ([]d.RunRequest, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "it took longer than its timeout of 20ms")
+}
 
-	wrong, err := runtime.CheckEvents("arrivals", []definitions.ReceivedEvent{{ID: "e1", Payload: json.RawMessage(`{"file":"a"}`)}, {ID: "e2", Payload: json.RawMessage(`{"file":3,"x":1}`)}})
-	require.NoError(t, err)
-	require.Equal(t, map[int]string{1: "file: must be a string, not 3; x: unknown field \"x\" (known: file)"}, wrong)
+func TestAFunctionThatDoesNotHeedItsTimeIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asset := constant("a")
+		job := d.AssetJob("job", d.Assets(asset))
+		release := make(chan struct{})
+		schedule := d.Schedule("s", job, d.Cron{Expr: "@daily"}, d.Evaluate(d.Bind0(func(d.Context) ([]d.RunRequest, error) {
+			<-release
+			return nil, nil
+		})))
+		begun := time.Now()
+		_, err := runtimeOf(t, asset, job, schedule).EvaluateSchedule(t.Context(), "s", d.Evaluation{ScheduledAt: atSix})
+		require.EqualError(t, err, "it took longer than its timeout of 1m0s, and does not heed the end of its context")
+		require.Equal(t, 65*time.Second, time.Since(begun))
+		close(release)
+	})
+}
 
-	snapshot, err := location.Snapshot()
+func TestAScheduleThatRequestsNothingSaysSo(t *testing.T) {
+	t.Parallel()
+	asset := constant("a")
+	job := d.AssetJob("job", d.Assets(asset))
+	schedule := d.Schedule("s", job, d.Cron{Expr: "@daily"}, d.Evaluate(d.Bind0(noRuns)))
+	evaluated, err := runtimeOf(t, asset, job, schedule).EvaluateSchedule(t.Context(), "s", d.Evaluation{ScheduledAt: atSix})
 	require.NoError(t, err)
-	require.Len(t, snapshot.Schedules, 2)
-	require.Equal(t, []string{"0 6 * * *"}, snapshot.Schedules[0].Crons)
-	require.Equal(t, "America/New_York", snapshot.Schedules[0].Zone)
-	data, err := json.Marshal(snapshot.Sensors)
+	require.Equal(t, d.Evaluated{Runs: []wire.TickRun{}, Skip: "its function requested no runs"}, evaluated)
+}
+
+func TestWhatATickIsTold(t *testing.T) {
+	t.Parallel()
+	asset := constant("a")
+	job := d.AssetJob("job", d.Assets(asset))
+	opened := 0
+	store := d.Resource("store", d.Bind0(func(d.Context) (string, error) {
+		opened++
+		return "store", nil
+	}), d.NoClose)
+	type told struct {
+		at    time.Time
+		info  d.TickInfo
+		store string
+	}
+	var got told
+	schedule := d.Schedule("s", job, d.Cron{Expr: "0 1 * * *", Zone: "America/New_York"},
+		d.Evaluate(d.Bind3(func(ctx d.Context, at time.Time, info d.TickInfo, store string) ([]d.RunRequest, error) {
+			got = told{at, info, store}
+			ctx.Log().Info("looked", "at", store)
+			return nil, nil
+		}, d.ScheduledTime, d.TheTick, store)))
+	runtime := runtimeOf(t, asset, job, store, schedule)
+	var lines strings.Builder
+	for range 2 {
+		_, err := runtime.EvaluateSchedule(t.Context(), "s", d.Evaluation{
+			ScheduledAt: atSix, LastTick: atSix.Add(-time.Hour), LastRunKey: "k", First: true, Log: slog.New(slog.NewTextHandler(&lines, nil)),
+		})
+		require.NoError(t, err)
+	}
+	require.Equal(t, "2001-02-03T01:00:00-05:00", got.at.Format(time.RFC3339), "in the zone of the schedule")
+	require.Equal(t, d.TickInfo{Last: atSix.Add(-time.Hour), LastRunKey: "k", First: true}, got.info)
+	require.Equal(t, "store", got.store)
+	require.Equal(t, 1, opened, "a resource is opened once in a process")
+	require.Contains(t, lines.String(), `msg=looked at=store`)
+	require.Equal(t, []string{"store"}, runtime.Snapshot().Schedules[0].Resources)
+
+	for _, err := range []error{
+		second(runtime.EvaluateSchedule(t.Context(), "t", d.Evaluation{})), second(runtime.EvaluateSensor(t.Context(), "s", d.Evaluation{})), second(runtime.CheckEvents("s", nil)),
+	} {
+		require.ErrorIs(t, err, d.ErrNoTrigger)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestAScheduleWithoutAFunction(t *testing.T) {
+	t.Parallel()
+	asset := constant("a")
+	job := d.AssetJob("job", d.Assets(asset), d.Tags{"a": "b"})
+	plain := d.Schedule("plain", job, d.Cron{Expr: "@daily"})
+	fixed := d.Schedule("fixed", job, d.Cron{Expr: "@daily"}, d.Requesting(job.Request(d.Title("one"), d.RunKey("k")), job.Request(d.Tags{"c": "d"})))
+	runtime := runtimeOf(t, asset, job, plain, fixed)
+	evaluated, err := runtime.EvaluateSchedule(t.Context(), "plain", d.Evaluation{ScheduledAt: atSix})
 	require.NoError(t, err)
-	t.Log(string(data))
+	require.Equal(t, d.Evaluated{Runs: []wire.TickRun{{Job: "job", Request: wire.RunRequest{Job: "job"}}}}, evaluated)
+	evaluated, err = runtime.EvaluateSchedule(t.Context(), "fixed", d.Evaluation{ScheduledAt: atSix})
+	require.NoError(t, err)
+	require.Equal(t, []wire.TickRun{
+		{Job: "job", RunKey: "k", Request: wire.RunRequest{Job: "job", Title: "one"}}, {Job: "job", Request: wire.RunRequest{Job: "job", Tags: map[string]string{"c": "d"}}},
+	}, evaluated.Runs)
+	require.Equal(t, []wire.RunRequest{{Job: "job", Title: "one"}, {Job: "job", Tags: map[string]string{"c": "d"}}}, runtime.Snapshot().Schedules[0].Requests)
+}
+
+func TestWhatElseASensorAsksFor(t *testing.T) {
+	t.Parallel()
+	names := d.Dynamic("names")
+	asset, sliced := constant("a"), constant("sliced", d.PartitionedBy(names))
+	sensor := d.Sensor("s", nil, always(d.Tick[d.Nothing]{
+		Partitions: []d.PartitionChange{names.Add("x", "y", "x"), names.Remove("z"), names.Add()},
+		Reports: []d.AssetReport{
+			{Asset: asset, Observed: true, Metadata: []d.Metadatum{d.DataVersion("v1"), d.RowCount(3)}, Why: "seen"},
+			{Asset: sliced, Partitions: []string{"x", "y"}, Location: "file:///x"},
+		},
+	}), d.OnlyActs{})
+	evaluated, err := runtimeOf(t, asset, sliced, sensor).EvaluateSensor(t.Context(), "s", d.Evaluation{})
+	require.NoError(t, err)
+	require.Equal(t, d.Evaluated{
+		Runs: []wire.TickRun{},
+		Add:  []wire.TickPartitions{{Name: "names", Keys: []string{"x", "y"}}}, Remove: []wire.TickPartitions{{Name: "names", Keys: []string{"z"}}},
+		Reports: []wire.ReportRequest{
+			{
+				Asset: "a", Type: wire.ReportObservation, DataVersion: "v1", Why: "seen",
+				Metadata: map[string]json.RawMessage{"perdure/row_count": json.RawMessage(`{"type":"int","value":3}`)},
+			},
+			{Asset: "sliced", Type: wire.ReportMaterialization, Partitions: []string{"x", "y"}, Location: "file:///x"},
+		},
+	}, evaluated)
 }

@@ -56,7 +56,7 @@ type validation struct {
 	// logging are the log handlers.
 	logging map[*resource]bool
 	// cyclic are the computes that need each other in a circle.
-	cyclic   map[*compute]bool
+	cyclic map[*compute]bool
 	// planner is of all jobs that can be planned; nil when there is none.
 	planner  *plan.Planner
 	problems ProblemList
