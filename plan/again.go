@@ -93,6 +93,7 @@ func (a *again) merge(p *Planner, request wire.RunRequest) {
 	a.target = wire.RunRequest{
 		Assets: of.Assets, Job: of.Job, Ops: of.Ops, // what it was narrowed to is told by its steps
 		Partition: of.Partition, Partitions: of.Partitions, Range: of.Range, AllPartitions: of.AllPartitions, AsOf: of.AsOf,
+		Backfill: of.Backfill, Trigger: of.Trigger, // these may narrow a job to some of its assets
 	}
 	if of.RetryOf != nil && of.RetryOf.From == wire.RetrySelection {
 		a.scope, a.target.Ops = of.Ops, ""
@@ -103,6 +104,9 @@ func (a *again) merge(p *Planner, request wire.RunRequest) {
 	a.merged.Only, a.merged.AsOf = of.Only, of.AsOf
 	if a.merged.Backfill == "" {
 		a.merged.Backfill = of.Backfill
+	}
+	if a.merged.Trigger == nil {
+		a.merged.Trigger = of.Trigger
 	}
 	a.merged.RetryOf = &wire.RetryOf{RunID: a.parent.RunID, From: a.from}
 	switch {

@@ -195,6 +195,25 @@ func TestDecodeObject(t *testing.T) {
 	}
 }
 
+func TestDecodeValue(t *testing.T) {
+	t.Parallel()
+	for input, want := range map[string]any{
+		` "x" `: "x", `3.0`: json.Number("3"), `null`: nil, `[1,{"a":null}]`: []any{json.Number("1"), map[string]any{"a": nil}}, `true`: true,
+	} {
+		value, problems := wire.DecodeValue([]byte(input))
+		require.Empty(t, problems, input)
+		require.Equal(t, want, value, input)
+	}
+	for input, want := range map[string]string{
+		``: `there is no JSON value`, ` `: `there is no JSON value`, `[1`: `is not JSON`, `1 2`: `is not JSON`, `[{"x":1,"x":2}]`: `[0].x: is given twice`,
+	} {
+		value, problems := wire.DecodeValue([]byte(input))
+		require.Nil(t, value)
+		require.Len(t, problems, 1)
+		require.Contains(t, problems.Error(), want)
+	}
+}
+
 func FuzzDecodeObject(f *testing.F) {
 	f.Add([]byte(`{"a":[1,2.0,{"b":null}],"a":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
