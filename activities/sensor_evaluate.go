@@ -2,6 +2,8 @@ package activities
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -114,19 +116,28 @@ func (e *sensorEvaluation) decide(ctx context.Context, log *tickLog) (metadata.S
 		return decision, fmt.Errorf("say what tick %d has taken in: %w", e.begun.Tick.ID, err)
 	}
 	tick := e.begun.Tick
+	name := e.name()
 	for i, run := range evaluated.Runs {
-		run.RunID = wire.TickRunID(e.a.Starter.Deployment, e.id.Sensor, tick.StartedAt, tick.ID, i+1)
+		run.RunID = wire.Name(e.a.Starter.Deployment, fmt.Sprintf("%s-%d", name, i+1))
 		run.Request.Trigger = &wire.RunTrigger{Kind: wire.TriggerSensor, Name: e.id.Sensor, Tick: fmt.Sprint(tick.ID), RunKey: run.RunKey}
 		run.Request.Cause = tick.Cause
 		decision.Runs = append(decision.Runs, run)
 	}
 	for i, report := range evaluated.Reports {
 		report.Cause = tick.Cause
-		decision.Reports = append(decision.Reports, fmt.Sprintf("%s-report-%d", wire.TickRunID(e.a.Starter.Deployment, e.id.Sensor, tick.StartedAt, tick.ID, 0), i+1))
+		decision.Reports = append(decision.Reports, fmt.Sprintf("%s-report-%d", name, i+1))
 		decision.ReportRequests = append(decision.ReportRequests, report)
 	}
 	decision.Skip, decision.Cursor, decision.Add, decision.Remove = evaluated.Skip, evaluated.Cursor, evaluated.Add, evaluated.Remove
 	return decision, nil
+}
+
+// name is what the ids of the tick's runs and reports begin with, "arrivals-20010101T060000-1a2b3c": readable, and never met twice, also
+// not by a deployment whose rows were made anew, while Temporal knows the runs of the old ones.
+func (e *sensorEvaluation) name() string {
+	var random [3]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	return e.id.Sensor + "-" + e.begun.Tick.StartedAt.UTC().Format("20060102T150405") + "-" + hex.EncodeToString(random[:])
 }
 
 // isHere says whether this build has the sensor as the active one has it.

@@ -3,9 +3,7 @@ package wire
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"strings"
-	"time"
 )
 
 // Every id and queue name of Perdure is made in this file, and never parsed back.
@@ -87,12 +85,6 @@ func NamedQueue(queue, name string) string {
 		return queue
 	}
 	return queue + ":" + safePart(name)
-}
-
-// TickRunID is the id of the n-th run that a tick of a schedule or sensor asks for, counted from 1. The time is in it because a
-// deployment whose metadata was made anew counts its ticks anew, while Temporal still knows the runs of the old ones.
-func TickRunID(deployment, trigger string, at time.Time, tick int64, n int) string {
-	return Name(deployment, fmt.Sprintf("%s-%s-%d-%d", trigger, at.UTC().Format("20060102-150405"), tick, n))
 }
 
 func safePart(part string) string {
