@@ -118,6 +118,9 @@ func (e *evaluationError) Error() string { return e.Message }
 
 func evaluationFailure(err error) error {
 	failed := &evaluationError{wire.TickError{Message: storable(err.Error())}}
+	if panicked, ok := errors.AsType[*definitions.PanicError](err); ok {
+		failed.Stack = storable(panicked.Stack)
+	}
 	return failed
 }
 

@@ -252,21 +252,7 @@ func (a *Activities) notHere(ctx context.Context, sensor plan.Sensor, problem st
 	if time.Since(activity.GetInfo(ctx).ScheduledTime) < a.DeployGrace {
 		return retryable(message+": waiting for a worker that has it", wire.FailureNotOnThisBuild, handBackDelay)
 	}
-	return &failedEvaluation{TickError: wire.TickError{Message: fmt.Sprintf(
-		"%s, and for %s no worker of it came: start one, or activate the build that runs", message, a.DeployGrace)}}
-}
-
-// failedEvaluation is an evaluation that failed by itself: it is the tick's failure, and not tried again by Temporal.
-type failedEvaluation struct{ wire.TickError }
-
-func (f *failedEvaluation) Error() string { return f.Message }
-
-// failureOf tells a failure of the evaluation from what keeps it from being made, which Temporal tries again.
-func failureOf(err error) (failed *failedEvaluation, other error) {
-	if errors.As(err, &failed) {
-		return failed, nil
-	}
-	return nil, err
+	return evaluationFailure(fmt.Errorf("%s, and for %s no worker of it came: start one, or activate the build that runs", message, a.DeployGrace))
 }
 
 // broken is what Temporal is told of an evaluation whose context has ended: another worker makes it again, unless nobody wants it

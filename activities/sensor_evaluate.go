@@ -60,14 +60,12 @@ func (e *sensorEvaluation) evaluate(ctx context.Context) (tick metadata.Tick, mo
 	}
 	log := newTickLog(e.a.LogLevel)
 	decision, err := e.decide(ctx, log)
-	if failed, other := failureOf(err); failed != nil {
+	if failed, ok := errors.AsType[*evaluationError](err); ok {
 		tick, err = e.a.Store.EndTick(ctx, metadata.TickEnd{ID: e.begun.Tick.ID, Status: wire.TickFailure, Error: &failed.TickError, Log: log.Lines()})
-		if err != nil {
-			return tick, false, planFailure(err)
-		}
-		return tick, false, nil
-	} else if other != nil {
-		return tick, false, other
+		return tick, false, planFailure(err)
+	}
+	if err != nil {
+		return tick, false, err
 	}
 	decision.ID, decision.Log = e.begun.Tick.ID, log.Lines()
 	tick, _, decided, err := e.a.Store.DecideSensorTick(ctx, decision)
@@ -103,9 +101,11 @@ func (e *sensorEvaluation) decide(ctx context.Context, log *tickLog) (metadata.S
 		return decision, broken(ctx)
 	}
 	if err != nil {
-		return decision, &failedEvaluation{tickError(err)}
+		return decision, evaluationFailure(err)
 	}
-	if err := e.a.checkEvaluated(ctx, e.sensor.Jobs, &evaluated); err != nil {
+	tick := e.begun.Tick
+	of := wire.RunTrigger{Kind: wire.TriggerSensor, Name: e.id.Sensor, Tick: fmt.Sprint(tick.ID)}
+	if err := e.a.checkEvaluated(ctx, e.sensor, of, &evaluated); err != nil {
 		return decision, err
 	}
 	consumed := consumedEvents{Events: len(fit)}
@@ -115,11 +115,9 @@ func (e *sensorEvaluation) decide(ctx context.Context, log *tickLog) (metadata.S
 	if decision.Consumed, err = json.Marshal(consumed); err != nil {
 		return decision, fmt.Errorf("say what tick %d has taken in: %w", e.begun.Tick.ID, err)
 	}
-	tick := e.begun.Tick
 	name := e.name()
 	for i, run := range evaluated.Runs {
 		run.RunID = wire.Name(e.a.Starter.Deployment, fmt.Sprintf("%s-%d", name, i+1))
-		run.Request.Trigger = &wire.RunTrigger{Kind: wire.TriggerSensor, Name: e.id.Sensor, Tick: fmt.Sprint(tick.ID), RunKey: run.RunKey}
 		run.Request.Cause = tick.Cause
 		decision.Runs = append(decision.Runs, run)
 	}
@@ -175,7 +173,7 @@ func (e *sensorEvaluation) fitting(ctx context.Context) (fit []metadata.InboxEve
 		}
 	} else if len(all) > 0 {
 		if misfits, err = e.a.Runtime.CheckEvents(e.sensor.Name, all); err != nil {
-			return nil, nil, &failedEvaluation{tickError(err)}
+			return nil, nil, evaluationFailure(err)
 		}
 	}
 	var rejected []metadata.RejectedEvent
@@ -193,13 +191,4 @@ func (e *sensorEvaluation) fitting(ctx context.Context) (fit []metadata.InboxEve
 		}
 	}
 	return fit, received, nil
-}
-
-// tickError is an error as a tick's record has it.
-func tickError(err error) wire.TickError {
-	failure := wire.TickError{Message: storable(err.Error())}
-	if panicked, ok := errors.AsType[*definitions.PanicError](err); ok {
-		failure.Stack = storable(panicked.Stack)
-	}
-	return failure
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/perdure-io/perdure/definitions"
-	"github.com/perdure-io/perdure/internal/assetstatus"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -16,18 +15,18 @@ import (
 const (
 	// mostTickRuns is how many runs one evaluation may ask for.
 	mostTickRuns = 10_000
-	// maxRunKey is how long a run key may be, in bytes.
-	maxRunKey = 500
+	// maxRequest is how large the request of a run may be, in bytes.
+	maxRequest = 1 << 20
 )
 
-// checkEvaluated checks what an evaluation asks for against the active definitions, and gives its runs what the request leaves out.
-// jobs are what it may start runs of. Everything that is wrong is the failure of the evaluation.
-func (a *Activities) checkEvaluated(ctx context.Context, jobs []string, evaluated *definitions.Evaluated) error {
+// checkEvaluated checks what a sensor asks for against the active definitions, and gives its runs what their requests leave out. A run of
+// which nothing is left, because its request is narrowed, is left out. Everything that is wrong is one [evaluationError].
+func (a *Activities) checkEvaluated(ctx context.Context, sensor plan.Sensor, trigger wire.RunTrigger, evaluated *definitions.Evaluated) error {
 	defined, _, err := a.definitions(ctx)
 	if err != nil {
 		return err
 	}
-	c := &tickCheck{a: a, planner: defined.Planner, jobs: jobs, now: time.Now()}
+	c := &tickCheck{a: a, planner: defined.Planner, jobs: sensor.Jobs, now: time.Now()}
 	if err := c.partitions(ctx, evaluated); err != nil {
 		return err
 	}
@@ -39,9 +38,17 @@ func (a *Activities) checkEvaluated(ctx context.Context, jobs []string, evaluate
 		c.add("cursor", wire.CodeTooLarge, fmt.Sprintf("it has %d bytes, and at most %d are kept", len(evaluated.Cursor), wire.MaxCursor), "keep what is large elsewhere")
 	}
 	for i := range evaluated.Runs {
-		if err := c.run(ctx, i, &evaluated.Runs[i]); err != nil {
+		c.run(i, &evaluated.Runs[i])
+	}
+	if len(c.problems) == 0 && len(evaluated.Runs) > 0 {
+		kept, _, problems, err := a.planRuns(ctx, defined, "", c.now, trigger, evaluated.Runs, c.dynamic)
+		if err != nil {
 			return err
 		}
+		if c.problems = problems; len(kept) == 0 && len(problems) == 0 {
+			evaluated.Skip = fmt.Sprintf("nothing is left of the %d runs that it asked for", len(evaluated.Runs))
+		}
+		evaluated.Runs = kept
 	}
 	existing := c.planner.Existing(c.now, c.dynamic)
 	for i, report := range evaluated.Reports {
@@ -69,7 +76,7 @@ func (c *tickCheck) failure() error {
 	if len(c.problems) == 0 {
 		return nil
 	}
-	return &failedEvaluation{wire.TickError{Message: storable("what it asks for is wrong: " + c.problems.Error())}}
+	return evaluationFailure(fmt.Errorf("what it asks for is wrong: %w", c.problems))
 }
 
 // partitions makes the evaluation's changes of dynamic sets, in what the rest is checked against.
@@ -103,66 +110,23 @@ func (c *tickCheck) partitions(ctx context.Context, evaluated *definitions.Evalu
 	return nil
 }
 
-// run checks one run, and gives it its job and priority.
-func (c *tickCheck) run(ctx context.Context, i int, run *wire.TickRun) error {
+// run checks one run, as far as the sensor goes, and gives it its job.
+func (c *tickCheck) run(i int, run *wire.TickRun) {
 	at := wire.ItemPath("runs", i)
-	if run.Job == "" {
-		run.Job = run.Request.Job
-	}
 	if run.Job == "" && len(c.jobs) == 1 {
 		run.Job = c.jobs[0]
 	}
+	request, err := json.Marshal(run.Request)
 	switch {
 	case len(c.jobs) == 0:
-		c.add(at, wire.CodeConflict, "it asks for a run, and has no job to start one of", "give it one with its options")
-		return nil
+		c.add(at, wire.CodeConflict, "it asks for a run, and has no job to start one of", "declare it with the job")
 	case run.Job == "":
 		c.add(wire.FieldPath(at, "job"), wire.CodeMissing, "it does not say of which job", fmt.Sprintf("name one of %v", c.jobs))
-		return nil
 	case !slices.Contains(c.jobs, run.Job):
 		c.add(wire.FieldPath(at, "job"), wire.CodeInvalid, fmt.Sprintf("job %q is not among those that it may start", run.Job), wire.FixUnknown(run.Job, c.jobs))
-		return nil
-	case run.Request.DryRun || run.Request.RetryOf != nil:
-		c.add(at, wire.CodeInvalid, "dry runs and runs that execute another again are not for it", "")
-		return nil
+	case err != nil:
+		c.add(at, wire.CodeInvalid, err.Error(), "")
+	case len(request) > maxRequest:
+		c.add(at, wire.CodeTooLarge, fmt.Sprintf("its request has %d bytes, and may have %d", len(request), maxRequest), "configure it with less")
 	}
-	run.Request.Job = run.Job
-	if len(run.RunKey) > maxRunKey {
-		c.add(wire.FieldPath(at, "run_key"), wire.CodeTooLarge, fmt.Sprintf("has %d bytes, and may have %d", len(run.RunKey), maxRunKey), "shorten it, or take its hash")
-	}
-	facts := plan.Facts{
-		RunID: "tick", Limits: c.a.Starter.Limits, Executor: c.a.Starter.Executor, MaxRuntime: c.a.Starter.MaxRuntime, Now: c.now, Dynamic: c.dynamic,
-	}
-	if len(c.planner.StatesNeeded(run.Request)) > 0 {
-		if err := assetstatus.Facts(ctx, c.a.Store, c.planner, run.Request, c.now, &facts); err != nil {
-			return planFailure(err)
-		}
-		facts.Dynamic = c.dynamic
-	}
-	planned, err := c.planner.Plan(run.Request, facts)
-	if problems := wire.ProblemsOf(err); problems != nil {
-		if err := c.a.lacks(problems, c.now); err != nil {
-			return err
-		}
-		c.problems = append(c.problems, problems.Below(at)...)
-		return nil
-	}
-	if err != nil {
-		return planFailure(err)
-	}
-	if jobs := c.planner.Snapshot().Jobs; run.Request.Priority == 0 {
-		// A person's runs come before those that start by themselves.
-		run.Request.Priority = wire.PriorityLow
-		if i := slices.IndexFunc(jobs, func(job plan.Job) bool { return job.Name == run.Job }); i >= 0 && jobs[i].Priority != 0 {
-			run.Request.Priority = planned.Priority
-		}
-	}
-	request, err := json.Marshal(run.Request)
-	if err != nil {
-		return fmt.Errorf("encode the request of a run: %w", err)
-	}
-	if len(request) > wire.MaxEvent {
-		c.add(at, wire.CodeTooLarge, fmt.Sprintf("its request has %d bytes, and may have %d", len(request), wire.MaxEvent), "")
-	}
-	return nil
 }

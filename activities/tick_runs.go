@@ -21,7 +21,17 @@ func (a *Activities) checkRuns(ctx context.Context, defined starter.Definitions,
 	if err != nil {
 		return nil, nil, planFailure(err)
 	}
-	var problems wire.Problems
+	kept, plans, problems, err := a.planRuns(ctx, defined, job, at, trigger, runs, dynamic)
+	if err == nil && len(problems) > 0 {
+		err = evaluationFailure(problems)
+	}
+	return kept, plans, err
+}
+
+// planRuns is checkRuns among the partitions that dynamic says, with the problems for themselves.
+func (a *Activities) planRuns(ctx context.Context, defined starter.Definitions, job string, at time.Time, trigger wire.RunTrigger, runs []wire.TickRun,
+	dynamic map[string][]string,
+) (kept []wire.TickRun, plans []*plan.Plan, problems wire.Problems, err error) {
 	for i, run := range runs {
 		if run.Job == "" {
 			run.Job = job
@@ -35,8 +45,9 @@ func (a *Activities) checkRuns(ctx context.Context, defined starter.Definitions,
 		}
 		if len(defined.Planner.StatesNeeded(run.Request)) > 0 {
 			if err := assetstatus.Facts(ctx, a.Store, defined.Planner, run.Request, at, &facts); err != nil {
-				return nil, nil, planFailure(err)
+				return nil, nil, nil, planFailure(err)
 			}
+			facts.Dynamic = dynamic
 		}
 		planned, err := defined.Planner.Plan(run.Request, facts)
 		if wrong := wire.ProblemsOf(err); wrong != nil {
@@ -46,7 +57,7 @@ func (a *Activities) checkRuns(ctx context.Context, defined starter.Definitions,
 			continue
 		}
 		if err != nil {
-			return nil, nil, planFailure(err)
+			return nil, nil, nil, planFailure(err)
 		}
 		if run.Request.Priority == 0 && !hasPriority(defined.Snapshot, run.Job) {
 			// A person's runs come before those that start by themselves.
@@ -54,13 +65,7 @@ func (a *Activities) checkRuns(ctx context.Context, defined starter.Definitions,
 		}
 		kept, plans = append(kept, run), append(plans, planned)
 	}
-	if err := a.lacks(problems, at); err != nil {
-		return nil, nil, err
-	}
-	if len(problems) > 0 {
-		return nil, nil, evaluationFailure(problems)
-	}
-	return kept, plans, nil
+	return kept, plans, problems, a.lacks(problems, at)
 }
 
 func nothingLeft(problems wire.Problems) bool {

@@ -25,15 +25,31 @@ func (s *Starter) startSensor(id metadata.SensorID) client.StartWorkflowOptions 
 	}
 }
 
-// SyncSensor sees to it that a sensor's workflow runs and knows of its row: it is started when it is not there, after what
-// was signalled to one that was terminated is in the inbox. The sync of triggers calls it when something has changed.
-func (s *Starter) SyncSensor(ctx context.Context, trigger metadata.Trigger) error {
-	id := metadata.SensorID{Location: trigger.Location, Sensor: trigger.Name}
-	started, err := s.EnsureSensor(ctx, trigger)
-	if err != nil || started || !trigger.RemovedAt.IsZero() {
+// SyncSensor brings the workflow of a sensor in step with its row: it is started when it is not there, and told when the row has
+// changed. That of a sensor that the active build has lost is told after an hour, and ends; a rollback finds it there.
+func (s *Starter) SyncSensor(ctx context.Context, row metadata.Trigger) error {
+	id := metadata.SensorID{Location: row.Location, Sensor: row.Name}
+	applied := wire.ShortHash(string(row.Definition) + string(row.Status))
+	if !row.RemovedAt.IsZero() {
+		if applied = "removed"; row.Applied == applied || time.Since(row.RemovedAt) <= removedGrace {
+			return nil
+		}
+		err := s.Temporal.SignalWorkflow(ctx, wire.SensorID(s.Deployment, id.Location, id.Sensor), "", wire.WakeSignal, nil)
+		if err != nil && !isNotFound(err) {
+			return fmt.Errorf("end the workflow of sensor %q: %w", id.Sensor, err)
+		}
+		return s.Store.NoteApplied(ctx, row.TriggerID, applied, true)
+	}
+	started, err := s.EnsureSensor(ctx, row)
+	if err != nil || row.Applied == applied {
 		return err
 	}
-	return s.wakeSensor(ctx, id)
+	if !started {
+		if err := s.wakeSensor(ctx, id); err != nil {
+			return err
+		}
+	}
+	return s.Store.NoteApplied(ctx, row.TriggerID, applied, row.Status != wire.TriggerRunning)
 }
 
 // EnsureSensor starts the workflow of a sensor that has none; started says that it had none. A sensor that the active build has lost

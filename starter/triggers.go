@@ -52,7 +52,7 @@ func (s *Starter) SyncTriggers(ctx context.Context, location string) (Synced, er
 		case wire.TriggerSchedule:
 			err = s.syncSchedule(ctx, row, listed[wire.ScheduleID(s.Deployment, location, row.Name)])
 		case wire.TriggerSensor:
-			err = s.syncSensor(ctx, row)
+			err = s.SyncSensor(ctx, row)
 		}
 		if err != nil {
 			failures = append(failures, err)
@@ -60,9 +60,6 @@ func (s *Starter) SyncTriggers(ctx context.Context, location string) (Synced, er
 	}
 	return Synced{Hash: hash}, errors.Join(failures...)
 }
-
-// syncSensor brings the workflow of one sensor in step with its row.
-func (s *Starter) syncSensor(context.Context, metadata.Trigger) error { return nil }
 
 // definedTriggers are the schedules and sensors of a snapshot.
 func definedTriggers(snapshot *plan.Snapshot) ([]metadata.DefinedTrigger, error) {

@@ -92,26 +92,11 @@ func (b *bundle) sensing(t *testing.T, name string, s *sensed, options ...d.Sens
 	return id
 }
 
-// syncSensors does what the sync of triggers does.
+// syncSensors does at once what a worker does every few seconds.
 func (b *bundle) syncSensors(t *testing.T, location string) {
 	t.Helper()
-	snapshot, _, _, err := b.store.ActiveSnapshot(t.Context(), location)
+	_, err := b.starter.SyncTriggers(t.Context(), location)
 	require.NoError(t, err)
-	var defined []metadata.DefinedTrigger
-	for _, sensor := range snapshot.Sensors {
-		definition, err := json.Marshal(sensor)
-		require.NoError(t, err)
-		status := wire.TriggerStopped
-		if sensor.Running {
-			status = wire.TriggerRunning
-		}
-		defined = append(defined, metadata.DefinedTrigger{Kind: wire.TriggerSensor, Name: sensor.Name, Definition: definition, Declared: status})
-	}
-	rows, err := b.store.SyncTriggers(t.Context(), location, defined)
-	require.NoError(t, err)
-	for _, row := range rows {
-		require.NoError(t, b.starter.SyncSensor(t.Context(), row))
-	}
 }
 
 func (b *bundle) sensorState(t *testing.T, id metadata.SensorID) wire.SensorState {

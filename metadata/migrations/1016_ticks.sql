@@ -231,6 +231,8 @@ declare
     v_row ticks;
     v_at  timestamptz := clock_v1();
 begin
+    -- The trigger's row before the tick's, as whoever sets a sensor's cursor does.
+    perform 1 from triggers g join ticks t using (location, kind, name) where t.tick_id = (p->>'tick_id')::bigint for no key update of g;
     update ticks
     set status = p->>'status', ended_at = v_at, error = nullif(p->'error', 'null'), skip = coalesce(nullif(p->>'skip', ''), skip),
         log = case when jsonb_typeof(p->'log') = 'array' then p->'log' else log end,
