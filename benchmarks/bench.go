@@ -33,10 +33,12 @@ type bench struct {
 	reached  chan time.Time
 	ids      int
 	serving  map[string]func() error
+	// samples are single times of ours, by benchmark, of those whose tail counts.
+	samples map[string][]float64
 }
 
 func newBench(ctx context.Context) (_ *bench, err error) {
-	b := &bench{reached: make(chan time.Time, 1), serving: map[string]func() error{}}
+	b := &bench{reached: make(chan time.Time, 1), serving: map[string]func() error{}, samples: map[string][]float64{}}
 	defer func() {
 		if err != nil {
 			b.close()
@@ -79,6 +81,7 @@ func (b *bench) servePlain() error {
 	b.plain.RegisterWorkflowWithOptions(plainStart, workflow.RegisterOptions{Name: plainStartWorkflow})
 	b.plain.RegisterActivityWithOptions(plainStep, activity.RegisterOptions{Name: plainActivity})
 	b.plain.RegisterActivityWithOptions(func(context.Context) error { b.reached <- time.Now(); return nil }, activity.RegisterOptions{Name: plainStartActivity})
+	b.servePlainSignal(b.plain)
 	return b.plain.Start()
 }
 
