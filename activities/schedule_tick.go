@@ -13,8 +13,12 @@ import (
 
 	"github.com/perdure-io/perdure/definitions"
 	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
+
+// nothingRequested is why a tick without runs has started none, when nothing else says it.
+const nothingRequested = "nothing was requested"
 
 // open takes every tick that has begun as far as it goes, the earliest first.
 func (w *scheduleWork) open(ctx context.Context) error {
@@ -94,7 +98,7 @@ func (w *scheduleWork) evaluate(ctx context.Context, tick metadata.Tick) (metada
 		return w.end(ctx, nil, metadata.TickEnd{ID: tick.ID, Status: wire.TickFailure, Error: &wire.TickError{Message: w.unfit}})
 	}
 	log := newTickLog(w.a.LogLevel)
-	evaluated, err := w.a.evaluateSchedule(ctx, w.id.Name, tick.Nominal.In(w.times.Zone()), log)
+	evaluated, err := w.a.evaluateSchedule(ctx, w.definition, tick.Nominal.In(w.times.Zone()), log)
 	if err == nil {
 		evaluated.Runs, err = w.requests(ctx, tick, evaluated.Runs)
 	}
@@ -105,7 +109,7 @@ func (w *scheduleWork) evaluate(ctx context.Context, tick metadata.Tick) (metada
 	case err != nil:
 		return tick, err
 	case len(evaluated.Runs) == 0 && evaluated.Skip == "":
-		evaluated.Skip = "nothing was requested"
+		evaluated.Skip = nothingRequested
 	}
 	decided, err := w.a.Store.DecideTick(ctx, metadata.TickDecision{ID: tick.ID, Runs: evaluated.Runs, Skip: storable(evaluated.Skip), Log: log.Lines()})
 	return decided, planFailure(err)
@@ -125,14 +129,22 @@ func evaluationFailure(err error) error {
 }
 
 // evaluateSchedule calls a schedule's function. What it is to blame for is an [evaluationError].
-func (a *Activities) evaluateSchedule(ctx context.Context, name string, nominal time.Time, log slog.Handler) (definitions.Evaluated, error) {
-	evaluated, err := a.Runtime.EvaluateSchedule(ctx, name, definitions.Evaluation{ScheduledAt: nominal, Log: slog.New(log)})
+func (a *Activities) evaluateSchedule(ctx context.Context, definition plan.Schedule, nominal time.Time, log slog.Handler) (definitions.Evaluated, error) {
+	with := definitions.Evaluation{ScheduledAt: nominal, Log: slog.New(log)}
+	if len(definition.Dynamic) > 0 {
+		dynamic, err := a.Store.DynamicKeys(ctx, definition.Dynamic)
+		if err != nil {
+			return definitions.Evaluated{}, planFailure(err)
+		}
+		with.Dynamic = dynamic
+	}
+	evaluated, err := a.Runtime.EvaluateSchedule(ctx, definition.Name, with)
 	switch {
 	case err == nil:
 		return evaluated, nil
 	case ctx.Err() != nil:
 		// It was told to stop, and is called again elsewhere.
-		return definitions.Evaluated{}, retryable(fmt.Sprintf("schedule %q: %s: %s", name, context.Cause(ctx), err), wire.FailureDraining, soon)
+		return definitions.Evaluated{}, retryable(fmt.Sprintf("schedule %q: %s: %s", definition.Name, context.Cause(ctx), err), wire.FailureDraining, soon)
 	default:
 		return definitions.Evaluated{}, evaluationFailure(err)
 	}

@@ -145,8 +145,8 @@ func (v *validation) settings(c *compute) {
 	if c.queue != "" && !nameForm.MatchString(c.queue) {
 		v.add(c.problem("queue", fmt.Sprintf("%q is no name of a queue", c.queue), nameFix))
 	}
-	if c.queue == "control" {
-		v.add(c.problem("queue", `the queue "control" is Perdure's own`, "choose another name"))
+	if c.queue == "control" || c.queue == "evaluate" {
+		v.add(c.problem("queue", fmt.Sprintf("the queue %q is Perdure's own", c.queue), "choose another name"))
 	}
 	if c.pool != "" && !nameForm.MatchString(c.pool) {
 		v.add(c.problem("pool", fmt.Sprintf("%q is no name of a pool", c.pool), nameFix))

@@ -150,12 +150,13 @@ func TestValidationRules(t *testing.T) {
 			`asset "a" ` + at + `, queue: the queue is empty; name a queue, or leave Queue out for the location's own`,
 		}},
 		{"queue, pool, timeout", func() *d.Definitions {
-			return d.New("x", constant("a", d.Queue("control"), d.Pool("a:b"), d.Timeout(-time.Second)), constant("b", d.Queue("a/b")))
+			return d.New("x", constant("a", d.Queue("control"), d.Pool("a:b"), d.Timeout(-time.Second)), constant("b", d.Queue("a/b")), constant("c", d.Queue("evaluate")))
 		}, []string{
 			`asset "a" ` + at + `, pool: "a:b" is no name of a pool; use letters, digits, "_", "." and "-"`,
 			`asset "a" ` + at + `, queue: the queue "control" is Perdure's own; choose another name`,
 			`asset "a" ` + at + `, timeout: the timeout is -1s; set a positive duration, or leave Timeout out for no bound`,
 			`asset "b" ` + at + `, queue: "a/b" is no name of a queue; use letters, digits, "_", "." and "-"`,
+			`asset "c" ` + at + `, queue: the queue "evaluate" is Perdure's own; choose another name`,
 		}},
 		{"retries", func() *d.Definitions {
 			return d.New("x", constant("a", d.Retries{Max: -1}), constant("b", d.Retries{Delay: time.Second}), constant("c", d.Retries{Max: 1, Delay: -1}),

@@ -100,11 +100,10 @@ type PreviewResult struct {
 	At string `json:"at,omitempty"`
 	// Runs are the runs that would be asked for.
 	Runs []PreviewRun `json:"runs"`
-	// Skip says why there are none; Error why the function failed, with its stack when it panicked.
+	// Skip says why there are none; Error why the function failed, with its stack when it panicked, or what is wrong with
+	// the runs that it asks for.
 	Skip  string     `json:"skip,omitempty"`
 	Error *TickError `json:"error,omitempty"`
-	// Problems are what is wrong with the runs that it asks for.
-	Problems Problems `json:"problems,omitempty"`
 	// Log is what the function has logged.
 	Log []TickLine `json:"log,omitempty"`
 }

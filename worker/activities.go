@@ -25,15 +25,7 @@ func (w *Worker) activities() (*activities.Activities, error) {
 	return &activities.Activities{
 		Client: w.temporal, Store: w.store, Runtime: w.runtime, Log: w.log,
 		Namespace: c.Temporal.Namespace, Location: w.location, Worker: w.identity(), Build: w.build,
-		Starter: &starter.Starter{
-			Temporal: w.temporal, Store: w.store, Deployment: c.Deployment,
-			Limits: plan.Limits{
-				MaxConcurrentSteps: c.Run.MaxConcurrentSteps, ContinueAfter: c.Run.ContinueAfterEvents,
-				ForceAfter: c.Run.ForceContinueEvents, MaxLostWorkers: c.Run.MaxLostWorkers,
-			},
-			Executor: plan.Executor{Kind: plan.ExecutorKind(c.Run.Executor)}, MaxRuntime: c.Run.MaxRuntime,
-			Retries: starter.RetrySettings{MaxRetries: c.Run.MaxRetries, OnStepFailure: c.Run.RetryOnStepFailure},
-		},
+		Starter:     w.starter(),
 		DeployGrace: c.Run.DeployGrace, CommitPatience: c.Run.CommitPatience, Random: rand.Float64,
 		Lines: w.lines, LogLevel: level, Printer: printer{w.prints}, Isolate: executor.Isolate,
 	}, nil
@@ -45,4 +37,18 @@ type printer struct{ store *computelog.Store }
 // Begin makes the log of one execution.
 func (p printer) Begin(of step.Execution) step.Prints {
 	return p.store.Begin(computelog.Execution{Run: of.Run, Step: of.Step, Attempt: of.Attempt, Token: of.Token})
+}
+
+// starter has the instance's settings for what is started from here.
+func (w *Worker) starter() *starter.Starter {
+	c := w.options.Config
+	return &starter.Starter{
+		Temporal: w.temporal, Store: w.store, Deployment: c.Deployment,
+		Limits: plan.Limits{
+			MaxConcurrentSteps: c.Run.MaxConcurrentSteps, ContinueAfter: c.Run.ContinueAfterEvents,
+			ForceAfter: c.Run.ForceContinueEvents, MaxLostWorkers: c.Run.MaxLostWorkers,
+		},
+		Executor: plan.Executor{Kind: plan.ExecutorKind(c.Run.Executor)}, MaxRuntime: c.Run.MaxRuntime,
+		Retries: starter.RetrySettings{MaxRetries: c.Run.MaxRetries, OnStepFailure: c.Run.RetryOnStepFailure},
+	}
 }

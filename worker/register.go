@@ -16,6 +16,8 @@ func registerWorkflows(w sdkworker.Worker) {
 	w.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: wire.BackfillWorkflow})
 	w.RegisterWorkflowWithOptions(workflows.Sensor, workflow.RegisterOptions{Name: wire.SensorWorkflow})
 	w.RegisterWorkflowWithOptions(workflows.ReportEvent, workflow.RegisterOptions{Name: wire.ReportEventWorkflow})
+	w.RegisterWorkflowWithOptions(workflows.ScheduleTick, workflow.RegisterOptions{Name: wire.ScheduleTickWorkflow})
+	w.RegisterWorkflowWithOptions(workflows.Preview, workflow.RegisterOptions{Name: wire.PreviewWorkflow})
 }
 
 // registerSteps serves every asset and op by one dynamic activity, which looks it up itself.
@@ -54,7 +56,9 @@ func registerControl(w sdkworker.Worker, a *activities.Activities) {
 	w.RegisterActivityWithOptions(a.SteerSensor, activity.RegisterOptions{Name: wire.SteerSensorActivity})
 }
 
-// registerEvaluation is what the evaluation queue runs: functions of schedules and sensors, which may take their time.
+// registerEvaluation is what the evaluation queue runs: the functions of schedules and sensors, which may take a while.
 func registerEvaluation(w sdkworker.Worker, a *activities.Activities) {
+	w.RegisterActivityWithOptions(a.EvaluateSchedule, activity.RegisterOptions{Name: wire.EvaluateScheduleActivity})
 	w.RegisterActivityWithOptions(a.EvaluateSensor, activity.RegisterOptions{Name: wire.EvaluateSensorActivity})
+	w.RegisterActivityWithOptions(a.Preview, activity.RegisterOptions{Name: wire.PreviewActivity})
 }

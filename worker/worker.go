@@ -35,7 +35,7 @@ const (
 	cancelBefore = 5 * time.Second
 	// controlSlots is how many planning and recording activities run at once.
 	controlSlots = 20
-	// evaluationSlots is how many schedules and sensors are evaluated at once: slow ones keep no other waiting.
+	// evaluationSlots is how many schedules and sensors are evaluated at once: one that takes long delays no other.
 	evaluationSlots = 100
 	// defaultQueue names the location's own queue and its control queue in config.
 	defaultQueue = "default"
@@ -140,13 +140,11 @@ func (w *Worker) serve(ctx, serving context.Context, fail context.CancelCauseFun
 		return err
 	}
 	w.log.Info("serving", "location", w.location, "build", w.build, "queue", w.queue(), "temporal", w.options.Config.Temporal.Address)
-	tended := make(chan struct{})
-	go func() {
-		defer close(tended)
-		w.tendValues(serving)
-	}()
+	var tending sync.WaitGroup
+	tending.Go(func() { w.tendValues(serving) })
+	tending.Go(func() { w.tendTriggers(serving) })
 	w.touchUntil(serving)
-	<-tended
+	tending.Wait()
 	w.drain(workers, stopSteps)
 	if ctx.Err() == nil {
 		return context.Cause(serving)

@@ -52,8 +52,8 @@ const (
 	// firstBackoff is how soon a sensor that failed is evaluated again, at least; each further failure doubles it, up to mostBackoff.
 	firstBackoff = time.Second
 	mostBackoff  = 5 * time.Minute
-	// shownTicks is how many ticks the query "state" has.
-	shownTicks = 10
+	// sensorTicks is how many ticks the query "state" has.
+	sensorTicks = 10
 	// evaluationTimeout is when an evaluation counts as lost although it sends heartbeats: its activity keeps the sensor's own timeout.
 	evaluationTimeout = 24 * time.Hour
 )
@@ -374,7 +374,7 @@ func (s *sensor) learn(result wire.EvaluateSensorResult) {
 	ticks := s.state.Ticks
 	if result.Tick != nil {
 		ticks = append([]wire.SensorTick{*result.Tick}, ticks...)
-		ticks = ticks[:min(len(ticks), shownTicks)]
+		ticks = ticks[:min(len(ticks), sensorTicks)]
 		s.full = result.More
 	}
 	if result.LastTick != nil && !s.known {
