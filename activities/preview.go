@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/plan/schedule"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -47,7 +48,11 @@ func (a *Activities) previewSchedule(ctx context.Context, request wire.PreviewRe
 	at = at.In(times.Zone())
 	result := wire.PreviewResult{At: at.Format(time.RFC3339), Runs: []wire.PreviewRun{}}
 	log := newTickLog(a.LogLevel)
-	evaluated, err := a.evaluateSchedule(ctx, definition, at, log)
+	before, err := a.Store.Trigger(ctx, metadata.TriggerID{Location: a.Location, Kind: wire.TriggerSchedule, Name: definition.Name})
+	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
+		return wire.PreviewResult{}, planFailure(err)
+	}
+	evaluated, err := a.evaluateSchedule(ctx, definition, before, at, log)
 	result.Log = log.Lines()
 	if err != nil {
 		return failedPreview(result, err)

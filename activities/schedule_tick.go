@@ -98,7 +98,7 @@ func (w *scheduleWork) evaluate(ctx context.Context, tick metadata.Tick) (metada
 		return w.end(ctx, nil, metadata.TickEnd{ID: tick.ID, Status: wire.TickFailure, Error: &wire.TickError{Message: w.unfit}})
 	}
 	log := newTickLog(w.a.LogLevel)
-	evaluated, err := w.a.evaluateSchedule(ctx, w.definition, tick.Nominal.In(w.times.Zone()), log)
+	evaluated, err := w.a.evaluateSchedule(ctx, w.definition, w.trigger, tick.Nominal.In(w.times.Zone()), log)
 	if err == nil {
 		evaluated.Runs, err = w.requests(ctx, tick, evaluated.Runs)
 	}
@@ -128,9 +128,11 @@ func evaluationFailure(err error) error {
 	return failed
 }
 
-// evaluateSchedule calls a schedule's function. What it is to blame for is an [evaluationError].
-func (a *Activities) evaluateSchedule(ctx context.Context, definition plan.Schedule, nominal time.Time, log slog.Handler) (definitions.Evaluated, error) {
-	with := definitions.Evaluation{ScheduledAt: nominal, Log: slog.New(log)}
+// evaluateSchedule calls a schedule's function, with what is known of the ticks before. What it is to blame for is an [evaluationError].
+func (a *Activities) evaluateSchedule(ctx context.Context, definition plan.Schedule, before metadata.Trigger, nominal time.Time, log slog.Handler) (definitions.Evaluated, error) {
+	with := definitions.Evaluation{
+		ScheduledAt: nominal, LastTick: before.LastSuccess, LastRunKey: before.LastRunKey, First: !before.LastSuccess.After(before.Since), Log: slog.New(log),
+	}
 	if len(definition.Dynamic) > 0 {
 		dynamic, err := a.Store.DynamicKeys(ctx, definition.Dynamic)
 		if err != nil {

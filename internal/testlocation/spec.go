@@ -25,6 +25,8 @@ type Spec struct {
 	Python string `json:"python,omitempty"`
 	// Fan is a job of ops beside them; nil is none.
 	Fan *Fan `json:"fan,omitempty"`
+	// Schedules are those of the location, each with its job.
+	Schedules []Schedule `json:"schedules,omitempty"`
 }
 
 // Asset is one asset of a Spec.
@@ -142,6 +144,9 @@ func (s Spec) definitions(controls Controls, storageURL string) *definitions.Def
 	}
 	if s.Fan != nil {
 		all = append(all, s.Fan.jobs(controls)...)
+	}
+	for _, schedule := range s.Schedules {
+		all = append(all, schedule.declare(controls)...)
 	}
 	return definitions.New(s.Location, all...)
 }
