@@ -142,6 +142,8 @@ func (r Retention) check(k *checker) {
 		{"events", r.Events},
 		{"runs", r.Runs},
 		{"alerts", r.Alerts},
+		{"ticks", r.Ticks},
+		{"skipped_ticks", r.SkippedTicks},
 		{"superseded_values", r.SupersededValues},
 	} {
 		k.check(one.kept >= 0, "retention."+one.name, fmt.Sprintf("is %s and must not be negative", one.kept), "0s keeps it for ever")

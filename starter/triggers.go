@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/plan"
@@ -150,4 +152,77 @@ func (s *Starter) PauseFailed(ctx context.Context, row metadata.Trigger) (metada
 		TriggerID: row.TriggerID, Status: wire.TriggerStopped, Who: byPerdure, Why: fmt.Sprintf("run %s failed, and the schedule pauses on failure", run),
 	})
 	return stopped, err
+}
+
+// ResumeSchedule has somebody evaluate what is due of a schedule, and start what was decided and is not started yet. While
+// somebody does so because of an earlier call, it changes nothing.
+func (s *Starter) ResumeSchedule(ctx context.Context, id metadata.TriggerID) error {
+	_, err := s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: wire.ScheduleTickID(s.Deployment, id.Location, id.Name) + ":resumed", TaskQueue: wire.Queue(s.Deployment, id.Location),
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, StaticSummary: wire.Summary("schedule " + id.Name),
+		Priority: temporal.Priority{PriorityKey: int(wire.PriorityHigh)},
+	}, wire.ScheduleTickWorkflow, wire.ScheduleTickRequest{Schedule: id.Name})
+	if err != nil {
+		return fmt.Errorf("have %s evaluated: %w", id, err)
+	}
+	return nil
+}
+
+// TriggerSchedule evaluates a schedule once more, at a nominal time, RFC 3339, or now for "", and waits for the answer. The error is
+// wire.Problems when there is none of that name.
+func (s *Starter) TriggerSchedule(ctx context.Context, id metadata.TriggerID, at string) (wire.ScheduleTickResult, error) {
+	var result wire.ScheduleTickResult
+	request := wire.ScheduleTickRequest{Schedule: id.Name, Manual: true, At: at}
+	return result, s.executeTrigger(ctx, id, newID(wire.ScheduleTickID(s.Deployment, id.Location, id.Name)+":manual"), wire.ScheduleTickWorkflow, request, &result)
+}
+
+// PreviewSchedule evaluates a schedule as at a nominal time, RFC 3339, or the next one for "". It starts and records nothing. The error is
+// wire.Problems when there is none of that name.
+func (s *Starter) PreviewSchedule(ctx context.Context, id metadata.TriggerID, at string) (wire.PreviewResult, error) {
+	var result wire.PreviewResult
+	request := wire.PreviewRequest{Schedule: id.Name, At: at}
+	return result, s.executeTrigger(ctx, id, newID(wire.Name(s.Deployment, "preview", id.Location, id.Name)), wire.PreviewWorkflow, request, &result)
+}
+
+// executeTrigger runs a workflow about a schedule or sensor and reads its result.
+func (s *Starter) executeTrigger(ctx context.Context, id metadata.TriggerID, workflow, workflowType string, request, result any) error {
+	row, err := s.Store.Trigger(ctx, id)
+	if errors.Is(err, metadata.ErrNotFound) {
+		return s.unknownTrigger(ctx, id)
+	}
+	if err != nil {
+		return err
+	}
+	if !row.RemovedAt.IsZero() {
+		return wire.Problems{{Path: string(id.Kind), Code: wire.CodeUnknown, Message: fmt.Sprintf("the active build has no %s %q any more", id.Kind, id.Name)}}
+	}
+	queue := wire.Queue(s.Deployment, id.Location)
+	polled, err := s.polled(ctx, queue)
+	if err != nil {
+		return fmt.Errorf("ask who polls queue %q: %w", queue, err)
+	}
+	if !polled {
+		return fmt.Errorf("no worker polls queue %q: start one of location %q, which has the function of %s", queue, id.Location, id)
+	}
+	started, err := s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: workflow, TaskQueue: queue, StaticSummary: wire.Summary(string(id.Kind) + " " + id.Name), Priority: temporal.Priority{PriorityKey: int(wire.PriorityHigh)},
+	}, workflowType, request)
+	if err != nil {
+		return fmt.Errorf("have %s evaluated: %w", id, err)
+	}
+	err = started.Get(ctx, result)
+	application, ok := errors.AsType[*temporal.ApplicationError](err)
+	if ok && application.Type() == wire.FailureInvalidRequest {
+		var refusal wire.Refusal
+		if application.Details(&refusal) == nil && len(refusal.Problems) > 0 {
+			return refusal.Problems
+		}
+	}
+	if ok {
+		return errors.New(application.Message())
+	}
+	if err != nil {
+		return fmt.Errorf("wait until %s is evaluated (workflow %s): %w", id, workflow, err)
+	}
+	return nil
 }

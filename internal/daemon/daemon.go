@@ -113,6 +113,8 @@ func (d *Daemon) round(ctx context.Context) {
 	d.do(bounded, "look for runs that never began", d.noteUnbegun)
 	d.do(bounded, "end runs that are overdue", d.endOverdue)
 	d.do(bounded, "look for backfills that closed without an end", d.endClosedBackfills)
+	d.do(bounded, "look for ticks of schedules that nobody works on", d.resumeTicks)
+	d.do(bounded, "look for schedules that pause on failure", d.pauseFailed)
 	if now.Sub(d.searched) >= searchEvery && d.do(bounded, "look at all open runs", d.search) {
 		d.searched = now
 	}

@@ -21,6 +21,7 @@ func (d *Daemon) deleteOld(ctx context.Context) error {
 		d.purge(ctx, keep.Runs, runsBatch, d.Store.PurgeBackfills),
 		d.purge(ctx, keep.Runs, batch, d.Store.PurgeRefusals),
 		d.dropMonths(ctx, keep.Events),
+		d.deleteTicks(ctx),
 		d.deleteComputeLogs(ctx, keep.ComputeLogs),
 		d.noteSuperseded(ctx, keep.SupersededValues),
 		d.freeOrphans(ctx),

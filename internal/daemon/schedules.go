@@ -1,0 +1,106 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/workflow/v1"
+
+	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/plan"
+	"github.com/perdure-io/perdure/wire"
+)
+
+// stuckTick is how old a tick is that has not ended before it is looked whether anybody works on it.
+const stuckTick = time.Minute
+
+// resumeTicks has the ticks of schedules gone on with whose workflow was terminated, or deleted, in the middle.
+func (d *Daemon) resumeTicks(ctx context.Context) error {
+	stuck, err := d.Store.StuckTriggers(ctx, wire.TriggerSchedule, stuckTick)
+	if err != nil || len(stuck) == 0 {
+		return err
+	}
+	working, err := d.workingSchedules(ctx)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, id := range stuck {
+		if anyHasPrefix(working, wire.ScheduleTickID(d.Starter.Deployment, id.Location, id.Name)) {
+			continue
+		}
+		if err := d.Starter.ResumeSchedule(ctx, id); err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		d.Log.Info("has ticks gone on with whose workflow was closed", "location", id.Location, "schedule", id.Name)
+	}
+	return errors.Join(failures...)
+}
+
+func anyHasPrefix(texts []string, prefix string) bool {
+	for _, text := range texts {
+		if strings.HasPrefix(text, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// workingSchedules are the ids of the workflows that evaluate schedules now.
+func (d *Daemon) workingSchedules(ctx context.Context) ([]string, error) {
+	var ids []string
+	err := list(ctx, d.Temporal, fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running'", wire.ScheduleTickWorkflow),
+		func(found []*workflow.WorkflowExecutionInfo) error {
+			for _, execution := range found {
+				ids = append(ids, execution.GetExecution().GetWorkflowId())
+			}
+			return nil
+		})
+	return ids, err
+}
+
+// pauseFailed stops the schedules of which a run has failed and that are to rest then.
+func (d *Daemon) pauseFailed(ctx context.Context) error {
+	rows, err := d.Store.Triggers(ctx, "", wire.TriggerSchedule)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, row := range rows {
+		if row.Status != wire.TriggerRunning {
+			continue
+		}
+		failures = append(failures, d.pauseIfFailed(ctx, row))
+	}
+	return errors.Join(failures...)
+}
+
+func (d *Daemon) pauseIfFailed(ctx context.Context, row metadata.Trigger) error {
+	var definition plan.Schedule
+	if err := json.Unmarshal(row.Definition, &definition); err != nil {
+		return fmt.Errorf("read the definition of %s: %w", row.TriggerID, err)
+	}
+	if !definition.PauseOnFailure {
+		return nil
+	}
+	stopped, err := d.Starter.PauseFailed(ctx, row)
+	if err == nil && stopped.Status != row.Status {
+		d.Log.Info("stopped a schedule of which a run has failed", "location", row.Location, "schedule", row.Name, "why", stopped.SwitchedWhy)
+	}
+	return err
+}
+
+// deleteTicks deletes the ticks that are older than the instance keeps them.
+func (d *Daemon) deleteTicks(ctx context.Context) error {
+	for {
+		deleted, err := d.Store.PurgeTicks(ctx, d.Retention.SkippedTicks, d.Retention.Ticks, batch)
+		if err != nil || deleted < batch {
+			return err
+		}
+	}
+}
