@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
+	"github.com/perdure-io/perdure/config"
 	d "github.com/perdure-io/perdure/definitions"
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/starter"
@@ -353,4 +354,28 @@ func TestManyEventsAreSentPastTemporal(t *testing.T) {
 
 	_, err = b.starter.SendTo(t.Context(), metadata.SensorID{Location: "bulk", Sensor: "arival"})
 	require.ErrorContains(t, err, `no sensor "arival"`)
+}
+
+func TestASensorContinuesAsNew(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *config.Config) { c.Run.ContinueAfterEvents = 60 })
+	s := &sensed{answer: func(_ *d.Job, events []d.Event[arrival], cursor int) d.Tick[int] { return d.Tick[int]{Cursor: cursor + len(events)} }}
+	id := b.sensing(t, "continuing", s)
+	workflow := wire.SensorID("", id.Location, id.Sensor)
+	const n = 60
+	var want []string
+	for i := range n {
+		want = append(want, fmt.Sprintf("e%02d", i))
+		require.NoError(t, b.temporal.SignalWorkflow(t.Context(), workflow, "", wire.EventSignal, json.RawMessage(fmt.Sprintf(`{"id":%q,"payload":{"flight":"AA"}}`, want[i]))))
+		if i%3 == 0 {
+			require.Eventually(t, func() bool { return len(s.seen()) == i+1 }, time.Minute, 5*time.Millisecond, "event %d", i)
+		}
+	}
+	require.Eventually(t, func() bool { return len(s.seen()) == n }, time.Minute, 20*time.Millisecond)
+	require.Equal(t, want, s.seen())
+	described, err := b.temporal.DescribeWorkflowExecution(t.Context(), workflow, "")
+	require.NoError(t, err)
+	info := described.GetWorkflowExecutionInfo()
+	require.NotEqual(t, info.GetFirstRunId(), info.GetExecution().GetRunId())
+	require.Less(t, info.GetHistoryLength(), int64(150))
 }
