@@ -69,7 +69,7 @@ func TestDefaults(t *testing.T) {
 		Logs:   config.Logs{Level: "INFO", MaxOutputBytes: 10 << 20},
 		Retention: config.Retention{
 			LogLines: 30 * 24 * time.Hour, ComputeLogs: 30 * 24 * time.Hour, Events: 90 * 24 * time.Hour, Runs: 365 * 24 * time.Hour,
-			Alerts: 90 * 24 * time.Hour, SupersededValues: 24 * time.Hour,
+			Alerts: 90 * 24 * time.Hour, Ticks: 30 * 24 * time.Hour, SkippedTicks: 7 * 24 * time.Hour, SupersededValues: 24 * time.Hour,
 		},
 		Alerts: config.Alerts{FailingTicks: 1},
 	}, loaded)

@@ -1,0 +1,233 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perdure-io/perdure/cmd/perdure/internal/render"
+	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/wire"
+)
+
+func (a *app) scheduleStartCommand() *cobra.Command {
+	return a.switchCommand("start", "Let a schedule start runs, from now on", wire.TriggerRunning,
+		"What was due before is not made up for. It stays so through deploys.")
+}
+
+func (a *app) scheduleStopCommand() *cobra.Command {
+	return a.switchCommand("stop", "Have a schedule start no runs, until it is started again", wire.TriggerStopped,
+		"Its open runs end as they would. It stays so through deploys.")
+}
+
+func (a *app) scheduleResetCommand() *cobra.Command {
+	return a.switchCommand("reset", "Give a schedule the status that its definition declares", "", "From then on deploys decide it again.")
+}
+
+func (a *app) switchCommand(verb, short string, status wire.TriggerStatus, long string) *cobra.Command {
+	var location, why string
+	cmd := &cobra.Command{
+		Use: verb + " SCHEDULE…", Short: short, Args: arguments(cobra.MinimumNArgs(1)),
+		Long:    short + ". " + long + " Who called this, and --why, are recorded.",
+		Example: fmt.Sprintf("  perdure schedule %s nightly --why \"the source is being moved\"", verb),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.switchSchedules(cmd.Context(), args, location, metadata.TriggerSwitch{Status: status, Who: a.env.User, Why: why})
+		},
+	}
+	locationFlag(cmd, &location)
+	cmd.Flags().StringVar(&why, "why", "", "why, for those who look at it later")
+	return cmd
+}
+
+func (a *app) switchSchedules(ctx context.Context, names []string, location string, to metadata.TriggerSwitch) error {
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	var ids []metadata.TriggerID
+	var problems []error
+	for _, name := range names {
+		row, err := findTrigger(ctx, s.Store, wire.TriggerSchedule, name, location)
+		ids, problems = append(ids, row.TriggerID), append(problems, err)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	var rows []metadata.Trigger
+	for _, id := range ids {
+		to.TriggerID = id
+		row, err := s.SwitchSchedule(ctx, to)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
+	}
+	if a.output == jsonFormat {
+		return a.printJSON(rows)
+	}
+	text := ""
+	for _, row := range rows {
+		text += fmt.Sprintf("schedule %s is %s\n", row.Name, triggerStatus(a.style(), row))
+	}
+	return a.print(text)
+}
+
+func (a *app) scheduleTriggerCommand() *cobra.Command {
+	var location, at string
+	cmd := &cobra.Command{
+		Use: "trigger SCHEDULE", Short: "Evaluate a schedule once more, now, whether it is due or not", Args: arguments(cobra.ExactArgs(1)),
+		Long: "Evaluate a schedule once more, now, whether it is due or not, also when it is stopped, and start its runs. --at gives the nominal\n" +
+			"time that it is evaluated for: one that was evaluated before is not evaluated again.",
+		Example: "  perdure schedule trigger nightly\n  perdure schedule trigger nightly --at 2001-02-01T06:00:00Z",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.triggerSchedule(cmd.Context(), args[0], location, at)
+		},
+	}
+	locationFlag(cmd, &location)
+	cmd.Flags().StringVar(&at, "at", "", "the nominal time, RFC 3339 (default: now)")
+	return cmd
+}
+
+// session opens a connection to evaluate a schedule, at a time that is one.
+func (a *app) sessionFor(ctx context.Context, name, location, at string) (*session, metadata.TriggerID, error) {
+	if _, err := time.Parse(time.RFC3339, at); at != "" && err != nil {
+		return nil, metadata.TriggerID{}, usagef("--at: %q is no time of RFC 3339: give one such as 2001-02-01T06:00:00Z", at)
+	}
+	s, err := a.connect(ctx)
+	if err != nil {
+		return nil, metadata.TriggerID{}, err
+	}
+	row, err := findTrigger(ctx, s.Store, wire.TriggerSchedule, name, location)
+	if err != nil {
+		s.close()
+		return nil, metadata.TriggerID{}, err
+	}
+	return s, row.TriggerID, nil
+}
+
+func (a *app) triggerSchedule(ctx context.Context, name, location, at string) error {
+	s, id, err := a.sessionFor(ctx, name, location, at)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	result, err := s.TriggerSchedule(ctx, id, at)
+	if err != nil {
+		return err
+	}
+	if a.output == jsonFormat {
+		return a.printJSON(result)
+	}
+	style := a.style()
+	text, failed := "", false
+	if result.Note != "" {
+		text = result.Note + "\n"
+	}
+	for _, tick := range result.Ticks {
+		failed = failed || tick.Status == wire.TickFailure
+		text += tickStatus(style, tick.Status) + "  " + tick.Nominal
+		for _, said := range []string{tick.Skip, tick.Error} {
+			if said != "" {
+				text += "  " + render.OneLine(said)
+			}
+		}
+		text += "\n"
+		for _, run := range tick.Runs {
+			text += "  " + strings.TrimSpace(run.RunID+" "+run.Partition)
+			switch {
+			case run.Known:
+				text += "  had been asked for before"
+			case run.Error != "":
+				text += "  " + style.Red(run.Error)
+			}
+			text += "\n"
+		}
+	}
+	if err := a.print(text); err != nil {
+		return err
+	}
+	if failed {
+		return silentError{exitFailure}
+	}
+	return nil
+}
+
+func (a *app) schedulePreviewCommand() *cobra.Command {
+	var location, at string
+	cmd := &cobra.Command{
+		Use: "preview SCHEDULE", Short: "Show what a schedule would start, and start nothing", Args: arguments(cobra.ExactArgs(1)),
+		Long: "Evaluate a schedule as it would be at a time, and show what it would start: a worker of its location calls its function. Nothing is\n" +
+			"started, nothing is recorded.",
+		Example: "  perdure schedule preview nightly --at 2001-02-01T06:00:00Z",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.previewSchedule(cmd.Context(), args[0], location, at)
+		},
+	}
+	locationFlag(cmd, &location)
+	cmd.Flags().StringVar(&at, "at", "", "the nominal time, RFC 3339 (default: the next time at which it is due)")
+	return cmd
+}
+
+func (a *app) previewSchedule(ctx context.Context, name, location, at string) error {
+	s, id, err := a.sessionFor(ctx, name, location, at)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	result, err := s.PreviewSchedule(ctx, id, at)
+	if err != nil {
+		return err
+	}
+	return a.printPreview(result)
+}
+
+// printPreview prints what a schedule or sensor would start. That its function fails is a failure.
+func (a *app) printPreview(result wire.PreviewResult) error {
+	if a.output == jsonFormat {
+		if err := a.printJSON(result); err != nil || result.Error == nil {
+			return err
+		}
+		return silentError{exitFailure}
+	}
+	style := a.style()
+	text := ""
+	if result.At != "" {
+		text = "at " + result.At + ":\n"
+	}
+	if len(result.Runs) > 0 {
+		lines := make([][]string, len(result.Runs))
+		for i, run := range result.Runs {
+			config := ""
+			if len(run.Request.Config) > 0 {
+				config = string(run.Request.Config)
+			}
+			lines[i] = []string{
+				run.Job, run.RunKey, partitionsOf(wire.BackfillRequest{
+					Partition: run.Request.Partition, Partitions: run.Request.Partitions, Range: run.Request.Range,
+					AllPartitions: run.Request.AllPartitions, Only: run.Request.Only,
+				}), render.Count(run.Steps, "step"), render.Tags(run.Request.Tags), render.OneLine(config),
+			}
+		}
+		text += style.Table([]render.Column{
+			{Title: "job"},
+			{Title: "run key"},
+			{Title: "partition"},
+			{Title: "steps"},
+			{Title: "tags"},
+			{Title: "config"},
+		}, lines)
+	}
+	if result.Skip != "" {
+		text += "starts nothing: " + result.Skip + "\n"
+	}
+	text += a.tickLog(metadata.Tick{Log: result.Log, Error: result.Error})
+	if err := a.print(text); err != nil || result.Error == nil {
+		return err
+	}
+	return silentError{exitFailure}
+}
