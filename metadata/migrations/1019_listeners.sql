@@ -35,7 +35,9 @@ create index subscriptions_listener on subscriptions (listener);
 
 -- Who listens for one of some events of a run: p_types and p_assets are of the same length.
 -- +goose StatementBegin
-create function listening_v1(p_run text, p_types text[], p_assets text[]) returns setof text language plpgsql stable as $$
+create function listening_v1(p_run text, p_types text[], p_assets text[]) returns text[] language plpgsql stable
+-- Everybody waits for it: it is planned once, by the index, however small the tables are then.
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     v_location text;
     v_job      text;
@@ -43,27 +45,32 @@ begin
     if p_run <> '' then
         select location, job into v_location, v_job from runs where run_id = p_run;
     end if;
-    return query
-    select distinct s.listener from (select distinct e.type, e.asset from unnest(p_types, p_assets) e(type, asset)) e
-    -- Looked up for each event: a join may read all subscriptions.
-    cross join lateral (
-        select s.listener from subscriptions s
-        where s.type = e.type and s.asset in ('', e.asset) and s.run_id in ('', p_run)
-          and s.location in ('', v_location) and s.job in ('', v_job)
-        offset 0) s;
+    return array(
+        select distinct s.listener from (select distinct e.type, e.asset from unnest(p_types, p_assets) e(type, asset)) e
+        -- Looked up for each event: a join may read all subscriptions.
+        cross join lateral (
+            select n.listener from subscriptions n
+            where n.type = e.type and n.asset in ('', e.asset) and (n.run_id = '' or n.run_id = p_run)
+              and (n.location = '' or n.location = v_location) and (n.job = '' or n.job = v_job)
+            offset 0) s);
 end $$;
 -- +goose StatementEnd
 
 -- Makes those dirty that listen for one of some events, and returns the ones to wake ([metadata.Wake]): those that were clean.
 -- Null is nobody. It is called under the lock of log_head.
 -- +goose StatementBegin
-create function mark_listeners_v1(p_run text, p_types text[], p_assets text[]) returns jsonb language plpgsql as $$
+create function mark_listeners_v1(p_run text, p_types text[], p_assets text[]) returns jsonb language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
+    v_ids   text[] := listening_v1(p_run, p_types, p_assets);
     v_wakes jsonb;
 begin
+    if v_ids = '{}' then
+        return null;
+    end if;
     with marked as (
         update listeners l set dirty = true, dirty_since = clock_v1(), woken_at = null
-        where not l.dirty and l.id in (select listening_v1(p_run, p_types, p_assets))
+        where not l.dirty and l.id = any (v_ids)
         returning l.id, l.workflow, l.queue)
     select jsonb_agg(jsonb_build_object('id', id, 'workflow', workflow, 'queue', queue) order by id) into v_wakes from marked;
     return v_wakes;
@@ -80,7 +87,7 @@ begin
     end if;
     return (
         select jsonb_agg(jsonb_build_object('id', id, 'workflow', workflow, 'queue', queue) order by id)
-        from listeners where dirty and id in (select listening_v1(p_run, p_types, p_assets)));
+        from listeners where dirty and id = any (listening_v1(p_run, p_types, p_assets)));
 end $$;
 -- +goose StatementEnd
 
