@@ -66,6 +66,8 @@ type HandedBack struct {
 	// Error is set of a failed step, Result of one that is done.
 	Error  *wire.ErrorInfo  `json:"error"`
 	Result *wire.StepResult `json:"result"`
+	// Admitted got the step's slot, when it failed.
+	Admitted []wire.AdmittedRun `json:"admitted"`
 }
 
 // HandBack records that a worker's build cannot take a step, and why. The time since when that is so is kept until the

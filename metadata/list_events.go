@@ -13,8 +13,10 @@ type EventType string
 
 // The types of events.
 const (
-	EventRunEnqueued            EventType = "RUN_ENQUEUED" // it waits in the run queue
-	EventRunStarting            EventType = "RUN_STARTING" // its workflow is open, and nobody begins it
+	// It waits in the queue; "reason" in the body says for what.
+	EventRunEnqueued EventType = "RUN_ENQUEUED"
+	// Its workflow is open, and nobody begins it; or it was admitted from the queue, and is in progress from here on.
+	EventRunStarting            EventType = "RUN_STARTING"
 	EventRunStart               EventType = "RUN_START"
 	EventRunRestarted           EventType = "RUN_RESTARTED" // a reset reopened an ended run
 	EventRunCanceling           EventType = "RUN_CANCELING"
@@ -41,6 +43,9 @@ const (
 	EventHookCompleted       EventType = "HOOK_COMPLETED"
 	EventHookErrored         EventType = "HOOK_ERRORED"
 	EventHookSkipped         EventType = "HOOK_SKIPPED"
+	EventQueueLimitsSet      EventType = "QUEUE_LIMITS_SET"
+	EventPoolSet             EventType = "POOL_SET"
+	EventPoolSlotsFreed      EventType = "POOL_SLOTS_FREED"
 )
 
 // Event is one entry of the event log.

@@ -25,6 +25,7 @@ type plannedRow struct {
 	Values     []plan.ValueInput `json:"op_values,omitempty"`
 	MadeOf     []string          `json:"made_of,omitempty"`
 	MaxLost    int               `json:"max_lost"`
+	Pool       string            `json:"pool,omitempty"`
 	// Body is nil of a mapped step, which has its template's.
 	Body          json.RawMessage  `json:"body,omitempty"`
 	Over          string           `json:"over,omitempty"`
@@ -34,7 +35,8 @@ type plannedRow struct {
 	Result        *wire.StepResult `json:"result,omitempty"`
 }
 
-func rowOf(index int, step plan.Step) (plannedRow, error) {
+func rowOf(p *plan.Plan, index int) (plannedRow, error) {
+	step := p.Steps[index]
 	writes := writesOf(step)
 	body, err := json.Marshal(step)
 	if err != nil {
@@ -44,6 +46,9 @@ func rowOf(index int, step plan.Step) (plannedRow, error) {
 		Step: step.Key, Index: index, Type: step.Type, Shape: step.Shape, Assets: make([]string, len(writes)),
 		Partitions: make([]string, len(writes)), Inputs: step.Inputs, Values: step.Values, MadeOf: step.MadeOf, MaxLost: max(step.MaxLostWorkers, 1),
 		Body: body, Over: step.Over,
+	}
+	if index < len(p.Walk.Steps) {
+		row.Pool = p.Walk.Kinds[p.Walk.Steps[index].Kind].Pool
 	}
 	for i, write := range writes {
 		row.Assets[i], row.Partitions[i] = write.asset, write.partition
@@ -76,8 +81,8 @@ func writesOf(step plan.Step) []assetPartition {
 func plannedRows(p *plan.Plan) ([]plannedRow, error) {
 	rows := make([]plannedRow, 0, len(p.Steps))
 	if p.Walk.Start == nil {
-		for i, step := range p.Steps {
-			row, err := rowOf(i, step)
+		for i := range p.Steps {
+			row, err := rowOf(p, i)
 			if err != nil {
 				return nil, err
 			}
@@ -89,7 +94,7 @@ func plannedRows(p *plan.Plan) ([]plannedRow, error) {
 	progress := plan.NewProgress(&p.Walk)
 	static := make(map[string]plannedRow, len(p.Steps))
 	for i, step := range p.Steps {
-		row, err := rowOf(i, step)
+		row, err := rowOf(p, i)
 		if err != nil {
 			return nil, err
 		}
@@ -122,4 +127,16 @@ func (r *plannedRow) inherit(p *plan.Plan, progress *plan.Progress, step int) bo
 		r.InheritedFrom, r.Result = inherited.Run, &inherited.Result
 	}
 	return ok
+}
+
+// poolsOf are the pools in which steps run, sorted, each once. Those of steps that are taken over do not count.
+func poolsOf(rows []plannedRow) []string {
+	var pools []string
+	for _, row := range rows {
+		if row.Pool != "" && row.InheritedFrom == "" && !slices.Contains(pools, row.Pool) {
+			pools = append(pools, row.Pool)
+		}
+	}
+	slices.Sort(pools)
+	return pools
 }

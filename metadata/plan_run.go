@@ -45,6 +45,8 @@ type PlannedRun struct {
 	Outcome PlanOutcome `json:"outcome"`
 	// Walk is the walk to take, when Planned or Replanned.
 	Walk []byte `json:"walk"`
+	// Queued says for what the run waits in the queue, which [Store.AdmitRun] lets it out of; "" says that it has begun.
+	Queued string `json:"queued"`
 	// Status and CreatedAt are of the run that has the id, when RunExists; Status is its backfill's, or its own in it, when
 	// NotAskedFor.
 	Status    wire.RunStatus `json:"status"`
@@ -73,7 +75,8 @@ func (p PlannedRun) Problems(id string) wire.Problems {
 	}
 }
 
-// PlanRun begins a run: its row, plan, planned assets and first events, all or nothing. For a run that
+// PlanRun begins a run: its row, plan, planned assets and first events, all or nothing; or puts it in the queue, when a limit
+// holds it back. For a run that
 // had begun before it returns the walk as it was then; one that had ended before it was scheduled is reopened. One that
 // [Store.NoteRun] noted is adopted.
 func (s *Store) PlanRun(ctx context.Context, run NewRun) (PlannedRun, error) {
@@ -113,13 +116,14 @@ func (s *Store) PlanRun(ctx context.Context, run NewRun) (PlannedRun, error) {
 		Outside      []assetPartitions `json:"outside"`
 		Partition    string            `json:"partition"`
 		Several      bool              `json:"several"`
+		Pools        []string          `json:"pools,omitempty"`
 		Parent       string            `json:"parent_run_id"`
 		Root         string            `json:"root_run_id"`
 		Timeout      time.Duration     `json:"timeout"`
 	}{
 		run.ID, run.FirstRunID, nanoseconds(run.Scheduled), run.Execution, run.Location, run.Build, run.SnapshotHash, run.Queue, run.Plan.Job, selection,
 		request.Title, request.Note, run.Plan.Tags, request.Config, run.Plan.Priority, run.Plan.Walk.Cause, request,
-		run.Walk, rows, assets, listed(run.Plan.Outside), partition, several,
+		run.Walk, rows, assets, listed(run.Plan.Outside), partition, several, poolsOf(rows),
 		run.Plan.RetryOf, run.Plan.RootRunID, run.Plan.Walk.Timeout,
 	})
 	if err == nil && planned.Outcome == Planned {

@@ -49,7 +49,8 @@ func (s *Store) CloseSteps(ctx context.Context, run string, scheduled time.Time,
 	}
 	answer, err := call[struct {
 		wire.CloseStepsResult
-		Found bool `json:"found"`
+		Found    bool               `json:"found"`
+		Admitted []wire.AdmittedRun `json:"admitted"`
 	}](ctx, s, operation, "close_steps_v1", struct {
 		Run       string        `json:"run"`
 		Scheduled int64         `json:"scheduled"`
@@ -58,6 +59,7 @@ func (s *Store) CloseSteps(ctx context.Context, run string, scheduled time.Time,
 	if err == nil && !answer.Found {
 		err = fmt.Errorf("%s: there is no such run: %w", operation, ErrNotFound)
 	}
+	answer.CloseStepsResult.Admitted = answer.Admitted
 	return answer.CloseStepsResult, err
 }
 
@@ -80,7 +82,8 @@ type RunEnd struct {
 	Scheduled time.Time
 }
 
-// EndRun ends a run: closes as cancelled what is still open, frees what it writes, and sets its row.
+// EndRun ends a run: closes as cancelled what is still open, frees what it writes, hands its place in the queue and its slots on,
+// and sets its row. Also a run that waits in the queue is ended so.
 // Counts, failures and what was materialized are those of the rows. A second time it changes nothing
 // and returns the same. [ErrNotFound] says that no run has both ids, [ErrConflict] that a reset has
 // begun steps anew since.
@@ -88,8 +91,9 @@ func (s *Store) EndRun(ctx context.Context, end RunEnd) (wire.RunResult, error) 
 	operation := fmt.Sprintf("record the end of run %q", end.RunID)
 	answer, err := call[struct {
 		wire.RunResult
-		Found      bool `json:"found"`
-		Superseded bool `json:"superseded"`
+		Found      bool               `json:"found"`
+		Superseded bool               `json:"superseded"`
+		Admitted   []wire.AdmittedRun `json:"admitted"`
 	}](ctx, s, operation, "end_run_v1", struct {
 		Run        string         `json:"run"`
 		FirstRunID string         `json:"first_run_id"`
@@ -108,6 +112,7 @@ func (s *Store) EndRun(ctx context.Context, end RunEnd) (wire.RunResult, error) 
 		return wire.RunResult{}, fmt.Errorf("%s: its steps were scheduled anew since: %w", operation, ErrConflict)
 	}
 	answer.RunID = end.RunID
+	answer.RunResult.Admitted = answer.Admitted
 	return answer.RunResult, nil
 }
 

@@ -63,6 +63,8 @@ type CloseStepsResult struct {
 	Done []DoneStep `json:"done,omitempty"`
 	// Failed are the steps whose failure turned out to be recorded, each with its own error: that is why they failed.
 	Failed []ClosedStep `json:"failed,omitempty"`
+	// Admitted got the slots of the steps: the activity wakes them, the workflow does not hear of it.
+	Admitted []AdmittedRun `json:"-"`
 }
 
 // DoneStep is a committed step and its result.

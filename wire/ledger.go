@@ -63,6 +63,8 @@ type Claim struct {
 	Holder *Holder `json:"holder,omitempty"`
 	// Workers are those that died under the step, when lost.
 	Workers []string `json:"workers,omitempty"`
+	// Admitted got the step's slot, when lost.
+	Admitted []AdmittedRun `json:"admitted,omitempty"`
 	// Cause and Tags are the run's.
 	Cause string            `json:"cause,omitempty"`
 	Tags  map[string]string `json:"tags,omitempty"`
@@ -183,6 +185,8 @@ type Committed struct {
 	Lost bool `json:"lost,omitempty"`
 	// Result is the recorded result.
 	Result StepResult `json:"result"`
+	// Admitted got the step's slot.
+	Admitted []AdmittedRun `json:"admitted,omitempty"`
 }
 
 // Failure records a failure of the user's function.
@@ -205,6 +209,8 @@ type Failed struct {
 	Refused bool `json:"refused"`
 	// Lost says of a refused failure that Postgres lost the claim in a crash: see TokenState.
 	Lost bool `json:"lost,omitempty"`
+	// Admitted got the step's slot, when it failed for good.
+	Admitted []AdmittedRun `json:"admitted,omitempty"`
 }
 
 // ErrorInfo is an error as it is recorded and shown.

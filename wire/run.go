@@ -87,6 +87,8 @@ type RunResult struct {
 	RetriedBy string `json:"retried_by,omitempty"`
 	// Plan is the answer to a dry run, in an order in which the steps could run.
 	Plan []PlannedStep `json:"plan,omitempty"`
+	// Admitted got what the run held: whoever ends it wakes them. It is no part of the result.
+	Admitted []AdmittedRun `json:"-"`
 }
 
 // StepCounts counts a run's steps by how they ended.

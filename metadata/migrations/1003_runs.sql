@@ -28,6 +28,7 @@ create table runs (
     -- The one partition that it makes; "" of a run over none or several. Which these are say its steps.
     partition     text        not null default '',
     several       boolean     not null default false, -- it makes several partitions
+    pools         text[]      not null default '{}',  -- in which its steps run
     steps_total   int         not null,
     -- Set at the end; until then they are counted from steps.
     succeeded     int         not null default 0,
@@ -93,6 +94,7 @@ create table plan_steps (
     op_values  jsonb,           -- [plan.ValueInput]; null when it loads no output of an op
     made_of    text[],          -- plan.Step.MadeOf; null when there is none
     max_lost   int    not null, -- so many workers may die under it
+    pool       text   not null default '', -- that it needs a slot of
     -- plan.Step, handed out as it is: json and not jsonb, which is built anew on every way out. Null of a mapped step,
     -- which has its template's.
     body        json,
@@ -181,11 +183,25 @@ begin
         reset_scheduled = ended_scheduled, succeeded = 0, failed = 0, skipped = 0, canceled = 0, failures = '[]', reason = '', will_retry = null
     where run_id = p_run and run_ended_v1(status) and p_scheduled > coalesce(ended_scheduled, 0)
       and ended_execution is distinct from nullif(p_execution, '');
-    return found;
+    if not found then
+        return false;
+    end if;
+    perform hold_again_v1(p_run);
+    return true;
 end $$;
 -- +goose StatementEnd
 
+-- The body of the events of a run's beginning.
+-- +goose StatementBegin
+create function run_start_body_v1(p_row runs) returns jsonb language sql stable as $$
+    select jsonb_build_object('steps', p_row.steps_total, 'job', p_row.job)
+        || case when p_row.root_run_id <> '' then jsonb_build_object('parent_run_id', p_row.parent_run_id, 'root_run_id', p_row.root_run_id,
+                                                                     'retry_number', p_row.retry_number) else '{}' end
+$$;
+-- +goose StatementEnd
+
 -- +goose Down
+drop function run_start_body_v1(runs);
 drop function reopen_run_v1(text, bigint, text);
 drop function run_ended_v1(text);
 drop function refuse_request_v1(jsonb);

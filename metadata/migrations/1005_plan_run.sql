@@ -28,7 +28,8 @@ begin
         return jsonb_build_object('outcome', 'unknown', 'noted', true);
     end if;
     return jsonb_build_object('outcome', 'replanned', 'walk',
-        (select translate(encode(walk, 'base64'), E'\n', '') from run_plans where run_id = v_row.run_id));
+        (select translate(encode(walk, 'base64'), E'\n', '') from run_plans where run_id = v_row.run_id),
+        'queued', case when v_row.status in ('QUEUED', 'STARTING') then coalesce(nullif(queue_reason_v1(v_row.run_id), ''), 'waits for its turn in the queue') end);
 end $$;
 -- +goose StatementEnd
 
@@ -47,12 +48,13 @@ create function missing_inputs_v1(p_inputs jsonb) returns jsonb language sql sta
 $$;
 -- +goose StatementEnd
 
--- Begins a run: its row, plan, steps, planned assets and first events, all or nothing. p is the run's columns and
+-- Begins a run: its row, plan, steps, planned assets and first events, all or nothing; or puts it in the queue, when a limit holds it
+-- back: see admit_run_v1. p is the run's columns and
 -- {walk (base64), steps: [{plan_steps' columns}], assets: [{asset, planned, count, ranges}], outside: [{asset, partitions, by}]}.
 -- planned and count are run_assets', ranges says them for people. Steps that are inherited, and those that
 -- are mapped over an inherited one, are among them. A run that was only noted is adopted. Answers:
---   {"outcome":"planned"}
---   {"outcome":"replanned","walk"}  this very run asks again: a retry, or a reset, which also reopens an ended run.
+--   {"outcome":"planned","queued"}  queued says for what it waits in the queue; null when it has begun
+--   {"outcome":"replanned","walk","queued"}  this very run asks again: a retry, or a reset, which also reopens an ended run.
 --                                   scheduled is Temporal's time of the asking, which tells the two apart
 --   {"outcome":"exists","status","created_at"}  another run has the id; nothing changes
 --   {"outcome":"missing_inputs","missing":[{asset, partitions, count, by}]}  what steps load but nobody has made, at most 3 partitions of
@@ -72,6 +74,8 @@ declare
     v_trigger jsonb;
     v_at      timestamptz;
     v_wakes   jsonb;
+    v_row     runs;
+    v_queued  text;
 begin
     select count(*) into v_total from jsonb_to_recordset(p->'steps') s(over text, inherited_from text)
     where coalesce(s.over, '') = '' and coalesce(s.inherited_from, '') = '';
@@ -113,37 +117,44 @@ begin
         job = coalesce(p->>'job', ''), selection = coalesce(p->>'selection', ''), title = coalesce(p->>'title', ''),
         note = coalesce(p->>'note', ''), tags = coalesce(p->'tags', '{}'), config = p->'config',
         partition = coalesce(p->>'partition', ''), several = coalesce((p->>'several')::boolean, false),
+        pools = coalesce((select array_agg(value order by value) from jsonb_array_elements_text(nullif(p->'pools', 'null'))), '{}'),
         backfill = coalesce(nullif(p->'request'->>'backfill', ''),
             (select parent.backfill from runs parent where parent.run_id = nullif(p->>'parent_run_id', '')), ''),
         trigger_kind = coalesce(v_trigger->>'kind', ''), trigger_name = coalesce(v_trigger->>'name', ''), tick_id = coalesce(v_trigger->>'tick', ''),
         priority = coalesce((p->>'priority')::int, 3), cause = v_cause, request = p->'request', steps_total = v_total,
         reason = case status when 'CANCELING' then reason else '' end, parent_run_id = coalesce(p->>'parent_run_id', ''),
         root_run_id = v_root, retry_number = v_retry, timeout = coalesce((p->>'timeout')::bigint, 0), started_at = v_at
-    where run_id = v_run;
+    where run_id = v_run returning * into v_row;
 
     insert into run_plans (run_id, walk) values (v_run, decode(p->>'walk', 'base64'));
-    insert into plan_steps (run_id, step, idx, place, type, shape, assets, partitions, inputs, op_values, made_of, max_lost, body, over,
+    insert into plan_steps (run_id, step, idx, place, type, shape, assets, partitions, inputs, op_values, made_of, max_lost, pool, body, over,
         template, mapping_key, inherited_from, result)
     select v_run, s.step, s.idx, coalesce(s.place, 0), s.type, s.shape, s.assets, s.partitions, s.inputs, s.op_values, s.made_of, s.max_lost,
-           s.body, coalesce(s.over, ''), coalesce(s.template, ''), coalesce(s.mapping_key, ''), coalesce(s.inherited_from, ''), s.result
+           coalesce(s.pool, ''), s.body, coalesce(s.over, ''), coalesce(s.template, ''), coalesce(s.mapping_key, ''), coalesce(s.inherited_from, ''), s.result
     from jsonb_to_recordset(p->'steps') s(step text, idx int, place int, type text, shape text, assets text[], partitions text[],
-        inputs jsonb, op_values jsonb, made_of text[], max_lost int, body json, over text, template text, mapping_key text, inherited_from text,
+        inputs jsonb, op_values jsonb, made_of text[], max_lost int, pool text, body json, over text, template text, mapping_key text, inherited_from text,
         result jsonb);
     insert into run_fans (run_id, fan)
     select distinct v_run, s.over from jsonb_to_recordset(p->'steps') s(over text) where s.over <> '';
     insert into run_assets (run_id, asset, created_at, planned, count)
     select v_run, a.asset, v_at, a.planned, a.count from jsonb_to_recordset(p->'assets') a(asset text, planned jsonb, count int);
 
+    -- Whether it may begin is asked late: who changes the limits, and every other run when there are any, waits from here on.
+    perform pg_advisory_xact_lock_shared(limits_lock_v1());
+    perform 1 from queue_head where limited;
+    if found and v_row.status = 'STARTED' and not enter_queue_v1(v_run) then
+        v_queued := queue_reason_v1(v_run);
+        update runs set status = 'QUEUED', started_at = null, reason = v_queued where run_id = v_run;
+    end if;
     select o_wakes into v_wakes from append_events_v1(v_run, v_cause,
-        jsonb_build_array(jsonb_build_object('type', 'RUN_START',
-            'body', jsonb_build_object('steps', v_total, 'job', coalesce(p->>'job', ''))
-                || case when v_root <> '' then jsonb_build_object('parent_run_id', p->>'parent_run_id', 'root_run_id', v_root,
-                                                                  'retry_number', v_retry) else '{}' end))
+        jsonb_build_array(jsonb_build_object('type', case when v_queued is null then 'RUN_START' else 'RUN_ENQUEUED' end,
+            'body', run_start_body_v1(v_row)
+                || case when v_queued is null then '{}' else jsonb_build_object('priority', v_row.priority, 'reason', v_queued) end))
         || coalesce((select jsonb_agg(jsonb_build_object('type', 'ASSET_MATERIALIZATION_PLANNED', 'asset', a.value->>'asset',
                 'partition', a.value->>'partition', 'body', case when a.value ? 'ranges'
                     then jsonb_build_object('partitions', a.value->'ranges', 'count', a.value->'count') else '{}' end) order by a.place)
             from jsonb_array_elements(p->'assets') with ordinality a(value, place)), '[]'));
-    return with_wakes_v1('{"outcome":"planned"}', v_wakes);
+    return with_wakes_v1(jsonb_build_object('outcome', 'planned', 'queued', v_queued), v_wakes);
 end $$;
 -- +goose StatementEnd
 

@@ -31,6 +31,7 @@ declare
     v_at        timestamptz;
     v_listened  text[];
     v_wakes     jsonb;
+    v_granted   jsonb  := '[]'; -- slots that others got
 begin
     -- The fence is in the condition: what waited here for the row's lock is held against the row as it then is.
     update steps s
@@ -61,6 +62,10 @@ begin
     end if;
     if p->'result' ? 'keys' then
         perform expand_fan_v1(v_run, v_step, p->'result'->'keys');
+    end if;
+    perform 1 from slots where run_id = v_run and step = v_step;
+    if found then
+        v_granted := free_slots_v1(v_run, array[v_step]);
     end if;
 
     -- As append_events_v1 does, but for making JSON of the events first: every other writer waits from here on.
@@ -107,7 +112,7 @@ begin
             select mark_listeners_v1(v_run, array_agg(t.type), array_agg(t.asset))
             from committed_events_v1(v_outputs, v_reported) t where t.type = any (v_listened) having count(*) > 0);
     end if;
-    return with_wakes_v1(jsonb_build_object('result', p->'result'), v_wakes);
+    return with_wakes_v1(jsonb_build_object('result', p->'result', 'admitted', to_wake_v1('[]', v_granted)), v_wakes);
 end $$;
 -- +goose StatementEnd
 
@@ -139,6 +144,7 @@ declare
     v_body    jsonb;
     v_end     jsonb;
     v_wakes   jsonb;
+    v_granted jsonb   := '[]'; -- slots that others got
 begin
     select * into v_row from steps where run_id = v_run and step = v_step for update;
     if not found or v_row.token is distinct from (p->>'token')::bigint or v_row.scheduled <> (p->>'scheduled')::bigint then
@@ -162,6 +168,7 @@ begin
             reason_code = '', reason = '', reason_since = null
         where run_id = v_run and step = v_step;
         perform free_writers_v1(v_run, array[v_step]);
+        v_granted := free_slots_v1(v_run, array[v_step]);
         v_end := jsonb_build_object('type', 'STEP_FAILURE', 'step', v_step, 'body', v_body);
     else
         update steps
@@ -175,7 +182,7 @@ begin
         || (select coalesce(jsonb_agg(event || jsonb_build_object('step', v_step) order by place), '[]')
             from jsonb_array_elements(coalesce(nullif(p->'events', 'null'), '[]')) with ordinality e(event, place))
         || jsonb_build_array(v_end));
-    return with_wakes_v1('{"refused":false}', v_wakes);
+    return with_wakes_v1(jsonb_build_object('refused', false, 'admitted', to_wake_v1('[]', v_granted)), v_wakes);
 end $$;
 -- +goose StatementEnd
 
@@ -193,7 +200,8 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- {run, step, scheduled, reason, grace (nanoseconds), failure} -> {"found", "closed", "since", "status", "error", "result"}:
+-- {run, step, scheduled, reason, grace (nanoseconds), failure} -> {"found", "closed", "since", "status", "error", "result",
+-- "admitted"}:
 -- a worker whose build cannot take the step hands it back. since is when the step was first handed back without being
 -- granted in between; once that is longer ago than grace, the step fails with the text of failure. A step that has ended
 -- is answered as closed, with how; without a status when it was closed or scheduled anew after this scheduling.
@@ -206,6 +214,7 @@ declare
     v_runs      runs;
     v_row       steps;
     v_events    jsonb  := '[]';
+    v_granted   jsonb  := '[]'; -- slots that others got
 begin
     if not exists (select 1 from plan_steps where run_id = v_run and step = v_step) then
         return jsonb_build_object('found', false);
@@ -228,13 +237,14 @@ begin
             v_events := v_events || close_rows_v1(v_run, v_scheduled, jsonb_build_array(jsonb_build_object(
                 'step', v_step, 'status', 'FAILED', 'error', jsonb_build_object('message', p->>'failure'))));
             select * into v_row from steps where run_id = v_run and step = v_step;
+            v_granted := free_slots_v1(v_run, array[v_step]);
         end if;
     end if;
     perform append_events_v1(v_run, v_runs.cause, v_events);
     if v_row.state = 'open' then
         return jsonb_build_object('found', true, 'closed', false, 'since', v_row.reason_since);
     end if;
-    return jsonb_build_object('found', true, 'closed', true, 'error', v_row.error, 'result', v_row.result,
+    return jsonb_build_object('found', true, 'closed', true, 'admitted', to_wake_v1('[]', v_granted), 'error', v_row.error, 'result', v_row.result,
         'status', case v_row.state when 'done' then 'SUCCESS' else upper(v_row.state) end);
 end $$;
 -- +goose StatementEnd

@@ -62,23 +62,26 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- {run, scheduled, steps: [{step, status, error}]} -> {"found", "done": [{step, result}], "failed": [{step, status, error}]}.
+-- {run, scheduled, steps: [{step, status, error}]} -> {"found", "done": [{step, result}], "failed": [{step, status, error}],
+-- "admitted": [{run_id, steps}]}.
 -- Closed rows refuse commits. Steps that turn out to be done stay done and are returned, and so are those that have
 -- failed, each with the text of its recorded error.
 -- +goose StatementBegin
 create function close_steps_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
-    v_run    text := p->>'run';
-    v_cause  text;
-    v_events jsonb;
+    v_run     text := p->>'run';
+    v_cause   text;
+    v_events  jsonb;
+    v_granted jsonb; -- slots that others got
 begin
     select cause into v_cause from runs where run_id = v_run;
     if not found then
         return jsonb_build_object('found', false, 'done', '[]'::jsonb);
     end if;
     v_events := close_rows_v1(v_run, (p->>'scheduled')::bigint, p->'steps');
+    v_granted := free_ended_slots_v1(v_run, (p->>'scheduled')::bigint, array(select c->>'step' from jsonb_array_elements(p->'steps') c));
     perform append_events_v1(v_run, v_cause, v_events);
-    return jsonb_build_object('found', true, 'done', (
+    return jsonb_build_object('found', true, 'admitted', to_wake_v1('[]', v_granted), 'done', (
         select coalesce(jsonb_agg(jsonb_build_object('step', s.step, 'result', s.result) order by s.step), '[]')
         from steps s
         where s.run_id = v_run and s.state = 'done'
@@ -167,7 +170,8 @@ end $$;
 -- +goose StatementEnd
 
 -- {run, first_run_id, scheduled, status, reason, own, execution} -> {"found", "superseded", "status", "steps", "materialized",
--- "failures"}. Closes as canceled whatever is left open, frees what the run writes and ends it. Counts, failures and what
+-- "failures", "admitted": [{run_id, steps}]}. Closes as canceled whatever is left open, frees what the run writes and ends it. Its place in
+-- the queue and its slots go to those who wait, or are no longer waited for. Counts, failures and what
 -- was materialized come from the rows. scheduled is Temporal's time of the end; an end from before a reset that has begun
 -- steps anew is superseded and changes nothing. A second time changes nothing, and neither does, on a run that has ended,
 -- an end with a reason that is not the workflow's own record.
@@ -186,6 +190,8 @@ declare
     v_first     bigint;
     v_wakes     jsonb;
     v_at        timestamptz;
+    v_admitted  jsonb  := '[]'; -- runs, and
+    v_granted   jsonb  := '[]'; -- slots, that others got
 begin
     select * into v_row from runs where run_id = v_run and first_run_id = p->>'first_run_id' for no key update;
     perform pg_advisory_xact_lock(run_lock_v1(v_run));
@@ -202,6 +208,7 @@ begin
     if not run_ended_v1(v_row.status) or (v_scheduled > v_row.ended_scheduled
         and v_row.ended_execution is distinct from nullif(p->>'execution', '') and (coalesce(p->>'reason', '') = '' or (p->>'own')::boolean)) then
         v_events := '[]';
+        perform pg_advisory_xact_lock_shared(limits_lock_v1());
         loop
             -- Again, when a fan whose commit it waited for has brought steps meanwhile. Rows are looked up one by
             -- one, as in close_rows_v1.
@@ -225,7 +232,10 @@ begin
             case when v_row.status = 'CANCELING' and p->>'status' = 'CANCELED' then v_row.reason else '' end);
         v_events := v_events || end_assets_v1(v_run) || jsonb_build_object('type', 'RUN_' || (p->>'status'), 'body',
             jsonb_build_object('steps', v_counts, 'failures', v_failures, 'reason', v_reason));
+        v_admitted := leave_queue_v1(v_run);
+        v_granted := free_slots_v1(v_run, null);
         select o_first, o_wakes into v_first, v_wakes from append_events_v1(v_run, v_row.cause, v_events);
+        v_wakes := append_starting_v1(v_admitted, v_wakes);
         update runs
         set status = p->>'status', ended_at = v_at, reason = v_reason, ended_position = v_first + jsonb_array_length(v_events) - 1,
             ended_execution = coalesce(p->>'execution', ''),
@@ -241,7 +251,7 @@ begin
         v_wakes := still_dirty_v1(v_run, array['RUN_' || v_row.status], array['']);
     end if;
 
-    return with_wakes_v1(jsonb_build_object('found', true, 'status', v_row.status,
+    return with_wakes_v1(jsonb_build_object('found', true, 'status', v_row.status, 'admitted', to_wake_v1(v_admitted, v_granted),
         'steps', jsonb_build_object('succeeded', v_row.succeeded, 'failed', v_row.failed, 'skipped', v_row.skipped,
                                     'canceled', v_row.canceled),
         'failures', v_row.failures,

@@ -165,9 +165,9 @@ $$;
 -- +goose StatementBegin
 create function expand_fan_v1(p_run text, p_fan text, p_keys jsonb) returns void language plpgsql as $$
 begin
-    insert into plan_steps (run_id, step, idx, place, type, shape, assets, partitions, inputs, op_values, max_lost, template, mapping_key)
+    insert into plan_steps (run_id, step, idx, place, type, shape, assets, partitions, inputs, op_values, max_lost, pool, template, mapping_key)
     select p_run, t.step || '[' || k.key || ']', t.idx, k.place, t.type, t.shape, t.assets, t.partitions, t.inputs, t.op_values,
-           t.max_lost, t.step, k.key
+           t.max_lost, t.pool, t.step, k.key
     from plan_steps t cross join jsonb_array_elements_text(p_keys) with ordinality k(key, place)
     where t.run_id = p_run and t.over = p_fan and t.over <> ''
     on conflict (run_id, step) do update set place = excluded.place; -- it was computed since a reset
@@ -205,6 +205,7 @@ begin
     end if;
     perform forget_outputs_v1(p_run, v_gone, null, clock_v1());
     perform free_writers_v1(p_run, v_gone);
+    delete from slots where run_id = p_run and step = any (v_gone); -- admit_runs_v1 hands them on: no pool is locked before writers are
     delete from steps where run_id = p_run and step = any (v_gone);
     perform count_mapped_v1(p_run, p_fan);
 end $$;

@@ -61,6 +61,10 @@ begin
     update runs set status = 'CANCELING', reason = coalesce(p->>'reason', '')
     where run_id = v_run and status in ('QUEUED', 'STARTING', 'STARTED');
     if found then
+        if v_row.status = 'QUEUED' then
+            perform pg_advisory_xact_lock_shared(limits_lock_v1());
+            perform withdraw_v1(v_run);
+        end if;
         v_events := v_events || jsonb_build_object('type', 'RUN_CANCELING', 'body', jsonb_build_object('reason', coalesce(p->>'reason', '')));
     end if;
     select o_wakes into v_wakes from append_events_v1(v_run, v_row.cause, v_events);
