@@ -179,7 +179,7 @@ $$;
 create function reopen_run_v1(p_run text, p_scheduled bigint, p_execution text default null) returns boolean language plpgsql as $$
 begin
     update runs
-    set status = 'STARTED', ended_at = null, ended_scheduled = null, ended_position = null, ended_execution = '',
+    set status = 'STARTED', started_at = coalesce(started_at, clock_v1()), ended_at = null, ended_scheduled = null, ended_position = null, ended_execution = '',
         reset_scheduled = ended_scheduled, succeeded = 0, failed = 0, skipped = 0, canceled = 0, failures = '[]', reason = '', will_retry = null
     where run_id = p_run and run_ended_v1(status) and p_scheduled > coalesce(ended_scheduled, 0)
       and ended_execution is distinct from nullif(p_execution, '');

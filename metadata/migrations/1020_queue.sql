@@ -586,7 +586,7 @@ begin
     where run_id = v_run and granted_at is not null and noticed_at is null and step in (select c.step from jsonb_to_recordset(p->'steps') c(step text));
     return with_wakes_v1(jsonb_build_object('found', true, 'status', v_row.status,
         'granted', (
-            select coalesce(jsonb_agg(c.value->'step' order by c.place), '[]') from jsonb_array_elements(p->'steps') with ordinality c(value, place)
+            select jsonb_agg(c.value->'step' order by c.place) from jsonb_array_elements(p->'steps') with ordinality c(value, place)
             where not exists (select 1 from slots l where l.run_id = v_run and l.step = c.value->>'step' and l.granted_at is null)),
         'waiting', (
             select jsonb_agg(jsonb_build_object('step', l.step, 'pool', l.pool, 'reason', w.reason) order by c.place)
