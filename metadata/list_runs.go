@@ -64,7 +64,7 @@ const runColumns = `
 	r.run_id, r.first_run_id, r.location, r.build, r.snapshot_hash, r.queue, r.status, r.job, r.selection, r.title, r.note,
 	r.tags, r.config, r.priority, r.cause, r.request, r.backfill, r.partition, r.several,
 	r.steps_total + coalesce((select sum(mapped) from run_fans f where f.run_id = r.run_id), 0) as steps_total,
-	r.failures, r.reason, r.parent_run_id, r.root_run_id, r.retry_number, r.will_retry, r.timeout, r.created_at, r.started_at, r.ended_at,
+	r.failures, case r.status when 'QUEUED' then coalesce(nullif(queue_reason_v1(r.run_id), ''), r.reason) else r.reason end as reason, r.parent_run_id, r.root_run_id, r.retry_number, r.will_retry, r.timeout, r.created_at, r.started_at, r.ended_at,
 	case when run_ended_v1(r.status)
 	     then jsonb_build_object('succeeded', r.succeeded, 'failed', r.failed, 'skipped', r.skipped, 'canceled', r.canceled)
 	     else step_counts_v1(r.run_id) end as steps`

@@ -168,3 +168,156 @@ func TestSlotsAreHandedOn(t *testing.T) {
 	require.Empty(t, admitted)
 	require.Zero(t, b.count("select count(*) from slots"))
 }
+
+func TestTheQueueSaysWhatWaitsForWhat(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	before, err := b.Queue(t.Context(), 0)
+	require.NoError(t, err)
+	require.Equal(t, metadata.Queue{
+		Limits:     metadata.CurrentLimits{MaxConcurrentRuns: metadata.Unlimited, TagLimits: []wire.TagLimit{}, PoolGranularity: wire.PoolOfSteps},
+		InProgress: []metadata.QueuedRun{}, Waiting: []metadata.QueuedRun{}, WaitingSteps: []metadata.QueuedStep{},
+	}, before)
+
+	require.Empty(t, b.planned(inPool("r1", "gpu", "x", "y")), "begun before there were limits")
+	b.limit(metadata.QueueLimits{TagLimits: &[]wire.TagLimit{{Key: "team", PerValue: true, Limit: 1}, {Key: "team", Value: "z", Limit: 0}}})
+	b.setPool("gpu", 1)
+	require.Equal(t, "waits for the tag team=delays: 1 of 1 runs are in progress (r1)", b.planned(inPool("r2", "gpu", "x")))
+	require.Equal(t, "waits for the tag team=z, whose limit is 0", b.planned(tagged("r3", 1, map[string]string{"team": "z"})))
+	require.Empty(t, b.planned(tagged("r4", 5, map[string]string{"team": "b"})), "what is held back holds nobody else back")
+	b.claimSlots("r1", 1, wire.PoolStep{Step: "x", Pool: "gpu"}, wire.PoolStep{Step: "y", Pool: "gpu"})
+
+	queue, err := b.Queue(t.Context(), 0)
+	require.NoError(t, err)
+	require.Equal(t, "tester", queue.Limits.SetBy)
+	require.Equal(t, []string{"r1", "r4"}, []string{queue.InProgress[0].RunID, queue.InProgress[1].RunID})
+	require.Equal(t, 2, queue.InProgressTotal)
+	require.Equal(t, []string{"r3", "r2"}, []string{queue.Waiting[0].RunID, queue.Waiting[1].RunID})
+	require.Equal(t, "waits for the tag team=delays: 1 of 1 runs are in progress (r1)", queue.Waiting[1].Reason)
+	require.Equal(t, 2, queue.WaitingTotal)
+	require.Len(t, queue.WaitingSteps, 1)
+	require.Equal(t, "waits for a slot of the pool gpu: 1 of 1 are taken (x of run r1)", queue.WaitingSteps[0].Reason)
+
+	pools, err := b.Pools(t.Context())
+	require.NoError(t, err)
+	require.Len(t, pools, 1)
+	require.Equal(t, []int{1, 1, 1}, []int{pools[0].Limit, pools[0].Held, pools[0].Waiting})
+	use, err := b.PoolUse(t.Context(), "gpu", 0)
+	require.NoError(t, err)
+	require.Equal(t, "x", use.Steps[0].Step)
+	require.Equal(t, "y", use.WaitingSteps[0].Step)
+
+	// The same pool, when it counts runs: whoever is in progress keeps its place, and needs no slots.
+	runs := wire.PoolOfRuns
+	require.Equal(t, []wire.AdmittedRun{{RunID: "r1", Steps: []string{"y"}}}, b.limit(metadata.QueueLimits{PoolGranularity: &runs}))
+	b.limit(metadata.QueueLimits{TagLimits: &[]wire.TagLimit{}})
+	use, err = b.PoolUse(t.Context(), "gpu", 0)
+	require.NoError(t, err)
+	require.Equal(t, "r1", use.Runs[0].RunID)
+	require.Equal(t, "waits for the pool gpu: 1 of 1 runs are in progress (r1)", use.WaitingRuns[0].Reason)
+	require.Equal(t, []int{1, 1}, []int{use.Held, use.Waiting})
+	require.Empty(t, use.Steps)
+	unknown, err := b.PoolUse(t.Context(), "nobody's", 0)
+	require.NoError(t, err)
+	require.Equal(t, metadata.Unlimited, unknown.Limit)
+}
+
+func TestWrongLimitsAreRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	minus, granularity := -2, wire.PoolGranularity("op")
+	_, err := b.SetQueueLimits(t.Context(), metadata.QueueLimits{
+		MaxConcurrentRuns: &minus, DefaultPoolLimit: &minus, PoolGranularity: &granularity,
+		TagLimits: &[]wire.TagLimit{{Key: "a", Limit: -1}, {Key: "a", Limit: 2}, {Limit: 1}, {Key: "b", Value: "c", PerValue: true, Limit: 1}},
+	}, "tester", "")
+	var problems wire.Problems
+	require.ErrorAs(t, err, &problems)
+	var paths []string
+	for _, problem := range problems {
+		paths = append(paths, problem.Path)
+		require.NotEmpty(t, problem.Fix)
+	}
+	require.Equal(t, []string{
+		"max_concurrent_runs", "default_pool_limit", "pool_granularity", "tag_limits[0].limit", "tag_limits[1].key", "tag_limits[2].key", "tag_limits[3].per_value",
+	}, paths)
+	_, err = b.SetPool(t.Context(), metadata.PoolSetting{Limit: &minus, Granularity: granularity})
+	require.ErrorAs(t, err, &problems)
+	require.Len(t, problems, 3)
+	require.Zero(t, b.count("select count(*) from event_log"))
+}
+
+func TestTheConfigurationIsAppliedOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	config := metadata.QueueConfig{MaxConcurrentRuns: metadata.Unlimited, PoolGranularity: wire.PoolOfSteps}
+	set, err := b.ConfigureQueue(t.Context(), config)
+	require.NoError(t, err)
+	require.False(t, set.Changed, "it says what is so")
+	config.MaxConcurrentRuns = 1
+	set, err = b.ConfigureQueue(t.Context(), config)
+	require.NoError(t, err)
+	require.True(t, set.Changed)
+	require.Empty(t, b.planned(tagged("r1", 3, nil)))
+	require.NotEmpty(t, b.planned(tagged("r2", 3, nil)))
+
+	// What a person sets stays, until the configuration says something else.
+	two := 2
+	require.Equal(t, []string{"r2"}, woken(b.limit(metadata.QueueLimits{MaxConcurrentRuns: &two})))
+	set, err = b.ConfigureQueue(t.Context(), config)
+	require.NoError(t, err)
+	require.False(t, set.Changed)
+	require.Empty(t, b.limit(metadata.QueueLimits{MaxConcurrentRuns: &two}), "set again")
+	config.MaxConcurrentRuns = 3
+	_, err = b.ConfigureQueue(t.Context(), config)
+	require.NoError(t, err)
+	queue, err := b.Queue(t.Context(), 0)
+	require.NoError(t, err)
+	require.Equal(t, 3, queue.Limits.MaxConcurrentRuns)
+	require.Equal(t, "configuration", queue.Limits.SetBy)
+	require.Equal(t, 3, b.count("select count(*) from event_log where type = 'QUEUE_LIMITS_SET'"))
+}
+
+// Whatever dies, nothing is kept for ever: what was granted and not noticed is named again, and what its owner left is taken back.
+func TestTheSafetyNet(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	one := 1
+	b.limit(metadata.QueueLimits{MaxConcurrentRuns: &one})
+	b.setPool("gpu", 1)
+	require.Empty(t, b.planned(inPool("r1", "gpu", "x", "y")))
+	require.NotEmpty(t, b.planned(inPool("r2", "gpu", "x")))
+	require.NotEmpty(t, b.planned(inPool("r3", "gpu", "x")))
+	b.claimSlots("r1", 1, wire.PoolStep{Step: "x", Pool: "gpu"}, wire.PoolStep{Step: "y", Pool: "gpu"})
+	round := func(unnoticed time.Duration) metadata.AdmissionRound {
+		round, err := b.AdmitRuns(t.Context(), metadata.AdmitOptions{Unnoticed: unnoticed})
+		require.NoError(t, err)
+		return round
+	}
+	require.Equal(t, metadata.AdmissionRound{WaitingRuns: 2, WaitingSteps: 1}, round(time.Hour))
+	require.Equal(t, metadata.AdmissionRound{WaitingRuns: 2, WaitingSteps: 1}, round(time.Nanosecond), "what was granted at once is noticed")
+
+	b.committed("r1", "x", 5, "x_r1")
+	again := round(time.Nanosecond)
+	require.Equal(t, []wire.AdmittedRun{{RunID: "r1", Steps: []string{"y"}}}, again.Admitted)
+	require.Empty(t, round(time.Hour).Admitted)
+	b.granted("r1", "y", 6, 6)
+	require.Empty(t, round(time.Nanosecond).Admitted, "it was claimed")
+
+	// A place and slots whose owner is gone: its row was ended without this program's functions, or is not there any more.
+	_, err := b.db.ExecContext(t.Context(), "update runs set status = 'FAILURE' where run_id = 'r1'")
+	require.NoError(t, err)
+	_, err = b.db.ExecContext(t.Context(), "delete from runs where run_id = 'r2'")
+	require.NoError(t, err)
+	swept := round(time.Hour)
+	require.Equal(t, metadata.AdmissionRound{Admitted: []wire.AdmittedRun{{RunID: "r3"}}, ReclaimedRuns: 2, ReclaimedSlots: 1}, swept)
+	require.Equal(t, []string{"r3"}, woken(round(time.Nanosecond).Admitted), "until it asks")
+	require.True(t, b.admit("r3").Admitted)
+	require.Equal(t, metadata.AdmissionRound{}, round(time.Nanosecond))
+
+	// A slot of a step that has ended, which nobody gave up.
+	b.claimSlots("r3", 1, wire.PoolStep{Step: "x", Pool: "gpu"})
+	b.granted("r3", "x", 5, 5)
+	_, err = b.db.ExecContext(t.Context(), "update steps set state = 'done' where run_id = 'r3'")
+	require.NoError(t, err)
+	require.Equal(t, metadata.AdmissionRound{ReclaimedSlots: 1}, round(time.Hour))
+}

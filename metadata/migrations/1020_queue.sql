@@ -98,20 +98,31 @@ create function pool_limit_v1(p_pool text, out o_limit int, out o_granularity te
 $$;
 -- +goose StatementEnd
 
+-- The key of a limit: short enough for an index.
+-- +goose StatementBegin
+create function limit_key_v1(p_parts jsonb) returns text language sql immutable as $$
+    select case when length(p_parts::text) > 200 then md5(p_parts::text) else p_parts::text end
+$$;
+-- +goose StatementEnd
+
+-- The key of the limit of a pool that counts runs.
+-- +goose StatementBegin
+create function pool_key_v1(p_pool text) returns text language sql immutable as $$ select limit_key_v1(jsonb_build_array('pool', p_pool)) $$;
+-- +goose StatementEnd
+
 -- The limits that a run with these tags and pools is under: [{key, label, limit}], by key. The one of all runs is not among them.
 -- +goose StatementBegin
 create function run_needs_v1(p_tags jsonb, p_pools text[]) returns jsonb language sql stable as $$
-    select coalesce(jsonb_agg(jsonb_build_object('key', case when length(n.key) > 200 then md5(n.key) else n.key end,
-                                                 'label', left(n.label, 200), 'limit', n.most) order by n.key collate "C"), '[]')
+    select coalesce(jsonb_agg(jsonb_build_object('key', n.key, 'label', left(n.label, 200), 'limit', n.most) order by n.key collate "C"), '[]')
     from (
-        select jsonb_build_array(case when l.per_value then 'each' else 'tag' end, l.key,
-                   case when l.per_value then p_tags->>l.key else l.value end)::text as key,
+        select limit_key_v1(jsonb_build_array(case when l.per_value then 'each' else 'tag' end, l.key,
+                   case when l.per_value then p_tags->>l.key else l.value end)) as key,
                'tag ' || l.key || coalesce('=' || case when l.per_value then p_tags->>l.key else nullif(l.value, '') end, '') as label,
                l."limit" as most
         from queue_head, jsonb_to_recordset(tag_limits) l(key text, value text, per_value boolean, "limit" int)
         where p_tags ? l.key and (coalesce(l.value, '') = '' or p_tags->>l.key = l.value)
         union all
-        select jsonb_build_array('pool', u.pool)::text, 'pool ' || u.pool, e.o_limit
+        select pool_key_v1(u.pool), 'pool ' || u.pool, e.o_limit
         from unnest(p_pools) u(pool) cross join lateral pool_limit_v1(u.pool) e
         where e.o_limit is not null and e.o_granularity = 'run') n
 $$;
@@ -247,7 +258,7 @@ end $$;
 -- +goose StatementBegin
 create function to_wake_v1(p_runs jsonb, p_slots jsonb) returns jsonb language sql immutable as $$
     select jsonb_agg(jsonb_build_object('run_id', w.run_id, 'steps', w.steps) order by w.run_id)
-    from (select a.run_id, coalesce(jsonb_agg(a.step order by a.step) filter (where a.step is not null), '[]') as steps
+    from (select a.run_id, jsonb_agg(a.step order by a.step) filter (where a.step is not null) as steps
           from jsonb_to_recordset(p_runs || p_slots) a(run_id text, step text) group by a.run_id) w
 $$;
 -- +goose StatementEnd
@@ -875,6 +886,8 @@ drop function full_need_v1(jsonb);
 drop function limit_full_v1(text, int);
 drop function queue_limited_v1();
 drop function run_needs_v1(jsonb, text[]);
+drop function pool_key_v1(text);
+drop function limit_key_v1(jsonb);
 drop function pool_limit_v1(text);
 drop function limits_lock_v1();
 drop table slots;
