@@ -120,8 +120,8 @@ func (p *Progress) begin() {
 	}
 }
 
-// NextReady takes a ready step and makes it running: of those that no tag limit holds back one with the greatest
-// Kind.Order, of these the one that has been ready longest. ok is false when there is none.
+// NextReady takes a ready step and makes it running: of those that no tag limit holds back one that was granted a slot of its
+// pool, or else one with the greatest Kind.Order, of these the one that has been ready longest. ok is false when there is none.
 func (p *Progress) NextReady() (step int, ok bool) {
 	step, ok = p.ready.take(p.states)
 	if ok {
@@ -233,6 +233,9 @@ func (p *Progress) set(step int, state stepState) {
 	before := p.states[step]
 	if before == stateRunning || state == stateRunning {
 		p.ready.running(p.walkStep(step).Kind, state == stateRunning)
+	}
+	if before == stateReady {
+		p.ready.left(step)
 	}
 	p.counts[before]--
 	p.counts[state]++

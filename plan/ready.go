@@ -10,6 +10,9 @@ type readySteps struct {
 	// limits are the tag limits, each for one value where each has its own; of are those of every kind.
 	limits []runningLimit
 	of     [][]int
+	// pools says that steps of a kind with a pool start only with a slot; slots are those.
+	pools bool
+	slots slotSteps
 }
 
 // lane holds the ready steps of one kind in the order they became ready, from head on; cancelled ones stay in it.
@@ -20,13 +23,18 @@ type lane struct {
 
 type readyStep struct{ step, number int }
 
+// runningLimit counts the steps under a tag limit: those that run, and those that were asked for a slot for and do not run yet.
 type runningLimit struct {
 	limit   TagLimit
 	running int
+	asked   int
 }
 
 func newReadySteps(walk *Walk) readySteps {
-	r := readySteps{kinds: walk.Kinds, lanes: make([]lane, len(walk.Kinds)), of: make([][]int, len(walk.Kinds))}
+	r := readySteps{
+		kinds: walk.Kinds, lanes: make([]lane, len(walk.Kinds)), of: make([][]int, len(walk.Kinds)),
+		pools: walk.Pools, slots: slotSteps{asked: map[int]*askedStep{}, waiting: map[string]int{}},
+	}
 	numbers := map[KindLimit]int{}
 	for i, kind := range walk.Kinds {
 		for _, under := range kind.Limits {
@@ -55,9 +63,12 @@ func (r *readySteps) clear() { clear(r.lanes) }
 
 // take removes the step that is to start next.
 func (r *readySteps) take(states []stepState) (step int, ok bool) {
+	if step, ok := r.takeGranted(); ok {
+		return step, true
+	}
 	best := -1
 	for i := range r.lanes {
-		if !r.lanes[i].settle(states) {
+		if r.gated(i) || !r.lanes[i].settle(states) {
 			continue
 		}
 		if _, held := r.heldBack(i); held {
@@ -70,10 +81,13 @@ func (r *readySteps) take(states []stepState) (step int, ok bool) {
 	if best < 0 {
 		return 0, false
 	}
-	chosen := &r.lanes[best]
-	step = chosen.steps[chosen.head].step
-	chosen.head++
-	return step, true
+	return r.lanes[best].pop().step, true
+}
+
+func (l *lane) pop() readyStep {
+	next := l.steps[l.head]
+	l.head++
+	return next
 }
 
 // settle moves past the steps that are no longer ready, and says whether one is left.

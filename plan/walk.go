@@ -32,6 +32,13 @@ type Walk struct {
 	Timeout time.Duration `json:"timeout,omitempty"`
 	// TagLimits bound how many steps with a tag run at once; Kind.Limits are indexes into it.
 	TagLimits []TagLimit `json:"tag_limits,omitempty"`
+	// Pools says that a step whose kind has a pool starts only with a slot of it, which [Progress.Grant] tells of.
+	Pools bool `json:"pools,omitempty"`
+}
+
+// HasPool says whether some step of the walk is of a pool.
+func (w *Walk) HasPool() bool {
+	return slices.ContainsFunc(w.Kinds, func(kind Kind) bool { return kind.Pool != "" })
 }
 
 // WalkStep is one step of a walk.

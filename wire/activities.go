@@ -28,6 +28,8 @@ type PlanRunResult struct {
 	Walk   json.RawMessage `json:"walk,omitempty"`
 	Packed []byte          `json:"packed,omitempty"`
 	DryRun []PlannedStep   `json:"dry_run,omitempty"`
+	// Queued is why the run may not begin yet, and who holds what it waits for; absent, it may.
+	Queued string `json:"queued,omitempty"`
 }
 
 // RefuseInput is the input of perdure.Refuse: a request that changes nothing but the row that remembers it.

@@ -148,8 +148,10 @@ type StepsQueryInput struct {
 
 // StepsQueryResult is the answer of the query "steps".
 type StepsQueryResult struct {
-	RunID  string      `json:"run_id"`
-	Status RunStatus   `json:"status"`
+	RunID  string    `json:"run_id"`
+	Status RunStatus `json:"status"`
+	// Reason is what a run that is QUEUED waits for, and who holds it.
+	Reason string      `json:"reason,omitempty"`
 	Steps  []StepState `json:"steps"`
 }
 
@@ -159,6 +161,8 @@ type StepState struct {
 	Status StepStatus `json:"status"`
 	// WaitingFor are the steps it still needs, the first 20.
 	WaitingFor []string `json:"waiting_for,omitempty"`
+	// Reason is what else it waits for: a slot of a pool, with who holds it, or a limit on a tag.
+	Reason string `json:"reason,omitempty"`
 }
 
 // CancelStepInput is the argument of the update "cancel_step".

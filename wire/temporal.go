@@ -69,6 +69,8 @@ const (
 	PreviewActivity     = "perdure.Preview"
 	// AdmitRunsActivity admits what has room, and wakes it.
 	AdmitRunsActivity = "perdure.AdmitRuns"
+	// AdmitRunActivity asks whether a run that waits in the queue may begin.
+	AdmitRunActivity = "perdure.AdmitRun"
 	// ClaimSlotsActivity asks for slots of pools for steps that are ready.
 	ClaimSlotsActivity = "perdure.ClaimSlots"
 )
