@@ -147,7 +147,7 @@ func TestACancelOfAStepIsRefused(t *testing.T) {
 		"unknown field":    {[]any{payload(`{"stp":"held"}`)}, wire.CodeUnknownField, `unknown field "stp"`},
 		"unknown step":     {[]any{payload(`{"step":"hled"}`)}, wire.CodeUnknown, `run "r1" has no step "hled"`},
 		"no step":          {[]any{payload(`{}`)}, wire.CodeUnknown, `run "r1" has no step ""`},
-		"one that waits":   {[]any{payload(`{"step":"child"}`)}, wire.CodeConflict, `step "child" is WAITING (only a step that is RUNNING can be cancelled)`},
+		"one that waits":   {[]any{payload(`{"step":"child"}`)}, wire.CodeConflict, `step "child" is WAITING (only a step that is RUNNING, or waits for a slot of its pool, can be cancelled)`},
 		"one that is done": {[]any{payload(`{"step":"done"}`)}, wire.CodeConflict, `step "done" is SUCCESS`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -37,6 +37,8 @@ type carry struct {
 	Unpolled []string `json:"unpolled,omitempty"`
 	// Deadline is when the run has taken too long; zero is never.
 	Deadline time.Time `json:"deadline,omitzero"`
+	// Queued is what a run waits for that may not begin yet.
+	Queued string `json:"queued,omitempty"`
 }
 
 func (r *run) restore(carried carry) error {
@@ -59,6 +61,9 @@ func (r *run) restore(carried carry) error {
 	r.begin(walk, progress)
 	r.failures, r.deadline, r.hooks.due = carried.Failures, carried.Deadline, carried.Hooks
 	r.look.unpolled = carried.Unpolled
+	if carried.Queued != "" {
+		r.status, r.queuedFor = wire.RunQueued, carried.Queued
+	}
 	for _, step := range carried.Delayed {
 		r.delayed[step.Step] = step
 	}
@@ -93,7 +98,7 @@ func (r *run) continueAsNew(ctx workflow.Context) error {
 
 // isDrained says whether nothing is in flight that the next execution would not hear of.
 func (r *run) isDrained() bool {
-	return r.inFlight() == 0 && len(r.hooks.running) == 0 && r.local.checkpoint == nil
+	return r.inFlight() == 0 && len(r.hooks.running) == 0 && r.local.checkpoint == nil && r.slots.asking == nil
 }
 
 func (r *run) hasStraggler(ctx workflow.Context) bool {
@@ -133,7 +138,7 @@ func (r *run) drainGoesOn() bool {
 	if r.isOverdue() {
 		return true
 	}
-	everything := r.local.checkpoint == nil || r.local.checkpointEnded()
+	everything := (r.local.checkpoint == nil || r.local.checkpointEnded()) && (r.slots.asking == nil || r.slots.asking.IsReady())
 	for _, running := range r.hooks.running {
 		everything = everything && running.IsReady()
 	}
@@ -196,7 +201,7 @@ func (r *run) nextExecution(ctx workflow.Context) error {
 	}
 	next := carry{
 		V: wire.Version, Walk: r.encoded, State: encoded, Failures: r.failures, Hooks: r.hooks.due, Deadline: r.deadline,
-		Unpolled: r.look.unpolled,
+		Unpolled: r.look.unpolled, Queued: r.queuedFor,
 	}
 	for _, p := range r.pending {
 		if p.remote != nil && p.remote.scheduled != 0 {

@@ -46,6 +46,8 @@ func (r *run) why(ready, running int, ended wire.StepCounts) string {
 		return fmt.Sprintf("%s; waiting for %d steps to stop", r.reason, running)
 	case r.status == wire.RunCanceling:
 		return fmt.Sprintf("waiting for %d steps to stop", running)
+	case r.status == wire.RunQueued:
+		return r.queuedFor
 	case r.status.Ended():
 		return r.reason
 	case ended.Failed > 0:
@@ -54,6 +56,8 @@ func (r *run) why(ready, running int, ended wire.StepCounts) string {
 		return fmt.Sprintf("%d steps are ready and wait for the limit of %d steps at once", ready, r.walkPlan.Limits.MaxConcurrentSteps)
 	case ready > 0 && len(r.hooks.due) >= maxDueHooks:
 		return fmt.Sprintf("%d steps are ready and wait for hooks: those of %d are still to be called", ready, len(r.hooks.running)+len(r.hooks.due))
+	case ready > 0 && len(r.progress.Asked()) > 0:
+		return fmt.Sprintf("%d steps are ready, `%s` waits for %s", ready, r.key(r.progress.Asked()[0]), r.slotText(r.progress.Asked()[0]))
 	case ready > 0:
 		return fmt.Sprintf("%d steps are ready and held back by a limit on their tag", ready)
 	case running == 0 && len(r.hooks.running) > 0:
@@ -121,10 +125,13 @@ func (r *run) showWaiting(b *strings.Builder) {
 	}
 }
 
-// waitsFor is what a step waits for: other steps, or a limit; "" is a place among the running ones.
+// waitsFor is what a step waits for: other steps, a limit or a slot; "" is a place among the running ones.
 func (r *run) waitsFor(step int) string {
 	if limit, held := r.progress.HeldBack(step); held {
 		return limitText(limit)
+	}
+	if r.progress.NeedsSlot(step) {
+		return r.slotText(step)
 	}
 	needs := r.progress.WaitingFor(step, shownNeeds+1)
 	if len(needs) == 0 {

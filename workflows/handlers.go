@@ -19,7 +19,7 @@ func (r *run) handle(ctx workflow.Context) error {
 		return fmt.Errorf("serve the query %q: %w", wire.StepsQuery, err)
 	}
 	err = workflow.SetUpdateHandlerWithOptions(ctx, wire.CancelStepUpdate, r.cancelStep, workflow.UpdateHandlerOptions{
-		Description: `Cancels one step that is running or waits for a worker: {"step":"route_delays"}. What needs it is left out.`,
+		Description: `Cancels one step that is running, or waits for a worker or for a slot of its pool: {"step":"route_delays"}. What needs it is left out.`,
 		Validator:   r.checkCancelStep,
 	})
 	if err != nil {
@@ -51,7 +51,7 @@ func (r *run) steps(argument converter.RawValue) (wire.StepsQueryResult, error) 
 			return wire.StepsQueryResult{}, fmt.Errorf("invalid query: %w", problems)
 		}
 	}
-	result := wire.StepsQueryResult{RunID: r.id, Status: r.status, Steps: []wire.StepState{}}
+	result := wire.StepsQueryResult{RunID: r.id, Status: r.status, Reason: r.queuedFor, Steps: []wire.StepState{}}
 	if r.walkPlan == nil {
 		return result, nil
 	}
@@ -66,6 +66,9 @@ func (r *run) steps(argument converter.RawValue) (wire.StepsQueryResult, error) 
 		state := wire.StepState{Step: r.key(i), Status: status}
 		if status == wire.StepWaiting {
 			state.WaitingFor = r.keys(r.progress.WaitingFor(i, waitingForLimit))
+			if len(state.WaitingFor) == 0 && r.queuedFor == "" {
+				state.Reason = r.waitsFor(i)
+			}
 		}
 		result.Steps = append(result.Steps, state)
 	}
@@ -84,46 +87,57 @@ func (r *run) keys(steps []int) []string {
 }
 
 func (r *run) checkCancelStep(argument converter.RawValue) error {
-	_, err := r.stepToCancel(argument)
+	_, _, err := r.stepToCancel(argument)
 	return err
 }
 
-func (r *run) stepToCancel(argument converter.RawValue) (*pendingStep, error) {
+// stepToCancel is the step that is to be cancelled; p is nil of one that waits for a slot.
+func (r *run) stepToCancel(argument converter.RawValue) (step int, p *pendingStep, err error) {
 	var input wire.CancelStepInput
 	if problems := wire.Decode(inputOf(argument), &input); len(problems) > 0 {
-		return nil, refusal("update", problems)
+		return 0, nil, refusal("update", problems)
 	}
 	if r.walkPlan == nil {
-		return nil, refusal("update", wire.Problems{{Code: wire.CodeConflict, Message: fmt.Sprintf("run %q is being planned: no step of it runs yet", r.id)}})
+		return 0, nil, refusal("update", wire.Problems{{Code: wire.CodeConflict, Message: fmt.Sprintf("run %q is being planned: no step of it runs yet", r.id)}})
 	}
 	i, ok := r.progress.Find(input.Step)
 	switch {
 	case !ok || r.progress.Inherited(i):
-		return nil, refusal("update", wire.Problems{{
+		return 0, nil, refusal("update", wire.Problems{{
 			Path: "step", Code: wire.CodeUnknown, Message: fmt.Sprintf("run %q has no step %q", r.id, input.Step), Fix: `the query "steps" lists them`,
 		}})
 	case r.progress.IsTemplate(i):
-		return nil, refusal("update", wire.Problems{{
+		return 0, nil, refusal("update", wire.Problems{{
 			Path: "step", Code: wire.CodeInvalid, Message: fmt.Sprintf("%q stands for the steps of every key of a dynamic output", input.Step),
 			Fix: fmt.Sprintf(`name one of them, as in %q: the query "steps" lists them`, plan.MappedKey(input.Step, "KEY")),
 		}})
 	}
 	for _, p := range r.pending {
 		if p.step == i && p.closing == nil {
-			return p, nil
+			return i, p, nil
 		}
 	}
-	return nil, refusal("update", wire.Problems{{
+	if r.queuedFor == "" && r.progress.NeedsSlot(i) {
+		return i, nil, nil
+	}
+	return 0, nil, refusal("update", wire.Problems{{
 		Path: "step", Code: wire.CodeConflict,
-		Message: fmt.Sprintf("step %q is %s", input.Step, r.progress.Status(i)), Fix: "only a step that is RUNNING can be cancelled",
+		Message: fmt.Sprintf("step %q is %s", input.Step, r.progress.Status(i)), Fix: "only a step that is RUNNING, or waits for a slot of its pool, can be cancelled",
 	}})
 }
 
 // cancelStep answers once the step has ended.
 func (r *run) cancelStep(ctx workflow.Context, argument converter.RawValue) (wire.StepState, error) {
-	p, err := r.stepToCancel(argument)
+	step, p, err := r.stepToCancel(argument)
 	if err != nil {
 		return wire.StepState{}, err
+	}
+	if p == nil {
+		// What is recorded of its end gives back its place among those that wait.
+		r.progress.Take(step)
+		p = &pendingStep{step: step}
+		p.ctx, p.cancel = workflow.WithCancel(ctx)
+		r.pending = append(r.pending, p)
 	}
 	p.canceled = true
 	p.cancel()

@@ -28,6 +28,11 @@ func Run(ctx workflow.Context, request, carried converter.RawValue) (wire.RunRes
 	if done, err := r.plan(ctx); done != nil || err != nil {
 		return resultOf(done), err
 	}
+	if r.queuedFor != "" {
+		if ended, err := r.awaitAdmission(ctx); ended != nil || err != nil {
+			return resultOf(ended), err
+		}
+	}
 	return r.walk(ctx)
 }
 
@@ -53,11 +58,15 @@ type run struct {
 	hooks       hooks
 	local       localSteps
 	look        look
+	slots       slots
+	wakes       wakes
 	failures    []wire.StepFailureInfo
 	status      wire.RunStatus
 	// deadline is when the run has taken too long; zero is never. overdue fires then.
 	deadline time.Time
 	overdue  workflow.Future
+	// queuedFor is what the run waits for in the run queue; "" when it may begin.
+	queuedFor string
 	// reason is why the run is stopped; "" is that somebody asked for it.
 	reason string
 	// delayed are the remote steps that wait for another attempt, by step, as the execution before left them.
@@ -81,7 +90,7 @@ func newRun(ctx workflow.Context, request, carried converter.RawValue) (*run, er
 	info := workflow.GetInfo(ctx)
 	r := &run{
 		id: info.WorkflowExecution.ID, firstRunID: info.FirstRunID, queue: info.TaskQueueName,
-		status: wire.RunStarting, delayed: map[int]delayedStep{},
+		status: wire.RunStarting, delayed: map[int]delayedStep{}, wakes: newWakes(ctx),
 	}
 	if err := r.handle(ctx); err != nil {
 		return nil, err
@@ -119,7 +128,10 @@ func (r *run) plan(ctx workflow.Context) (*wire.RunResult, error) {
 	}
 	r.encoded = encoded
 	r.begin(walk, plan.NewProgress(walk))
-	if walk.Timeout > 0 {
+	switch {
+	case planned.Queued != "":
+		r.status, r.queuedFor = wire.RunQueued, planned.Queued
+	case walk.Timeout > 0:
 		r.deadline = workflow.GetInfo(ctx).WorkflowStartTime.Add(walk.Timeout)
 	}
 	return nil, r.describe(ctx)

@@ -30,6 +30,7 @@ func (r *run) walk(ctx workflow.Context) (wire.RunResult, error) {
 			return wire.RunResult{}, r.err
 		}
 		r.dispatch(steps)
+		r.askForSlots(steps)
 		r.recordDecided(ctx)
 		r.startHooks(steps)
 		r.lookAtQueues(steps)
@@ -50,7 +51,7 @@ func (r *run) somethingEnded() bool {
 			return true
 		}
 	}
-	return r.somethingRecorded() || r.hooks.somethingEnded() || r.local.checkpointEnded() || r.look.somethingEnded() || r.isOverdue()
+	return r.wakes.pending() || r.slots.somethingEnded() || r.somethingRecorded() || r.hooks.somethingEnded() || r.local.checkpointEnded() || r.look.somethingEnded() || r.isOverdue()
 }
 
 // dispatch takes ready steps, at most as many as may be pending, and begins what has a place.
@@ -108,6 +109,7 @@ func (r *run) collect(ctx workflow.Context) {
 	r.collectHooks(ctx)
 	r.collectCheckpoint(ctx)
 	r.collectLook(ctx)
+	r.collectSlots()
 	open := r.pending[:0]
 	for _, p := range r.pending {
 		if !p.ended() || !r.settle(ctx, p) {

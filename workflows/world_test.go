@@ -69,6 +69,12 @@ type world struct {
 	// end may fail the recording of the run's end; recordedEnd is how it turns out to be recorded, "" as was asked.
 	end         func(wire.EndRunInput) error
 	recordedEnd wire.RunStatus
+	// pools are the slots that steps ask for; nil are none.
+	pools *pools
+	// queued is why planning says that the run is queued, admit what each ask is answered, and admissions the asks.
+	queued     string
+	admit      func(n int) (wire.AdmitRunResult, error)
+	admissions []wire.AdmitRunInput
 	// reporting fails the recording of a report.
 	reporting error
 }
@@ -171,9 +177,9 @@ func (w *world) planRun(_ context.Context, input wire.PlanRunInput) (wire.PlanRu
 		return wire.PlanRunResult{}, err
 	}
 	if json.Valid(encoded) {
-		return wire.PlanRunResult{Walk: encoded}, nil
+		return wire.PlanRunResult{Walk: encoded, Queued: w.queued}, nil
 	}
-	return wire.PlanRunResult{Packed: encoded}, nil
+	return wire.PlanRunResult{Packed: encoded, Queued: w.queued}, nil
 }
 
 // count is how often something was started.
@@ -207,6 +213,9 @@ func (w *world) do(ctx context.Context, step string) (any, error) {
 	w.scheduled = append(w.scheduled, step)
 	w.tokens[step] = activity.GetInfo(ctx).TaskToken
 	do := w.behaviours[step]
+	if w.pools != nil {
+		w.pools.begins(step, w.poolOf(step))
+	}
 	w.mu.Unlock()
 	if do == nil {
 		do = emitsAllBut()
@@ -233,6 +242,9 @@ func (w *world) record(step string, status wire.StepStatus, message string) {
 
 func (w *world) recordLocked(step string, status wire.StepStatus, message string) {
 	w.recorded[step] = status
+	if w.pools != nil {
+		w.pools.ends(step)
+	}
 	if status == wire.StepFailed {
 		w.failures = append(w.failures, wire.StepFailureInfo{Step: step, Message: message})
 	}
@@ -333,6 +345,8 @@ func (w *world) register(r registry) {
 	r.RegisterActivityWithOptions(w.runHooks, activity.RegisterOptions{Name: wire.RunHooksActivity})
 	r.RegisterActivityWithOptions(w.beginRemote, activity.RegisterOptions{Name: wire.BeginRemoteActivity})
 	r.RegisterActivityWithOptions(w.endRemote, activity.RegisterOptions{Name: wire.EndRemoteActivity})
+	r.RegisterActivityWithOptions(w.admitRun, activity.RegisterOptions{Name: wire.AdmitRunActivity})
+	r.RegisterActivityWithOptions(w.claimSlots, activity.RegisterOptions{Name: wire.ClaimSlotsActivity})
 	r.RegisterDynamicActivity(w.step, activity.DynamicRegisterOptions{})
 }
 
