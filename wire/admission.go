@@ -57,3 +57,28 @@ type AdmittedInput struct {
 	// Steps are those that have got slots; without any the run itself is meant.
 	Steps []string `json:"steps,omitempty"`
 }
+
+// RunQueueInput is the input of the workflow RunQueue: nothing is to be said.
+type RunQueueInput struct{}
+
+// AdmitRunsResult is the result of perdure.AdmitRuns: what waits after it.
+type AdmitRunsResult struct {
+	// Runs wait in the queue, Steps for slots of pools.
+	Runs  int `json:"runs"`
+	Steps int `json:"steps"`
+	// First are some of them, in the order in which they come first.
+	First []Waiting `json:"first,omitempty"`
+}
+
+// Waiting is a run that waits in the queue, or a step that waits for a slot.
+type Waiting struct {
+	RunID string `json:"run_id"`
+	// Step and Pool are absent of a run.
+	Step     string   `json:"step,omitempty"`
+	Pool     string   `json:"pool,omitempty"`
+	Priority Priority `json:"priority,omitzero"`
+	// Since is RFC 3339.
+	Since string `json:"since,omitempty"`
+	// Reason is what it waits for, and who holds that.
+	Reason string `json:"reason"`
+}

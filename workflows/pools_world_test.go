@@ -133,6 +133,13 @@ func (w *world) admitRun(_ context.Context, input wire.AdmitRunInput) (wire.Admi
 	return w.admit(len(w.admissions))
 }
 
+func (w *world) admitRuns(context.Context) (wire.AdmitRunsResult, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rounds++
+	return w.round(w.rounds)
+}
+
 // queues makes planning answer that the run is queued, and the first asks that it still is.
 func (w *world) queues(asks int) *world {
 	w.queued = "max_concurrent_runs is 1: run r0"

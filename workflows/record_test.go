@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ func TestRecordHistories(t *testing.T) {
 	connected, err := client.Dial(client.Options{HostPort: testenv.Temporal(t).Address, Identity: recordedHere, Logger: quiet{}})
 	require.NoError(t, err)
 	t.Cleanup(connected.Close)
-	for _, s := range append(scenarios(), backfillScenarios()...) {
+	for _, s := range slices.Concat(scenarios(), backfillScenarios(), queueScenarios()) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			r := &recorder{Client: connected, t: t, id: "recorded-" + s.name}

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +38,7 @@ func newReplayer() worker.WorkflowReplayer {
 	replayer.RegisterWorkflowWithOptions(workflows.Run, workflow.RegisterOptions{Name: wire.RunWorkflow})
 	replayer.RegisterWorkflowWithOptions(workflows.ReportEvent, workflow.RegisterOptions{Name: wire.ReportEventWorkflow})
 	replayer.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: wire.BackfillWorkflow})
+	replayer.RegisterWorkflowWithOptions(workflows.RunQueue, workflow.RegisterOptions{Name: wire.RunQueueWorkflow})
 	return replayer
 }
 
@@ -84,7 +86,7 @@ func TestEveryWayIsRecorded(t *testing.T) {
 		name, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), ".json"), "~")
 		names[name] = true
 	}
-	for _, s := range append(scenarios(), backfillScenarios()...) {
+	for _, s := range slices.Concat(scenarios(), backfillScenarios(), queueScenarios()) {
 		require.Contains(t, names, s.name, "make replay-record")
 	}
 }

@@ -75,6 +75,9 @@ type world struct {
 	queued     string
 	admit      func(n int) (wire.AdmitRunResult, error)
 	admissions []wire.AdmitRunInput
+	// round is what waits after the nth look at the queue, rounds how many there were.
+	round  func(n int) (wire.AdmitRunsResult, error)
+	rounds int
 	// reporting fails the recording of a report.
 	reporting error
 }
@@ -346,6 +349,8 @@ func (w *world) register(r registry) {
 	r.RegisterActivityWithOptions(w.beginRemote, activity.RegisterOptions{Name: wire.BeginRemoteActivity})
 	r.RegisterActivityWithOptions(w.endRemote, activity.RegisterOptions{Name: wire.EndRemoteActivity})
 	r.RegisterActivityWithOptions(w.admitRun, activity.RegisterOptions{Name: wire.AdmitRunActivity})
+	r.RegisterWorkflowWithOptions(workflows.RunQueue, workflow.RegisterOptions{Name: wire.RunQueueWorkflow})
+	r.RegisterActivityWithOptions(w.admitRuns, activity.RegisterOptions{Name: wire.AdmitRunsActivity})
 	r.RegisterActivityWithOptions(w.claimSlots, activity.RegisterOptions{Name: wire.ClaimSlotsActivity})
 	r.RegisterDynamicActivity(w.step, activity.DynamicRegisterOptions{})
 }
