@@ -5,39 +5,58 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
 
-// Wake is a workflow that has something to read in the event log.
+// Wake is a workflow that has something to read in the event log, or a run that has got what it waits for.
 type Wake struct {
 	// ID is the workflow's.
 	ID string `json:"id"`
 	// Workflow is what is started under the id when it is not there, on Queue; "" starts nothing.
 	Workflow string `json:"workflow"`
 	Queue    string `json:"queue"`
+	// Admitted is set of a run that was let out of the queue, or whose steps have got slots.
+	Admitted *wire.AdmittedInput `json:"-"`
 }
 
-// OnWake has wake called with the listeners that a call has to wake: those that were clean until it appended an event that they
-// listen for. It must not wait for anything. Without it nobody wakes them but the daemon, seconds later.
+// OnWake has wake called with those that a call has to wake: listeners that were clean until it appended an event that they
+// listen for, and runs that got what it freed. It must not wait for anything. Without it nobody wakes them but the daemon, seconds
+// later.
 func (s *Store) OnWake(wake func([]Wake)) { s.wake.Store(&wake) }
 
-// wakes has the listeners woken that an answer names.
+// wakes has those woken that an answer names.
 func (s *Store) wakes(answer []byte) {
 	wake := s.wake.Load()
-	if wake == nil || !bytes.Contains(answer, []byte(`"wakes"`)) {
+	if wake == nil || !slices.ContainsFunc(wakeWords, func(word []byte) bool { return bytes.Contains(answer, word) }) {
 		return
 	}
 	var named struct {
-		Wakes []Wake `json:"wakes"`
+		Wakes    []Wake             `json:"wakes"`
+		Admitted json.RawMessage    `json:"admitted"`
+		Others   []wire.AdmittedRun `json:"others"`
 	}
 	// It may be the word of somebody else, somewhere in the answer.
-	if json.Unmarshal(answer, &named) == nil && len(named.Wakes) > 0 {
+	if json.Unmarshal(answer, &named) != nil {
+		return
+	}
+	var admitted []wire.AdmittedRun
+	if bytes.HasPrefix(named.Admitted, []byte("[")) && json.Unmarshal(named.Admitted, &admitted) != nil {
+		admitted = nil
+	}
+	for _, run := range append(admitted, named.Others...) {
+		named.Wakes = append(named.Wakes, Wake{ID: run.RunID, Admitted: &wire.AdmittedInput{Steps: run.Steps}})
+	}
+	if len(named.Wakes) > 0 {
 		(*wake)(named.Wakes)
 	}
 }
+
+// wakeWords stand in an answer that names somebody to wake, as Postgres writes jsonb.
+var wakeWords = [][]byte{[]byte(`"wakes"`), []byte(`"admitted": [{`), []byte(`"others": [{`)}
 
 // Subscription is what a listener listens for: events of a type. The other fields are "" for any.
 type Subscription struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 )
 
 const (
-	// wakesAtOnce is how many listeners are woken at a time.
+	// wakesAtOnce is how many workflows are woken at a time.
 	wakesAtOnce = 8
 	// wakeTime bounds one wake. One that does not reach its workflow is made up for by the daemon.
 	wakeTime = 5 * time.Second
@@ -24,8 +25,8 @@ const (
 	lastWakes = 2 * time.Second
 )
 
-// Waker wakes the listeners that a store's calls name, in the background: no call waits for it. While a listener waits to be woken,
-// another wake of it is the same one.
+// Waker wakes the listeners and runs that a store's calls name, in the background: no call waits for it. While one waits to be
+// woken, another wake of it is the same one.
 type Waker struct {
 	temporal client.Client
 	log      *slog.Logger
@@ -40,7 +41,7 @@ type Waker struct {
 	ended  sync.WaitGroup
 }
 
-// NewWaker has the listeners woken that the store's calls name, from now on. Close it before the client.
+// NewWaker has those woken that the store's calls name, from now on. Close it before the client.
 func NewWaker(temporal client.Client, store *metadata.Store, log *slog.Logger) *Waker {
 	w := &Waker{temporal: temporal, log: log, owed: map[string]metadata.Wake{}}
 	w.ctx, w.stop = context.WithCancel(context.Background())
@@ -48,18 +49,21 @@ func NewWaker(temporal client.Client, store *metadata.Store, log *slog.Logger) *
 	return w
 }
 
-// Wake has listeners woken soon. It waits for nothing.
-func (w *Waker) Wake(listeners []metadata.Wake) {
+// Wake has workflows woken soon. It waits for nothing.
+func (w *Waker) Wake(workflows []metadata.Wake) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	if w.closed {
 		return // the daemon will find them
 	}
-	for _, listener := range listeners {
-		if _, owed := w.owed[listener.ID]; owed {
+	for _, wake := range workflows {
+		if owed, twice := w.owed[wake.ID]; twice {
+			if wake.Admitted != nil && owed.Admitted != nil {
+				w.owed[wake.ID] = bothAdmitted(owed, wake)
+			}
 			continue
 		}
-		w.owed[listener.ID] = listener
+		w.owed[wake.ID] = wake
 		if w.busy < wakesAtOnce {
 			w.busy++
 			w.ended.Go(w.work)
@@ -67,29 +71,39 @@ func (w *Waker) Wake(listeners []metadata.Wake) {
 	}
 }
 
+// bothAdmitted is one wake for two of the same run. One that names no steps has the run ask for everything.
+func bothAdmitted(one, other metadata.Wake) metadata.Wake {
+	if len(one.Admitted.Steps) == 0 || len(other.Admitted.Steps) == 0 {
+		one.Admitted = &wire.AdmittedInput{}
+	} else {
+		one.Admitted = &wire.AdmittedInput{Steps: slices.Concat(one.Admitted.Steps, other.Admitted.Steps)}
+	}
+	return one
+}
+
 // work wakes until nobody waits for it.
 func (w *Waker) work() {
 	for {
-		listener, ok := w.next()
+		woken, ok := w.next()
 		if !ok {
 			return
 		}
 		ctx, cancel := context.WithTimeout(w.ctx, wakeTime)
-		err := WakeListener(ctx, w.temporal, listener)
+		err := WakeWorkflow(ctx, w.temporal, woken)
 		cancel()
 		if err != nil {
-			w.log.Warn("a listener was not woken; the daemon wakes it again in a few seconds", "listener", listener.ID, "error", err)
+			w.log.Warn("a workflow was not woken; the daemon wakes it again in a few seconds", "workflow", woken.ID, "error", err)
 		}
 	}
 }
 
-// next takes a listener that waits to be woken. One that is named from here on is woken once more.
+// next takes one that waits to be woken. One that is named from here on is woken once more.
 func (w *Waker) next() (metadata.Wake, bool) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	for id, listener := range w.owed {
+	for id, wake := range w.owed {
 		delete(w.owed, id)
-		return listener, true
+		return wake, true
 	}
 	w.busy--
 	return metadata.Wake{}, false
@@ -106,21 +120,29 @@ func (w *Waker) Close() {
 	w.stop()
 }
 
-// WakeListener tells a workflow that it has something to read in the event log. One that is not there is started, if the listener
-// says what; else there is nobody to tell.
-func WakeListener(ctx context.Context, temporal client.Client, listener metadata.Wake) error {
+// WakeWorkflow tells a workflow that it has something to read in the event log, or a run that it has got what it waits for. One that
+// is not there is started, if the wake says what; else there is nobody to tell.
+func WakeWorkflow(ctx context.Context, temporal client.Client, wake metadata.Wake) error {
 	var err error
-	if listener.Workflow != "" {
-		_, err = temporal.SignalWithStartWorkflow(ctx, listener.ID, wire.WakeSignal, struct{}{},
-			client.StartWorkflowOptions{TaskQueue: listener.Queue}, listener.Workflow, struct{}{})
-	} else {
-		err = temporal.SignalWorkflow(ctx, listener.ID, "", wire.WakeSignal, struct{}{})
-		if _, gone := errors.AsType[*serviceerror.NotFound](err); gone {
-			return nil
-		}
+	switch {
+	case wake.Admitted != nil:
+		err = temporal.SignalWorkflow(ctx, wake.ID, "", wire.AdmittedSignal, wake.Admitted)
+	case wake.Workflow != "":
+		_, err = temporal.SignalWithStartWorkflow(ctx, wake.ID, wire.WakeSignal, struct{}{},
+			client.StartWorkflowOptions{TaskQueue: wake.Queue}, wake.Workflow, struct{}{})
+	default:
+		err = temporal.SignalWorkflow(ctx, wake.ID, "", wire.WakeSignal, struct{}{})
+	}
+	if _, gone := errors.AsType[*serviceerror.NotFound](err); gone && wake.Workflow == "" {
+		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("wake %q: %w", listener.ID, err)
+		return fmt.Errorf("wake %q: %w", wake.ID, err)
 	}
 	return nil
+}
+
+// WakeRunQueue is the wake of the deployment's run queue, which begins with it: something waits.
+func WakeRunQueue(deployment string) metadata.Wake {
+	return metadata.Wake{ID: wire.RunQueueID(deployment), Workflow: wire.RunQueueWorkflow, Queue: wire.SystemQueue(deployment)}
 }

@@ -30,14 +30,6 @@ type ClaimSlotsInput struct {
 	At int64 `json:"at,omitempty"`
 }
 
-// PoolStep is a step that needs a slot of a pool.
-type PoolStep struct {
-	Step string `json:"step"`
-	Pool string `json:"pool"`
-	// Order says which of a run's steps goes first: the one with the greater one.
-	Order int `json:"order,omitempty"`
-}
-
 // ClaimSlotsResult is the result of perdure.ClaimSlots. The steps that it does not name wait.
 type ClaimSlotsResult struct {
 	// Granted are the steps that have a slot.

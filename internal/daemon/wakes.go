@@ -46,7 +46,7 @@ func (d *Daemon) wakeUnheard(ctx context.Context) error {
 		listeners[listener.ID], ids[i] = listener, listener.ID
 	}
 	return d.each(ctx, ids, func(ctx context.Context, id string) error {
-		err := starter.WakeListener(ctx, d.Temporal, listeners[id])
+		err := starter.WakeWorkflow(ctx, d.Temporal, listeners[id])
 		if err != nil {
 			// It is tried again with the next tick, and not only after a while.
 			err = errors.Join(err, d.Store.Unwoken(context.WithoutCancel(ctx), []string{id}))

@@ -42,7 +42,7 @@ func (o *owedWakes) pay(ctx context.Context, settings config.Config) {
 	}
 	defer temporal.Close()
 	for _, listener := range o.owed {
-		_ = starter.WakeListener(ctx, temporal, listener)
+		_ = starter.WakeWorkflow(ctx, temporal, listener)
 	}
 	o.owed = nil
 }
