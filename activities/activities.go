@@ -25,6 +25,8 @@ type Activities struct {
 	// Starter has the instance's settings: what runs that are planned here keep to their end, and how often one that failed
 	// is started again.
 	Starter *starter.Starter
+	// Wake has workflows woken soon, and waits for nothing.
+	Wake func([]metadata.Wake)
 	// DeployGrace is how long a step waits for a worker that has its definition.
 	DeployGrace time.Duration
 	// CommitPatience is how long a commit waits in place for Postgres.

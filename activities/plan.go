@@ -45,6 +45,7 @@ func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire
 	if input.Request.DryRun {
 		return a.dryRun(ctx, input, planned)
 	}
+	planned.Walk.Pools = planned.Walk.HasPool()
 	planned.Walk.Attributes = a.attributes.of(ctx, a.Client, a.Namespace, a.Log)
 	walk, err := plan.EncodeWalk(&planned.Walk)
 	if errors.Is(err, plan.ErrTooLarge) {
@@ -64,7 +65,7 @@ func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire
 	if problems := outcome.Problems(input.RunID); len(problems) > 0 {
 		return wire.PlanRunResult{}, a.refuse(ctx, input, problems)
 	}
-	return encoded(outcome.Walk), nil
+	return a.answer(outcome), nil
 }
 
 // facts are what planning needs to know of the instance, and of the run that is executed again. One that is not there is
@@ -92,7 +93,7 @@ func (a *Activities) replanOrRefuse(ctx context.Context, input wire.PlanRunInput
 		return wire.PlanRunResult{}, planFailure(err)
 	}
 	if outcome.Outcome == metadata.Replanned {
-		return encoded(outcome.Walk), nil
+		return a.answer(outcome), nil
 	}
 	if err := a.lacks(problems, scheduledAt(ctx, input.At)); err != nil {
 		return wire.PlanRunResult{}, err
@@ -100,11 +101,18 @@ func (a *Activities) replanOrRefuse(ctx context.Context, input wire.PlanRunInput
 	return wire.PlanRunResult{}, a.refuse(ctx, input, problems)
 }
 
-func encoded(walk []byte) wire.PlanRunResult {
-	if json.Valid(walk) {
-		return wire.PlanRunResult{Walk: walk}
+// answer is that to a run that has begun, or waits in the queue.
+func (a *Activities) answer(planned metadata.PlannedRun) wire.PlanRunResult {
+	result := wire.PlanRunResult{Queued: planned.Queued}
+	if result.Queued != "" {
+		a.lookAfterQueue()
 	}
-	return wire.PlanRunResult{Packed: walk}
+	if json.Valid(planned.Walk) {
+		result.Walk = planned.Walk
+	} else {
+		result.Packed = planned.Walk
+	}
+	return result
 }
 
 func (a *Activities) dryRun(ctx context.Context, input wire.PlanRunInput, planned *plan.Plan) (wire.PlanRunResult, error) {

@@ -30,6 +30,8 @@ func registerSteps(w sdkworker.Worker, a *activities.Activities) {
 func registerOwn(w sdkworker.Worker, a *activities.Activities) {
 	w.RegisterActivityWithOptions(a.PlanRun, activity.RegisterOptions{Name: wire.PlanRunActivity})
 	w.RegisterActivityWithOptions(a.EndRun, activity.RegisterOptions{Name: wire.EndRunActivity})
+	w.RegisterActivityWithOptions(a.AdmitRun, activity.RegisterOptions{Name: wire.AdmitRunActivity})
+	w.RegisterActivityWithOptions(a.ClaimSlots, activity.RegisterOptions{Name: wire.ClaimSlotsActivity})
 	w.RegisterActivityWithOptions(a.LocalStep, activity.RegisterOptions{Name: wire.LocalStepActivity})
 	w.RegisterActivityWithOptions(a.RunHooks, activity.RegisterOptions{Name: wire.RunHooksActivity})
 	w.RegisterActivityWithOptions(a.BeginRemote, activity.RegisterOptions{Name: wire.BeginRemoteActivity})
@@ -46,6 +48,8 @@ func registerControl(w sdkworker.Worker, a *activities.Activities) {
 	w.RegisterActivityWithOptions(a.Checkpoint, activity.RegisterOptions{Name: wire.CheckpointActivity})
 	w.RegisterActivityWithOptions(a.Pollers, activity.RegisterOptions{Name: wire.PollersActivity})
 	w.RegisterActivityWithOptions(a.EndRun, activity.RegisterOptions{Name: wire.EndRunActivity})
+	w.RegisterActivityWithOptions(a.AdmitRun, activity.RegisterOptions{Name: wire.AdmitRunActivity})
+	w.RegisterActivityWithOptions(a.ClaimSlots, activity.RegisterOptions{Name: wire.ClaimSlotsActivity})
 	w.RegisterActivityWithOptions(a.PlanBackfill, activity.RegisterOptions{Name: wire.PlanBackfillActivity})
 	w.RegisterActivityWithOptions(a.AdvanceBackfill, activity.RegisterOptions{Name: wire.AdvanceBackfillActivity})
 	w.RegisterActivityWithOptions(a.SteerBackfill, activity.RegisterOptions{Name: wire.SteerBackfillActivity})
