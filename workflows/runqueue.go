@@ -19,6 +19,8 @@ const (
 	// execution lives at most.
 	continueQueueAfter = 2000
 	queueMaxAge        = 24 * time.Hour
+	// systemTimeout is when an activity of the system queue counts as lost: it sends no heartbeats.
+	systemTimeout = 20 * time.Second
 )
 
 // RunQueue is the workflow that looks after the run queue and the pools, of which a deployment has at most one: it exists while
@@ -89,7 +91,7 @@ func admitRuns(ctx workflow.Context, number int) (wire.AdmitRunsResult, error) {
 func systemOptions(ctx workflow.Context, id string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ActivityID:          wire.SystemPrefix + id,
-		StartToCloseTimeout: controlTimeout, HeartbeatTimeout: heartbeatTimeout, RetryPolicy: patientRetries(),
+		StartToCloseTimeout: systemTimeout, RetryPolicy: patientRetries(),
 	})
 }
 

@@ -64,6 +64,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { d.keep(ctx) })
 	beside.Go(func() { d.wake(ctx) })
+	beside.Go(func() { d.serve(ctx) })
 	defer beside.Wait()
 	ticker := time.NewTicker(roundEvery)
 	defer ticker.Stop()
@@ -115,6 +116,7 @@ func (d *Daemon) round(ctx context.Context) {
 	d.do(bounded, "look for backfills that closed without an end", d.endClosedBackfills)
 	d.do(bounded, "look for ticks of schedules that nobody works on", d.resumeTicks)
 	d.do(bounded, "look for schedules that pause on failure", d.pauseFailed)
+	d.do(bounded, "look whether somebody looks after the queue", d.lookAfterQueue)
 	if now.Sub(d.searched) >= searchEvery && d.do(bounded, "look at all open runs", d.search) {
 		d.searched = now
 	}
