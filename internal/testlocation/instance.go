@@ -71,7 +71,7 @@ func Open(ctx context.Context, folder, dsn, temporalAddress string, settings ...
 		return nil, err
 	}
 	i.waker = starter.NewWaker(i.Temporal, i.Store, slog.New(slog.DiscardHandler)) //nolint:contextcheck // it lives as long as the instance
-	i.Starter = &starter.Starter{Temporal: i.Temporal, Store: i.Store, Limits: plan.DefaultLimits()}
+	i.Starter = &starter.Starter{Temporal: i.Temporal, Store: i.Store, Deployment: i.Config.Deployment, Limits: plan.DefaultLimits()}
 	return i, nil
 }
 

@@ -40,6 +40,8 @@ type Asset struct {
 	Timeout time.Duration `json:"timeout,omitempty"`
 	// Queue names other workers than the location's own; "" is those.
 	Queue string `json:"queue,omitempty"`
+	// Pool bounds how many run at once; "" does not.
+	Pool string `json:"pool,omitempty"`
 	// Subprocess computes it in a process of its own.
 	Subprocess bool `json:"subprocess,omitempty"`
 	// Days slices it into so many days from 2001-01-01 on; 0 does not. What it is told by [PartitionKey] goes before what it is
@@ -164,6 +166,9 @@ func (s Spec) declare(asset Asset, handles map[string]*definitions.AssetOf[Value
 	}
 	if asset.Queue != "" {
 		options = append(options, definitions.Queue(asset.Queue))
+	}
+	if asset.Pool != "" {
+		options = append(options, definitions.Pool(asset.Pool))
 	}
 	if asset.Subprocess {
 		options = append(options, definitions.ExecuteAs(definitions.Subprocess{}))
