@@ -30,6 +30,7 @@ const (
 	EventFailedToMaterialize EventType = "ASSET_FAILED_TO_MATERIALIZE"
 	EventObservation         EventType = "ASSET_OBSERVATION"
 	EventWiped               EventType = "ASSET_WIPED"
+	EventBackfillEnded       EventType = "BACKFILL_ENDED" // its body: {"backfill","location","status","reason"}
 	EventPartitionsAdded     EventType = "PARTITIONS_ADDED"
 	EventPartitionsRemoved   EventType = "PARTITIONS_REMOVED"
 	EventStepStart           EventType = "STEP_START"

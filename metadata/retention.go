@@ -45,6 +45,12 @@ func (s *Store) PurgeRefusals(ctx context.Context, before time.Time, limit int) 
 	return answer.Deleted, err
 }
 
+// PurgeAlerts forgets alerts from before then that were delivered, or given up, and are over, the oldest first, and mutes that are over.
+func (s *Store) PurgeAlerts(ctx context.Context, before time.Time, limit int) (int, error) {
+	answer, err := call[deleted](ctx, s, "delete old alerts", "purge_alerts_v1", purge{before, limit})
+	return answer.Deleted, err
+}
+
 // DropMonths drops the months of the event log that ended before then, and returns the names of their tables. Like
 // [Store.EnsureMonths] it returns [ErrContended] when something reads the log for seconds: the next day is soon enough.
 func (s *Store) DropMonths(ctx context.Context, before time.Time) ([]string, error) {

@@ -20,6 +20,7 @@ func (d *Daemon) deleteOld(ctx context.Context) error {
 		d.purge(ctx, keep.Runs, runsBatch, d.Store.PurgeRuns),
 		d.purge(ctx, keep.Runs, runsBatch, d.Store.PurgeBackfills),
 		d.purge(ctx, keep.Runs, batch, d.Store.PurgeRefusals),
+		d.purge(ctx, keep.Alerts, batch, d.Store.PurgeAlerts),
 		d.dropMonths(ctx, keep.Events),
 		d.deleteTicks(ctx),
 		d.deleteComputeLogs(ctx, keep.ComputeLogs),

@@ -173,12 +173,17 @@ end $$;
 -- +goose StatementBegin
 create function end_backfill_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
-    v_at timestamptz := clock_v1();
+    v_at  timestamptz := clock_v1();
+    v_row backfills;
 begin
     update backfills
     set status = p->>'status', reason = coalesce(nullif(p->>'reason', ''), reason), ended_at = v_at, changed_at = v_at, version = version + 1,
         trouble = '', trouble_since = null, trouble_tries = 0
-    where backfill_id = p->>'backfill_id' and first_run_id = p->>'first_run_id' and ended_at is null;
+    where backfill_id = p->>'backfill_id' and first_run_id = p->>'first_run_id' and ended_at is null returning * into v_row;
+    if found then
+        perform append_events_v1('', v_row.cause, jsonb_build_array(jsonb_build_object('type', 'BACKFILL_ENDED', 'body', jsonb_build_object(
+            'backfill', v_row.backfill_id, 'location', v_row.location, 'status', v_row.status, 'reason', v_row.reason))));
+    end if;
     return jsonb_build_object('found', exists (
         select 1 from backfills where backfill_id = p->>'backfill_id' and first_run_id = p->>'first_run_id'));
 end $$;
