@@ -3,7 +3,11 @@
 // variable the file, and the file the default. docs/config.md lists every key.
 package config
 
-import "time"
+import (
+	"net/url"
+	"strings"
+	"time"
+)
 
 // FileName is the name of the configuration file.
 const FileName = "perdure.yaml"
@@ -54,6 +58,16 @@ type Temporal struct {
 
 	// APIKey is what the variable APIKeyEnv holds; Load reads it.
 	APIKey Secret `mapstructure:"-"`
+}
+
+// WorkflowURL opens a workflow in Temporal's Web UI.
+func (t Temporal) WorkflowURL(id string) string { return t.url("workflows", id) }
+
+// ScheduleURL opens a schedule in Temporal's Web UI.
+func (t Temporal) ScheduleURL(id string) string { return t.url("schedules", id) }
+
+func (t Temporal) url(kind, id string) string {
+	return strings.TrimRight(t.UIAddress, "/") + "/namespaces/" + url.PathEscape(t.Namespace) + "/" + kind + "/" + url.PathEscape(id)
 }
 
 // TLS secures the connection to Temporal. Paths in the file are relative to the file's folder.

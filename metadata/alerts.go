@@ -149,8 +149,9 @@ type LastingAlert struct {
 	Key  string          `json:"key"`
 	Kind string          `json:"kind"`
 	Body json.RawMessage `json:"body"`
-	// Failing says that it still does.
+	// Failing says that it still does, Works that it has worked since: neither is so of what was stopped, or is gone.
 	Failing bool `json:"failing"`
+	Works   bool `json:"works"`
 }
 
 // LastingAlerts lists those that have not recovered, as far as is recorded.
@@ -161,7 +162,12 @@ func (s *Store) LastingAlerts(ctx context.Context) ([]LastingAlert, error) {
 				then exists (select 1 from alert_sinks s where s.sink = a.subject and s.failing_since = a.at)
 				else exists (
 					select 1 from triggers t
-					where t.location = a.location and t.kind || '_failing' = a.kind and t.name = a.subject and t.failing_since = a.at) end as failing
+					where t.location = a.location and t.kind || '_failing' = a.kind and t.name = a.subject and t.failing_since = a.at) end as failing,
+				case a.kind when 'sink_failing'
+				then exists (select 1 from alert_sinks s where s.sink = a.subject and s.last_sent > a.at)
+				else exists (
+					select 1 from triggers t
+					where t.location = a.location and t.kind || '_failing' = a.kind and t.name = a.subject and t.last_success > a.at) end as works
 			from alerts a
 			where a.recovered_at is null and a.kind in ('schedule_failing', 'sensor_failing', 'sink_failing')) l
 		order by l.alert_id`)

@@ -126,9 +126,9 @@ begin
     delete from alert_undecided where p->'decided' @> to_jsonb(position);
     update alerts set recovered_at = v_at where p->'recovered' @> to_jsonb(alert_id) and recovered_at is null;
     for v_alert in select value from jsonb_array_elements(p->'alerts') loop
-        insert into alerts (key, kind, location, job, subject, body, at, created_at)
+        insert into alerts (key, kind, location, job, subject, body, at, created_at, recovered_at)
         values (v_alert->>'key', v_alert->>'kind', v_alert->>'location', v_alert->>'job', v_alert->>'subject', v_alert->'body',
-            (v_alert->>'at')::timestamptz, v_at)
+            (v_alert->>'at')::timestamptz, v_at, case when (v_alert->'body'->>'recovered')::boolean then v_at end)
         on conflict (key) do nothing returning alert_id into v_id;
         continue when not found;
         v_raised := v_raised + 1;

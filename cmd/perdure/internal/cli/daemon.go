@@ -6,7 +6,9 @@ import (
 	"log/slog"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/perdure-io/perdure/internal/alerts"
 	"github.com/perdure-io/perdure/internal/computelog"
 	"github.com/perdure-io/perdure/internal/daemon"
 )
@@ -17,8 +19,9 @@ func (a *app) daemonCommand() *cobra.Command {
 		Use: "daemon", Short: "Put right what was terminated or never began, and delete what is old, until told to stop", Args: arguments(cobra.NoArgs),
 		Long: "Watch over the runs of an instance: what someone terminates in Temporal, what times out and what no worker takes\n" +
 			"is recorded with its reason within a minute; runs that do not begin, stop or end in time are ended; runs that failed\n" +
-			"are started again where that is set; and what is older than the instance keeps is deleted. Any number of daemons may run: one of them does the work, and another\n" +
-			"takes over when it dies. `perdure dev` includes it.",
+			"are started again where that is set; what is older than the instance keeps is deleted; and alerts are sent. Any number\n" +
+			"of daemons may run, with the same configuration: one of them does the work, and another takes over when it dies.\n" +
+			" `perdure dev` includes it.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			level := slog.LevelInfo
 			if verbose {
@@ -30,7 +33,7 @@ func (a *app) daemonCommand() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			return runDaemon(cmd.Context(), s, log)
+			return a.runDaemon(cmd.Context(), s, log)
 		},
 	}
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "log debug messages")
@@ -38,7 +41,7 @@ func (a *app) daemonCommand() *cobra.Command {
 }
 
 // runDaemon is a daemon until ctx ends.
-func runDaemon(ctx context.Context, s *session, log *slog.Logger) error {
+func (a *app) runDaemon(ctx context.Context, s *session, log *slog.Logger) error {
 	printed, err := computelog.Open(ctx, s.settings.Storage.URL, computelog.Options{})
 	if err != nil {
 		return err
@@ -47,5 +50,12 @@ func runDaemon(ctx context.Context, s *session, log *slog.Logger) error {
 		Temporal: s.Temporal, Store: s.Store, Starter: s.Starter, ComputeLogs: printed, Retention: s.settings.Retention, Limits: s.settings.Run,
 		Namespace: s.settings.Temporal.Namespace, Log: log,
 	}
-	return errors.Join(watch.Run(ctx), printed.Close())
+	teller, err := alerts.New(a.alerting(s.Store, s.settings, log))
+	if err != nil {
+		return errors.Join(err, printed.Close())
+	}
+	var running errgroup.Group
+	running.Go(func() error { return watch.Run(ctx) })
+	running.Go(func() error { return teller.Run(ctx) })
+	return errors.Join(running.Wait(), printed.Close())
 }

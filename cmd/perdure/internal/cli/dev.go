@@ -92,7 +92,7 @@ func (l *local) watch(ctx context.Context) error {
 	}
 	defer s.close()
 	log := slog.New(slog.NewTextHandler(l.app.env.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return runDaemon(ctx, s, log)
+	return l.app.runDaemon(ctx, s, log)
 }
 
 // heal starts a part of the stack again that has ended by itself. When that fails it cancels everything.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"strings"
 	"time"
 
@@ -141,8 +140,7 @@ func (s *session) close() {
 
 // link opens a run in Temporal's Web UI.
 func link(settings config.Config, run string) string {
-	return strings.TrimRight(settings.Temporal.UIAddress, "/") + "/namespaces/" + url.PathEscape(settings.Temporal.Namespace) +
-		"/workflows/" + url.PathEscape(run)
+	return settings.Temporal.WorkflowURL(run)
 }
 
 // locations are those that a command is about: the named one, else all there are. No location at all is an error.

@@ -64,7 +64,9 @@ func (a *app) root() *cobra.Command {
 	a.flags = flags
 	root.AddCommand(
 		a.devCommand(), a.demoCommand(), a.migrateCommand(), a.checkCommand(),
-		a.assetCommand(), a.partitionCommand(), a.backfillCommand(), a.scheduleCommand(), a.jobCommand(), a.runCommand(), a.locationCommand(), a.schemaCommand(), a.daemonCommand(),
+		a.assetCommand(), a.partitionCommand(), a.backfillCommand(), a.jobCommand(), a.runCommand(),
+		a.scheduleCommand(), a.alertCommand(),
+		a.locationCommand(), a.schemaCommand(), a.daemonCommand(),
 	)
 	return root
 }
