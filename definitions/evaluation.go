@@ -134,7 +134,7 @@ func (r *Runtime) EvaluateSchedule(ctx context.Context, name string, with Evalua
 			asked.Runs = append(asked.Runs, s.job.Request(RunKey(key), ForPartition(key)))
 		}
 	case s.evaluate != nil:
-		scope := r.tickScope(with, zone, s.object())
+		scope := r.tickScope(with, zone, s.object(), &s.trigger, s.evaluate.needs)
 		if err := r.call(ctx, scope, s.bounds(), func() (err error) {
 			asked, err = s.evaluate.run(scope)
 			return err
@@ -197,7 +197,7 @@ func (s *sensor) waiting(records []LogRecord) []string {
 }
 
 func (r *Runtime) evaluateSensor(ctx context.Context, s *sensor, with Evaluation, record *LogRecord, planner *plan.Planner) (Evaluated, error) {
-	scope := r.tickScope(with, time.UTC, s.object())
+	scope := r.tickScope(with, time.UTC, s.object(), &s.trigger, s.function.needs)
 	scope.tick.record = record
 	var given answer
 	if err := r.call(ctx, scope, s.bounds(), func() (err error) {
@@ -223,11 +223,12 @@ func (r *Runtime) evaluateSensor(ctx context.Context, s *sensor, with Evaluation
 }
 
 // tickScope is where a function of a schedule or sensor runs.
-func (r *Runtime) tickScope(with Evaluation, zone *time.Location, object string) *scope {
+func (r *Runtime) tickScope(with Evaluation, zone *time.Location, object string, t *trigger, needs []need) *scope {
 	if with.Log == nil {
 		with.Log = r.environment.Log.With("trigger", object)
 	}
-	return &scope{runtime: r, tick: &tick{Evaluation: with, zone: zone}}
+	configs, _ := t.resourceConfigs(needs) // the definitions are valid
+	return &scope{runtime: r, resources: configs, tick: &tick{Evaluation: with, zone: zone}}
 }
 
 // abandoned is how long a function that does not heed the end of its context is waited for.

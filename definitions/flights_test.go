@@ -136,7 +136,45 @@ func report(_ definitions.Context, both [][]Flight, airports int) (string, error
 var DelayJob = definitions.AssetJob("delays", definitions.Assets(Flights).Downstream(), definitions.Tags{"team": "network"},
 	definitions.Configure(DelayConfig, delayConfig{MinFlights: 2}))
 
-var Location = definitions.New("flights", Warehouse, Tables, Flights, Airports, RouteDelays, Split, Report, DelayJob)
+var Nightly = definitions.Schedule("nightly", DelayJob, definitions.Cron{Expr: "0 6 * * *", Zone: "America/New_York"},
+	definitions.Evaluate(definitions.Bind1(nightly, definitions.ScheduledTime)))
+
+func nightly(_ definitions.Context, at time.Time) ([]definitions.RunRequest, error) {
+	return []definitions.RunRequest{DelayJob.Request(definitions.Title("delays of " + at.Format(time.DateOnly)))}, nil
+}
+
+type arrived struct{ File string }
+
+var Arrivals = definitions.Sensor("arrivals", []*definitions.Job{DelayJob},
+	definitions.Bind3(onArrivals, definitions.Events[arrived](), definitions.CursorOf[string](), Warehouse),
+	oneConnection)
+
+// oneConnection is for what opens the warehouse: the sensor itself, and the runs that it requests.
+var oneConnection = definitions.Configure(WarehouseConfig, warehouseConfig{DSN: definitions.FromEnv("WAREHOUSE_DSN"), MaxConns: 1})
+
+func onArrivals(_ definitions.Context, events []definitions.Event[arrived], last string, _ *warehouse) (definitions.Tick[string], error) {
+	tick := definitions.Tick[string]{Cursor: last}
+	for _, e := range events {
+		tick.Runs = append(tick.Runs, DelayJob.Request(definitions.RunKey(e.ID), definitions.Tags{"file": e.Payload.File}, oneConnection))
+		tick.Cursor = e.Payload.File
+	}
+	return tick, nil
+}
+
+var Location = definitions.New("flights", Warehouse, Tables, Flights, Airports, RouteDelays, Split, Report, DelayJob, Nightly, Arrivals)
+
+func TestASensorsFunctionIsPlain(t *testing.T) {
+	t.Parallel()
+	tick, err := onArrivals(definitions.NewContext(t.Context()), []definitions.Event[arrived]{{ID: "e1", Payload: arrived{"a.csv"}}}, "", nil)
+	require.NoError(t, err)
+	require.Len(t, tick.Runs, 1)
+	require.Equal(t, "e1", tick.Runs[0].Key())
+
+	ticked, err := definitions.EvaluateSensor(t.Context(), Location, Arrivals, definitions.Signal("e1", `{"file":"a.csv"}`), definitions.Given(Warehouse, (*warehouse)(nil)))
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"file": "a.csv"}, ticked.Runs[0].Tags)
+	require.Equal(t, "a.csv", ticked.Cursor)
+}
 
 func TestRouteDelaysIsAPlainFunction(t *testing.T) {
 	t.Parallel()

@@ -89,10 +89,15 @@ type ConfigOption interface {
 	JobOption
 	MaterializeOption
 	RequestOption
+	ScheduleOption
+	SensorOption
+	AssetSensorOption
+	RunSensorOption
 }
 
 // Configure sets a whole config, required fields too, for everything selected that binds it: assets, ops, resources,
-// loggers, and graphs by their [MapConfig]. No field keeps its default, and no map an entry.
+// loggers, and graphs by their [MapConfig]. No field keeps its default, and no map an entry. Given to a schedule or sensor, it is for
+// the resources that its function binds; given to [Job.Request], for the run.
 func Configure[C any](config *ConfigOf[C], value C) ConfigOption {
 	var c configured
 	if config != nil && config.def != nil {

@@ -29,7 +29,7 @@ func hashOf(t *testing.T, definitions *d.Definitions) string {
 
 func TestSnapshotDoesNotDependOnTheOrderOfDeclarations(t *testing.T) {
 	t.Parallel()
-	list := []d.Definition{Warehouse, Tables, Flights, Airports, RouteDelays, Split, Report, DelayJob}
+	list := []d.Definition{Warehouse, Tables, Flights, Airports, RouteDelays, Split, Report, DelayJob, Nightly, Arrivals}
 	want := hashOf(t, Location)
 	for range 20 {
 		rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
@@ -145,4 +145,67 @@ func main() {
 		printed[string(out)] = true
 	}
 	require.Len(t, printed, 1)
+}
+
+func TestSnapshotCarriesSchedulesAndSensors(t *testing.T) {
+	t.Parallel()
+	store, unused := d.Resource("store", d.Bind0(one), d.NoClose), d.Resource("unused", d.Bind0(one), d.NoClose)
+	outer := d.Resource("outer", d.Bind1(plusOne, store), d.NoClose)
+	daily, names := constant("daily", d.PartitionedBy(d.Daily("2001-01-01"))), constant("names", d.PartitionedBy(d.GridOf("day", d.Daily("2001-01-01"), "name", d.Dynamic("names"))))
+	job, dailyJob, namesJob := d.AssetJob("job", d.Assets(a1)), d.AssetJob("daily", d.Assets(daily)), d.AssetJob("names", d.Assets(names))
+	common := d.Metadata{d.Int("n", 1)}
+	snapshot, err := d.New("x", a1, a2, daily, names, store, unused, outer, job, dailyJob, namesJob,
+		d.Schedule("c", job, d.Cron{Expr: "@daily", Zone: "Europe/Berlin"}, d.AlsoAt("0 6-7 * * mon", "0 0 * * *"), d.Evaluate(noRunsOf(outer)), d.Description("text"),
+			d.Tags{"k": "v"}, d.Owners{"team:z", "ann@example.com"}, common, d.Timeout(time.Second), d.AllMissed, d.TickJitter(time.Minute), d.CancelOther, d.PauseOnFailure{}, d.DefaultRunning{}),
+		d.Schedule("b", job, d.Cron{Expr: "* * * * *", Zone: "UTC"}),
+		d.PartitionedSchedule("a", namesJob, d.AtHour(3), d.TerminateOther),
+		d.Sensor("z", []*d.Job{job, dailyJob, job}, noTick(d.All(d.View(d.Events[string](), func(events []d.Event[string]) int { return len(events) }), outer)), d.Description("text"),
+			d.Tags{"k": "v"}, d.Owners{"team:z", "ann@example.com"}, common, d.Timeout(time.Second), d.Every(time.Hour), d.MinInterval(time.Minute), d.DefaultRunning{}),
+		d.AssetSensor("y", []d.AnyAsset{a2, a1, a2}, nil, always(d.Tick[d.Nothing]{}), d.OnlyActs{}, d.WhenAll{}),
+		d.RunStatusSensor("w", []d.RunStatus{d.RunStarted, d.RunFailed, d.RunStarted}, hears(d.TheRun), d.MonitorAll{}, d.Targets(job)),
+	).Snapshot()
+	require.NoError(t, err)
+	for i := range snapshot.Schedules {
+		require.Regexp(t, `^definitions/snapshot_test\.go:\d+$`, snapshot.Schedules[i].At)
+		snapshot.Schedules[i].At = ""
+	}
+	for i := range snapshot.Sensors {
+		require.Regexp(t, `^definitions/snapshot_test\.go:\d+$`, snapshot.Sensors[i].At)
+		snapshot.Sensors[i].At = ""
+	}
+	metadata := []wire.Metadatum{{Label: "n", Type: wire.MetadataInt, Value: json.RawMessage(`1`)}}
+	owners := []string{"ann@example.com", "team:z"}
+	require.Equal(t, []plan.Schedule{
+		{Name: "a", Job: "names", Crons: []string{"0 3 * * *"}, Partitioned: true, Dynamic: []string{"names"}, CatchUp: 5, Overlap: plan.OverlapTerminateOther},
+		{Name: "b", Job: "job", Crons: []string{"* * * * *"}, CatchUp: 1},
+		{
+			Name: "c", Description: "text", Tags: map[string]string{"k": "v"}, Owners: owners, Metadata: metadata, Job: "job", Crons: []string{"0 0 * * *", "0 6-7 * * 1"}, Zone: "Europe/Berlin",
+			Computed: true, Resources: []string{"outer", "store"}, Running: true, CatchUp: -1, Jitter: time.Minute, Overlap: plan.OverlapCancelOther, PauseOnFailure: true, Timeout: time.Second,
+		},
+	}, snapshot.Schedules)
+	require.Equal(t, []plan.Sensor{
+		{Name: "w", Kind: plan.SensorOfRuns, Jobs: []string{"job"}, Statuses: []wire.RunStatus{wire.RunFailure, wire.RunStarted}, AllLocations: true},
+		{Name: "y", Kind: plan.SensorOfAssets, Assets: []string{"a1", "a2"}, All: true},
+		{
+			Name: "z", Kind: plan.SensorOfEvents, Description: "text", Tags: map[string]string{"k": "v"}, Owners: owners, Metadata: metadata, Jobs: []string{"daily", "job"}, Events: true, EventType: "string",
+			CursorType: "string", Every: time.Hour, MinInterval: time.Minute, Timeout: time.Second, Resources: []string{"outer", "store"}, Running: true,
+		},
+	}, snapshot.Sensors)
+
+	data, err := snapshot.Encode()
+	require.NoError(t, err)
+	read, err := plan.DecodeSnapshot(data)
+	require.NoError(t, err)
+	require.Equal(t, snapshot.Schedules, read.Schedules)
+	require.Equal(t, snapshot.Sensors, read.Sensors)
+}
+
+func TestSnapshotOfScheduleDoesNotDependOnHowItIsWritten(t *testing.T) {
+	t.Parallel()
+	job := d.AssetJob("job", d.Assets(a1))
+	of := func(crons ...string) string {
+		return hashOf(t, d.New("x", a1, job, d.Schedule("s", job, d.Cron{Expr: crons[0]}, d.AlsoAt(crons[1:]...))))
+	}
+	require.Equal(t, of("@daily", "0 6 * * MON-FRI"), of("0 6 * * 1,2,3,4,5", "0 0 * * *", "0 0 * * *"))
+	require.NotEqual(t, of("@daily"), of("@hourly"))
 }

@@ -1,6 +1,12 @@
 package definitions
 
-import "time"
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/perdure-io/perdure/wire"
+)
 
 // trigger is what schedules and sensors have in common.
 type trigger struct {
@@ -10,7 +16,9 @@ type trigger struct {
 	metadata    []Metadatum
 	running     bool
 	timeout     Timeout
-	options     optionNames
+	// configured is for the resources that its function binds.
+	configured []configured
+	options    optionNames
 }
 
 // defaultEvaluation bounds an evaluation that has no Timeout.
@@ -54,6 +62,55 @@ func (v Timeout) applyTrigger(d *declared, t *trigger) {
 	if v <= 0 {
 		d.wrong("timeout", "the timeout is "+v.duration().String(), "set a positive duration, or leave Timeout out for a minute")
 	}
+}
+
+func (c configured) applyTrigger(d *declared, t *trigger) {
+	if c.config == nil {
+		d.wrong("config", "Configure names a config handle that was never declared", "declare it with Config")
+		return
+	}
+	t.configured = append(t.configured, c)
+}
+
+func (c configured) applySchedule(s *ScheduleOf) { c.applyTrigger(&s.declared, &s.trigger) }
+func (c configured) applySensor(s *sensor)       { c.applyTrigger(&s.declared, &s.trigger) }
+func (c configured) applyAssetSensor(s *sensor)  { c.applySensor(s) }
+func (c configured) applyRunSensor(s *sensor)    { c.applySensor(s) }
+
+// resourceConfigs are the configs of the resources that a function binds, by name; the problems are paths below "config".
+func (t *trigger) resourceConfigs(needs []need) (map[string]json.RawMessage, wire.Problems) {
+	configs := map[string]json.RawMessage{}
+	var problems wire.Problems
+	for _, c := range t.configured {
+		value, err := c.encoded()
+		if err != nil {
+			if wrong := wire.ProblemsOf(err); wrong != nil {
+				problems = append(problems, wrong...)
+			} else {
+				problems = append(problems, wire.Problem{Code: wire.CodeInvalid, Message: err.Error(), Fix: "use values that JSON has"})
+			}
+			continue
+		}
+		found := false
+		for _, r := range resourcesOf(needs) {
+			r.eachNeeded(func(r *resource) {
+				if configOf(r.needs) != c.config {
+					return
+				}
+				if _, doubled := configs[r.name]; doubled && !found {
+					problems = append(problems, wire.Problem{Code: wire.CodeConflict, Message: fmt.Sprintf("%s is configured twice", r.object()), Fix: "configure it once"})
+				}
+				found = true
+				configs[r.name] = value
+			})
+		}
+		if !found {
+			problems = append(problems, wire.Problem{
+				Code: wire.CodeUnknown, Message: fmt.Sprintf("no resource that its function binds takes the config %s (%s)", c.config.name, c.config.at), Fix: "bind it, or leave Configure out",
+			})
+		}
+	}
+	return configs, problems
 }
 
 func (DefaultRunning) applyTrigger(_ *declared, t *trigger) { t.running = true }

@@ -311,6 +311,28 @@ func TestWhatATickIsTold(t *testing.T) {
 	}
 }
 
+func TestTheConfigOfWhatATickOpens(t *testing.T) {
+	t.Parallel()
+	type limits struct{ Size int }
+	config := d.Config(limits{1})
+	inner := d.Resource("inner", d.Bind1(func(_ d.Context, l limits) (int, error) { return l.Size, nil }, config), d.NoClose)
+	store := d.Resource("store", d.Bind1(plusOne, inner), d.NoClose)
+	job := d.AssetJob("job", d.Assets(constantA))
+	sizes := map[string]int{}
+	fn := func(name string) d.Compute[d.Tick[int]] {
+		return d.Bind1(func(_ d.Context, size int) (d.Tick[int], error) {
+			sizes[name] = size
+			return d.Tick[int]{}, nil
+		}, store)
+	}
+	runtime := runtimeOf(t, constantA, job, inner, store, d.Sensor("a", []*d.Job{job}, fn("a")), d.Sensor("b", []*d.Job{job}, fn("b"), d.Configure(config, limits{5})))
+	for _, name := range []string{"a", "b"} {
+		_, err := runtime.EvaluateSensor(t.Context(), name, d.Evaluation{})
+		require.NoError(t, err)
+	}
+	require.Equal(t, map[string]int{"a": 2, "b": 6}, sizes)
+}
+
 func second[T any](_ T, err error) error { return err }
 
 func TestAScheduleWithoutAFunction(t *testing.T) {

@@ -40,21 +40,14 @@ func TestWhatIsWrongWithSchedules(t *testing.T) {
 	cron, ofCron := sliced("cron", d.CronPartitions("0 0 * * *", "2001-01-01"))
 	static, ofStatic := sliced("static", regions)
 	times, ofTimes := sliced("times", d.GridOf("a", days, "b", weeks))
-	limits := d.Config(struct {
+	type limited struct {
 		Size int `config:"required"`
-	}{})
-	demanding := d.Asset("demanding", d.Bind1(func(_ d.Context, c struct {
-		Size int `config:"required"`
-	}) (int, error) {
-		return c.Size, nil
-	}, limits))
+	}
+	limits := d.Config(limited{})
+	demanding := d.Asset("demanding", d.Bind1(func(_ d.Context, c limited) (int, error) { return c.Size, nil }, limits))
 	job, other, ofDemanding := d.AssetJob("job", d.Assets(asset)), d.AssetJob("other", d.Assets(asset)), d.AssetJob("of_demanding", d.Assets(demanding))
 	config := d.Config(struct{ N int }{})
-	resource := d.Resource("store", d.Bind1(func(d.Context, struct {
-		Size int `config:"required"`
-	}) (int, error) {
-		return 1, nil
-	}, limits), d.NoClose)
+	resource := d.Resource("store", d.Bind1(func(_ d.Context, c limited) (int, error) { return c.Size, nil }, limits), d.NoClose)
 	unlisted := d.Resource("unlisted", d.Bind0(one), d.NoClose)
 	everyday := d.Cron{Expr: "0 6 * * *"}
 	op := d.OpJob("ops", []d.AnyValue{d.Op("op", d.Bind0(one))})
@@ -139,6 +132,15 @@ func TestWhatIsWrongWithSchedules(t *testing.T) {
 			d.Schedule("s", job, everyday, d.Evaluate(noRunsOf(resource))),
 			[]string{`schedule "s", evaluate: it binds resource "store" (definitions/trigger_validate_test.go:N), whose config has required fields`},
 		},
+		"a resource that is given config": {d.Schedule("s", job, everyday, d.Evaluate(noRunsOf(resource)), d.Configure(limits, limited{Size: 3})), nil},
+		"config, all wrong": {
+			d.Schedule("s", job, everyday, d.Evaluate(noRunsOf(resource)), d.Configure(limits, limited{3}), d.Configure(limits, limited{4}), d.Configure(config, struct{ N int }{1}), d.Configure[int](nil, 1)),
+			[]string{
+				`schedule "s", config: Configure names a config handle that was never declared`, `schedule "s", config: no resource that its function binds takes the config struct { N int }`,
+				`schedule "s", config: resource "store" is configured twice`,
+			},
+		},
+		"config without a function":     {d.Schedule("s", job, everyday, d.Configure(limits, limited{3})), []string{`schedule "s", config: it has Configure, and no function that binds a resource`}},
 		"a resource that is not listed": {d.Schedule("s", job, everyday, d.Evaluate(noRunsOf(unlisted))), []string{`schedule "s", resources: it needs resource "unlisted"`}},
 
 		"over days":              {d.PartitionedSchedule("s", ofDaily, d.AtHour(3), d.AtMinute(15), d.AllMissed, d.BufferAll, d.TickJitter(time.Hour), d.Description("x"), d.DefaultRunning{}), nil},

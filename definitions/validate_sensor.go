@@ -28,7 +28,7 @@ func (v *validation) sensor(s *sensor) {
 		allowed = []tickSource{tickRun, tickInfo}
 		v.monitored(s)
 	}
-	v.tickFunction(&s.declared, "function", s.function, allowed...)
+	v.tickFunction(&s.declared, &s.trigger, "function", s.function, allowed...)
 	v.cursor(s)
 }
 
@@ -82,7 +82,7 @@ func (v *validation) monitored(s *sensor) {
 }
 
 // tickFunction checks what the function of a schedule or sensor binds.
-func (v *validation) tickFunction(d *declared, field string, function bound, allowed ...tickSource) {
+func (v *validation) tickFunction(d *declared, t *trigger, field string, function bound, allowed ...tickSource) {
 	for _, f := range function.faults {
 		v.add(d.problem(field, f.message, f.fix))
 	}
@@ -112,11 +112,13 @@ func (v *validation) tickFunction(d *declared, field string, function bound, all
 			}
 		})
 	}
-	v.tickResources(d, field, function.needs)
+	v.tickResources(d, t, field, function.needs)
 }
 
-// tickResources reports resources that cannot be opened, for want of a run's config.
-func (v *validation) tickResources(d *declared, field string, needs []need) {
+// tickResources reports resources that cannot be opened: a tick has no run's config.
+func (v *validation) tickResources(d *declared, t *trigger, field string, needs []need) {
+	configs, problems := t.resourceConfigs(needs)
+	v.wire(d, problems.Below("config"))
 	seen := map[*resource]bool{}
 	for _, r := range resourcesOf(needs) {
 		r.eachNeeded(func(r *resource) {
@@ -125,9 +127,10 @@ func (v *validation) tickResources(d *declared, field string, needs []need) {
 				return
 			}
 			seen[r] = true
-			if _, err := config.decode(nil); err != nil {
-				v.add(d.problem(field, fmt.Sprintf("it binds %s (%s), whose config has required fields, and only a run has config", r.object(), r.at),
-					"give each of its fields a default"))
+			_, err := config.decode(nil)
+			if _, configured := configs[r.name]; err != nil && !configured {
+				v.add(d.problem(field, fmt.Sprintf("it binds %s (%s), whose config has required fields, and a tick has no run's config", r.object(), r.at),
+					"give it with Configure, or each of its fields a default"))
 			}
 		})
 	}

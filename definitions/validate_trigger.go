@@ -59,10 +59,13 @@ func (v *validation) schedule(s *ScheduleOf) {
 	v.trigger(&s.declared, &s.trigger)
 	plannable := v.jobOf(&s.declared, "job", s.job) && v.plannable(s.job)
 	if s.evaluate != nil {
-		v.tickFunction(&s.declared, "evaluate", s.evaluate.bound, tickTime, tickInfo)
+		v.tickFunction(&s.declared, &s.trigger, "evaluate", s.evaluate.bound, tickTime, tickInfo)
 		if s.requests != nil {
 			v.add(s.problem("requests", "it has Requesting and Evaluate", "leave one of the two out"))
 		}
+	}
+	if s.evaluate == nil && len(s.configured) > 0 {
+		v.add(s.problem("config", "it has Configure, and no function that binds a resource", "configure the job, or what Requesting requests"))
 	}
 	if s.catchUp != nil && *s.catchUp < 1 && *s.catchUp != AllMissed {
 		v.add(s.problem("catch_up", fmt.Sprintf("%d of the missed ticks are to be evaluated", *s.catchUp), "use at least 1, or AllMissed"))
