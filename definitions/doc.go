@@ -30,6 +30,10 @@
 // many outputs as it finds, [Map] runs ops for each of them, and [Collect] makes one value of all. [Graph] names a part,
 // with config of its own by [MapConfig]. [GraphAsset] and [GraphMultiAsset] make assets of a graph's values.
 //
+// [Schedule] and [PartitionedSchedule] start runs of a job at certain times, a [Sensor] when services have signalled something or a
+// function finds something out, an [AssetSensor] when assets were materialized, a [RunStatusSensor] or [RunFailureSensor] when runs
+// have ended. What they start is made with [Job.Request].
+//
 // # Declarations and problems
 //
 // There is no registry and no init: handles are variables, and [New] lists them. A bad declaration does not panic; it
@@ -38,6 +42,6 @@
 // # Testing
 //
 // The package knows neither Temporal nor a database. [Materialize] computes a graph of assets in the test's own process,
-// [RunJob] runs a job. [Given] puts a value in the place of any source, [LoadExternal] has external assets read as in a
+// [RunJob] runs a job, [EvaluateSchedule] and [EvaluateSensor] say what a tick would start. [Given] puts a value in the place of any source, [LoadExternal] has external assets read as in a
 // real run; see the examples.
 package definitions

@@ -24,7 +24,7 @@ type MultiAssetOption interface{ applyMultiAsset(*compute) }
 // Group is the asset's group, one for each asset: letters, digits, "_", "." and "-". Without it, "default".
 type Group string
 
-// Description is Markdown for people: of an asset, an op or a job.
+// Description is Markdown for people: of an asset, an op, a job, a schedule or a sensor.
 type Description string
 
 // CodeVersion names the version of the code that computes the asset. Given one, the same code over the same
@@ -34,7 +34,8 @@ type CodeVersion string
 // Owners are e-mail addresses or team:<name>.
 type Owners []string
 
-// Tags are labels to select by, on an asset; labels of a job's runs; or, on an op, what limits inside a run go by. A key is a name, or prefix/name; names,
+// Tags are labels to select by, on an asset; labels of a job's runs, or, in [Job.Request], of one; on an op, what limits inside a run
+// go by; on a schedule or sensor, its own, and not its runs'. A key is a name, or prefix/name; names,
 // prefixes and values are at most 63 letters, digits, "_", "." and "-"; a value may be empty.
 type Tags map[string]string
 
@@ -42,7 +43,8 @@ type Tags map[string]string
 // letters, digits, "_", "." and "-".
 type Kinds []string
 
-// Metadata are facts about the asset itself, not about one materialization; those are for [Context.Report].
+// Metadata are facts about the asset itself, not about one materialization; those are for [Context.Report]. A schedule or sensor may
+// have some, too.
 type Metadata []Metadatum
 
 // Queue sends the step to workers of its own, for much memory or a GPU: those started with --queues NAME. Without
@@ -53,7 +55,7 @@ type Queue string
 type Pool string
 
 // Timeout bounds one attempt of the user's function. Its context ends then, and the attempt counts as failed.
-// Without it, there is no bound.
+// Without it, there is no bound. On a schedule or sensor it bounds one evaluation; without it, that is a minute.
 type Timeout time.Duration
 
 func (v Timeout) duration() time.Duration { return time.Duration(v) }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -182,7 +183,7 @@ func (c configured) applyRequest(r *RunRequest) {
 type requests struct {
 	definitions *Definitions
 	check       func(wire.RunRequest) wire.Problems
-	// checked are problems by what was asked, without what differs from run to run.
+	// checked are problems by what was asked.
 	checked map[string]wire.Problems
 	// targets are the jobs that may be asked for; what names them in messages.
 	targets []*Job
@@ -227,7 +228,7 @@ func (q *requests) one(r RunRequest) (wire.TickRun, wire.Problems) {
 	} else {
 		request.Config = config
 	}
-	problems = append(problems, q.checkOnce(request)...)
+	problems = append(problems, q.checkRequest(request)...)
 	return wire.TickRun{RunKey: r.key, Job: r.job.name, Request: request}, problems
 }
 
@@ -246,16 +247,28 @@ func (q *requests) outside(r RunRequest) wire.Problem {
 	return problem
 }
 
-// checkOnce checks a request as the planner will. Requests that differ in their partition alone are checked together.
-func (q *requests) checkOnce(request wire.RunRequest) wire.Problems {
+// checkRequest checks a request as the planner will.
+func (q *requests) checkRequest(request wire.RunRequest) wire.Problems {
 	if q.check == nil {
 		return nil
 	}
-	same := request
-	if same.Partition != "" {
-		same.Partition = "*"
+	return append(plan.DescriptionProblems(request), q.checkOnce(request)...)
+}
+
+// checkOnce checks what takes long once for all requests that are alike in it.
+func (q *requests) checkOnce(request wire.RunRequest) wire.Problems {
+	const alike = "*"
+	request.Tags, request.Title, request.Priority = nil, "", 0
+	if request.Partition != "" {
+		request.Partition = alike
 	}
-	text, err := json.Marshal(same)
+	if len(request.Partitions) > 0 {
+		request.Partitions = []string{alike}
+	}
+	if request.Range != nil {
+		request.Range = &wire.PartitionRange{Start: alike, End: alike}
+	}
+	text, err := json.Marshal(request)
 	if err != nil {
 		return wire.Problems{{Path: "config", Code: wire.CodeInvalid, Message: err.Error()}}
 	}

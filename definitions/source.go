@@ -5,7 +5,9 @@ import "reflect"
 // Source is anything that a parameter of type T can be bound to: an asset's value ([AssetOf]), a resource
 // ([ResourceOf]), config ([ConfigOf]), an op's output ([Value]), several sources as a slice ([All]), a part of another
 // source ([View]), a value for what was not emitted ([OrElse]), one that is always the same ([Literal]), what a step is for
-// ([Requested], [MappingKey], the Window and Key of [Partitions]), or partitions of an asset ([ByKey], [At], [Previous]). The interface is sealed: only this package's types are sources.
+// ([Requested], [MappingKey], the Window and Key of [Partitions]), partitions of an asset ([ByKey], [At], [Previous]), or what a
+// schedule or sensor knows ([ScheduledTime], [TheTick], [Events], [CursorOf], [NewMaterializations], [TheRun]). The interface is
+// sealed: only this package's types are sources.
 type Source[T any] interface {
 	// carries is never called. It makes the compiler name both types where a source does not fit:
 	// "have carries([]Airport), want carries([]Flight)".

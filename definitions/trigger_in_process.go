@@ -223,8 +223,16 @@ func (e *evaluating) records(s *sensor) {
 		return
 	}
 	e.with.Records = []LogRecord{{}}
-	if _, ok := e.inProcess.given(theRun{}); !ok && slices.ContainsFunc(s.function.needs, func(n need) bool { return n.kind == needTick && n.tick == tickRun }) {
-		e.fail("%s is called for a run: give it with Given(TheRun, …)", s.object())
+	replaced := func(n need) bool {
+		_, ok := e.inProcess.given(n.id)
+		return ok
+	}
+	for _, n := range s.function.needs {
+		n.each(replaced, func(n need) {
+			if n.kind == needTick && n.tick == tickRun {
+				e.fail("%s is called for a run: give it with Given(TheRun, …)", s.object())
+			}
+		})
 	}
 }
 

@@ -45,6 +45,8 @@ func TestWhatIsWrongWithSchedules(t *testing.T) {
 	}
 	limits := d.Config(limited{})
 	demanding := d.Asset("demanding", d.Bind1(func(_ d.Context, c limited) (int, error) { return c.Size, nil }, limits))
+	demandingDays := d.Asset("demanding_days", d.Bind1(func(_ d.Context, c limited) (int, error) { return c.Size, nil }, limits), d.PartitionedBy(days))
+	ofDemandingDays := d.AssetJob("of_demanding_days", d.Assets(demandingDays))
 	job, other, ofDemanding := d.AssetJob("job", d.Assets(asset)), d.AssetJob("other", d.Assets(asset)), d.AssetJob("of_demanding", d.Assets(demanding))
 	config := d.Config(struct{ N int }{})
 	resource := d.Resource("store", d.Bind1(func(_ d.Context, c limited) (int, error) { return c.Size, nil }, limits), d.NoClose)
@@ -143,26 +145,27 @@ func TestWhatIsWrongWithSchedules(t *testing.T) {
 		"config without a function":     {d.Schedule("s", job, everyday, d.Configure(limits, limited{3})), []string{`schedule "s", config: it has Configure, and no function that binds a resource`}},
 		"a resource that is not listed": {d.Schedule("s", job, everyday, d.Evaluate(noRunsOf(unlisted))), []string{`schedule "s", resources: it needs resource "unlisted"`}},
 
-		"over days":              {d.PartitionedSchedule("s", ofDaily, d.AtHour(3), d.AtMinute(15), d.AllMissed, d.BufferAll, d.TickJitter(time.Hour), d.Description("x"), d.DefaultRunning{}), nil},
-		"over hours":             {d.PartitionedSchedule("s", ofHourly, d.AtMinute(15)), nil},
-		"over weeks":             {d.PartitionedSchedule("s", ofWeekly, d.OnWeekday(time.Monday)), nil},
-		"over keys":              {d.PartitionedSchedule("s", ofStatic, everyday), nil},
-		"over nothing":           {d.PartitionedSchedule("s", job), []string{`schedule "s", job: its job is not partitioned; use Schedule`}},
-		"over keys, never":       {d.PartitionedSchedule("s", ofStatic), []string{`schedule "s", cron: its job's partitions are no windows of time, and it is not said when it is due; give a Cron`}},
-		"over keys, at an hour":  {d.PartitionedSchedule("s", ofStatic, everyday, d.AtHour(3)), []string{`schedule "s", cron: AtMinute, AtHour, OnWeekday and OnDay are for windows of time`}},
-		"over keys, a bad cron":  {d.PartitionedSchedule("s", ofStatic, d.Cron{Expr: "x", Zone: "y"}), []string{`schedule "s", cron: `, `schedule "s", zone: there is no zone "y"`}},
-		"over days, with a cron": {d.PartitionedSchedule("s", ofDaily, everyday), []string{`schedule "s", cron: it has a Cron, and its job's partitions say when it is due`}},
-		"over days, an hour":     {d.PartitionedSchedule("s", ofDaily, d.AtHour(24)), []string{`schedule "s", hour: hour 24 is out of range`}},
-		"over days, twice":       {d.PartitionedSchedule("s", ofDaily, d.AtHour(2), d.AtHour(3), nil), []string{`schedule "s", hour: the option AtHour is given twice`, `schedule "s", options: an option is nil`}},
-		"over days, on a day":    {d.PartitionedSchedule("s", ofDaily, d.OnWeekday(0), d.OnDay(1)), []string{`schedule "s", day: it has OnDay, and its job's windows are daily`, `schedule "s", day: it has OnWeekday and OnDay`, `schedule "s", weekday: it has OnWeekday, and its job's windows are daily`}},
-		"over hours, an hour":    {d.PartitionedSchedule("s", ofHourly, d.AtHour(0)), []string{`schedule "s", hour: it has AtHour, and a window begins in every hour`}},
-		"over a cron, an hour":   {d.PartitionedSchedule("s", ofCron, d.AtHour(0)), []string{`schedule "s", cron: AtMinute, AtHour, OnWeekday and OnDay are for hourly, daily, weekly and monthly windows`}},
-		"over two times":         {d.PartitionedSchedule("s", ofTimes), []string{`schedule "s", job: its job has two dimensions of time, and no one last partition; use Schedule with Evaluate`}},
-		"over hours, a jitter":   {d.PartitionedSchedule("s", ofHourly, d.TickJitter(time.Hour)), []string{`schedule "s", jitter: the jitter of 1h0m0s`}},
+		"over days":                 {d.PartitionedSchedule("s", ofDaily, d.AtHour(3), d.AtMinute(15), d.AllMissed, d.BufferAll, d.TickJitter(time.Hour), d.Description("x"), d.DefaultRunning{}), nil},
+		"over hours":                {d.PartitionedSchedule("s", ofHourly, d.AtMinute(15)), nil},
+		"over weeks":                {d.PartitionedSchedule("s", ofWeekly, d.OnWeekday(time.Monday)), nil},
+		"over keys":                 {d.PartitionedSchedule("s", ofStatic, everyday), nil},
+		"over nothing":              {d.PartitionedSchedule("s", job), []string{`schedule "s", job: its job is not partitioned; use Schedule`}},
+		"over keys, never":          {d.PartitionedSchedule("s", ofStatic), []string{`schedule "s", cron: its job's partitions are no windows of time, and it is not said when it is due; give a Cron`}},
+		"over keys, at an hour":     {d.PartitionedSchedule("s", ofStatic, everyday, d.AtHour(3)), []string{`schedule "s", cron: AtMinute, AtHour, OnWeekday and OnDay are for windows of time`}},
+		"over keys, a bad cron":     {d.PartitionedSchedule("s", ofStatic, d.Cron{Expr: "x", Zone: "y"}), []string{`schedule "s", cron: `, `schedule "s", zone: there is no zone "y"`}},
+		"over days, with a cron":    {d.PartitionedSchedule("s", ofDaily, everyday), []string{`schedule "s", cron: it has a Cron, and its job's partitions say when it is due`}},
+		"over days, an hour":        {d.PartitionedSchedule("s", ofDaily, d.AtHour(24)), []string{`schedule "s", hour: hour 24 is out of range`}},
+		"over days, twice":          {d.PartitionedSchedule("s", ofDaily, d.AtHour(2), d.AtHour(3), nil), []string{`schedule "s", hour: the option AtHour is given twice`, `schedule "s", options: an option is nil`}},
+		"over days, on a day":       {d.PartitionedSchedule("s", ofDaily, d.OnWeekday(0), d.OnDay(1)), []string{`schedule "s", day: it has OnDay, and its job's windows are daily`, `schedule "s", day: it has OnWeekday and OnDay`, `schedule "s", weekday: it has OnWeekday, and its job's windows are daily`}},
+		"over hours, an hour":       {d.PartitionedSchedule("s", ofHourly, d.AtHour(0)), []string{`schedule "s", hour: it has AtHour, and a window begins in every hour`}},
+		"over a cron, an hour":      {d.PartitionedSchedule("s", ofCron, d.AtHour(0)), []string{`schedule "s", cron: AtMinute, AtHour, OnWeekday and OnDay are for hourly, daily, weekly and monthly windows`}},
+		"over two times":            {d.PartitionedSchedule("s", ofTimes), []string{`schedule "s", job: its job has two dimensions of time, and no one last partition; use Schedule with Evaluate`}},
+		"over days, without config": {d.PartitionedSchedule("s", ofDemandingDays), []string{`schedule "s", config.assets.demanding_days.size: "size" is required and has no default`}},
+		"over hours, a jitter":      {d.PartitionedSchedule("s", ofHourly, d.TickJitter(time.Hour)), []string{`schedule "s", jitter: the jitter of 1h0m0s`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := problemsOf(t, d.New("x", asset, daily, hourly, weekly, cron, static, times, demanding, resource, job, other, ofDaily, ofHourly, ofWeekly, ofCron, ofStatic, ofTimes, ofDemanding, op, test.schedule))
+			got := problemsOf(t, d.New("x", asset, daily, hourly, weekly, cron, static, times, demanding, demandingDays, ofDemandingDays, resource, job, other, ofDaily, ofHourly, ofWeekly, ofCron, ofStatic, ofTimes, ofDemanding, op, test.schedule))
 			requireProblems(t, test.want, got)
 		})
 	}

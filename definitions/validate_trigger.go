@@ -89,8 +89,12 @@ func (v *validation) schedule(s *ScheduleOf) {
 		}
 	}
 	v.ticks(s, crons, zone)
-	if plannable && s.partitioned == nil && s.evaluate == nil {
+	switch {
+	case !plannable || s.evaluate != nil:
+	case s.partitioned == nil:
 		v.fixedRequests(s)
+	case len(crons) > 0:
+		v.wire(&s.declared, v.planner.CheckRequest(wire.RunRequest{Job: s.job.name, Partition: "any"}))
 	}
 }
 

@@ -28,11 +28,7 @@ func (p *Planner) Plan(request wire.RunRequest, facts Facts) (*Plan, error) {
 		return nil, err
 	}
 	repeatable := again.parent != nil && len(problems) == 0
-	problems = append(problems, RunTagProblems("tags", request.Tags)...)
-	problems = append(problems, textProblems(request)...)
-	if request.Priority < 0 || request.Priority > wire.PriorityBackfill {
-		problems = append(problems, priorityProblem(request))
-	}
+	problems = append(problems, DescriptionProblems(request)...)
 	if again.unknown {
 		return nil, problems.Err()
 	}
@@ -80,10 +76,6 @@ func (p *Planner) Plan(request wire.RunRequest, facts Facts) (*Plan, error) {
 		return nil, err
 	}
 	return &b.plan, nil
-}
-
-func priorityProblem(request wire.RunRequest) wire.Problem {
-	return wire.Problem{Path: "priority", Code: wire.CodeInvalid, Message: fmt.Sprintf("priority %d is not allowed", request.Priority), Fix: "give 1 to 5, 1 first"}
 }
 
 // orDefault is the limits, those of an instance that sets none for the zero value.

@@ -11,11 +11,7 @@ import (
 // CheckRequest finds everything that is wrong with a request of a schedule or sensor, but for which of its partitions exist: that
 // is known when its run is planned. It looks at no state, and makes no plan.
 func (p *Planner) CheckRequest(request wire.RunRequest) wire.Problems {
-	problems := RunTagProblems("tags", request.Tags)
-	problems = append(problems, textProblems(request)...)
-	if request.Priority < 0 || request.Priority > wire.PriorityBackfill {
-		problems = append(problems, priorityProblem(request))
-	}
+	problems := DescriptionProblems(request)
 	if request.Trigger == nil {
 		request.Trigger = &wire.RunTrigger{} // it asks as one
 	}
@@ -31,6 +27,15 @@ func (p *Planner) CheckRequest(request wire.RunRequest) wire.Problems {
 		return append(problems, wire.Problem{Path: "config", Code: wire.CodeInvalid, Message: err.Error()})
 	}
 	return append(problems, configured...)
+}
+
+// DescriptionProblems are what is wrong with a request's tags, texts and priority.
+func DescriptionProblems(request wire.RunRequest) wire.Problems {
+	problems := append(RunTagProblems("tags", request.Tags), textProblems(request)...)
+	if request.Priority < 0 || request.Priority > wire.PriorityBackfill {
+		problems = append(problems, wire.Problem{Path: "priority", Code: wire.CodeInvalid, Message: fmt.Sprintf("priority %d is not allowed", request.Priority), Fix: "give 1 to 5, 1 first"})
+	}
+	return problems
 }
 
 // checkPartitions finds whether a request names partitions where there are some, and none where there are not.
