@@ -24,6 +24,8 @@ const (
 	tickTurn    = time.Minute
 	// lateWake is how long after its time a workflow still counts as woken by it; what begins later was asked for by a person.
 	lateWake = time.Minute
+	// mostScheduleEvents is from how many history events on its workflow continues as new where the instance's runs do so later.
+	mostScheduleEvents = 1000
 	// shownTickRuns bounds the runs of one tick in a result.
 	shownTickRuns = 100
 )
@@ -72,7 +74,7 @@ func (a *Activities) takeUpSchedule(ctx context.Context, input wire.EvaluateSche
 	}
 	w = &scheduleWork{
 		a: a, input: input, id: metadata.TriggerID{Location: a.Location, Kind: wire.TriggerSchedule, Name: input.Schedule}, defined: defined, build: a.Build,
-		now: activity.GetInfo(ctx).ScheduledTime, result: wire.EvaluateScheduleResult{Ticks: []wire.ScheduledTick{}},
+		now: activity.GetInfo(ctx).ScheduledTime, result: wire.EvaluateScheduleResult{Ticks: []wire.ScheduledTick{}, ContinueAfter: min(a.Starter.Limits.ContinueAfter, mostScheduleEvents)},
 	}
 	if now := time.Now(); now.After(w.now) {
 		w.now = now

@@ -505,7 +505,7 @@ func (w *queueWorld) round() string {
 			waiting++
 		}
 	}
-	require.Equal(w, metadata.AdmissionRound{WaitingRuns: len(w.waiting()), WaitingSteps: waiting}, round)
+	require.Equal(w, metadata.AdmissionRound{WaitingRuns: len(w.queueModel.waiting()), WaitingSteps: waiting}, round)
 	return "round"
 }
 
@@ -541,7 +541,7 @@ func (w *queueWorld) agree(what string) {
 	}
 	require.Equal(w, progress, w.count("select count(*) from queue_holds where key = 'runs'"), what)
 	require.Equal(w, progress, w.count("select count(*) from queue_entries where admitted_at is not null"), what)
-	require.Equal(w, len(w.waiting()), w.count("select count(*) from queue_entries where admitted_at is null"), what)
+	require.Equal(w, len(w.queueModel.waiting()), w.count("select count(*) from queue_entries where admitted_at is null"), what)
 }
 
 // Whatever happens in whatever order, the SQL functions do what the model does, at every step; and when all has ended nothing is left.

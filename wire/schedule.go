@@ -75,6 +75,8 @@ type EvaluateScheduleResult struct {
 	More    bool   `json:"more,omitempty"`
 	Waiting string `json:"waiting,omitempty"`
 	Until   string `json:"until,omitempty"`
+	// ContinueAfter is the number of history events from which the workflow continues as new; 0 is 1,000.
+	ContinueAfter int `json:"continue_after,omitempty"`
 }
 
 // PreviewRequest is the input of the workflow Preview: what a schedule would start. Nothing is started, nothing is recorded.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -43,12 +42,14 @@ func TestRecordHistories(t *testing.T) {
 	connected, err := client.Dial(client.Options{HostPort: testenv.Temporal(t).Address, Identity: recordedHere, Logger: quiet{}})
 	require.NoError(t, err)
 	t.Cleanup(connected.Close)
-	for _, s := range slices.Concat(scenarios(), backfillScenarios(), queueScenarios()) {
+	for _, s := range everyScenario() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			r := &recorder{Client: connected, t: t, id: "recorded-" + s.name}
 			workflowType := cmp.Or(s.workflow, wire.RunWorkflow)
-			if s.backfill != nil {
+			if s.serves != nil {
+				r.serve(s.serves().register)
+			} else if s.backfill != nil {
 				workflowType, r.backfill = wire.BackfillWorkflow, s.backfill()
 				r.serve(r.backfill.register)
 			} else {
@@ -86,7 +87,7 @@ type recorder struct {
 }
 
 func (r *recorder) serve(register func(registry)) {
-	for _, queue := range []string{r.id, wire.ControlQueue(r.id)} {
+	for _, queue := range []string{r.id, wire.ControlQueue(r.id), wire.EvaluationQueue(r.id)} {
 		w := worker.New(r.Client, queue, worker.Options{Identity: recordedHere, MaxHeartbeatThrottleInterval: 100 * time.Millisecond})
 		register(w)
 		require.NoError(r.t, w.Start())

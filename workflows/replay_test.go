@@ -39,6 +39,8 @@ func newReplayer() worker.WorkflowReplayer {
 	replayer.RegisterWorkflowWithOptions(workflows.ReportEvent, workflow.RegisterOptions{Name: wire.ReportEventWorkflow})
 	replayer.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: wire.BackfillWorkflow})
 	replayer.RegisterWorkflowWithOptions(workflows.RunQueue, workflow.RegisterOptions{Name: wire.RunQueueWorkflow})
+	replayer.RegisterWorkflowWithOptions(workflows.ScheduleTick, workflow.RegisterOptions{Name: wire.ScheduleTickWorkflow})
+	replayer.RegisterWorkflowWithOptions(workflows.Preview, workflow.RegisterOptions{Name: wire.PreviewWorkflow})
 	return replayer
 }
 
@@ -78,7 +80,12 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 	}
 }
 
-// Every way of a run and of a backfill is among the histories of this commit.
+// everyScenario is every way that a workflow can take.
+func everyScenario() []scenario {
+	return slices.Concat(scenarios(), backfillScenarios(), scheduleScenarios(), queueScenarios())
+}
+
+// Every way of a workflow is among the histories of this commit.
 func TestEveryWayIsRecorded(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
@@ -86,7 +93,7 @@ func TestEveryWayIsRecorded(t *testing.T) {
 		name, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), ".json"), "~")
 		names[name] = true
 	}
-	for _, s := range slices.Concat(scenarios(), backfillScenarios(), queueScenarios()) {
+	for _, s := range everyScenario() {
 		require.Contains(t, names, s.name, "make replay-record")
 	}
 }

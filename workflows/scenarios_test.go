@@ -24,9 +24,10 @@ type scenario struct {
 	name     string
 	workflow string // its type, where it has a world and is no Run
 	request  string // "" is everything
-	// world is what a run or a report meets, backfill what a backfill does: one of them.
+	// world is what a run or a report meets, backfill what a backfill does, serves what any other workflow does: one of them.
 	world    func() *world
 	backfill func() *backfillWorld
+	serves   func() interface{ register(registry) }
 	// then is what happens to it; ends is text of the error that it ends with.
 	then func(*recorder)
 	ends string

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -17,7 +18,8 @@ const (
 	evaluateTimeout = 20 * time.Minute
 	// lookAgainAfter is how soon it is looked again whether open runs have ended, when nothing wakes the workflow before.
 	lookAgainAfter = 10 * time.Second
-	// continueScheduleAfter is the number of history events from which a workflow that waits for open runs continues as new.
+	// continueScheduleAfter is the number of history events from which a workflow that waits for open runs continues as new, unless
+	// evaluating says another.
 	continueScheduleAfter = 1000
 	// shownTicks bounds the ticks in the result: the last ones are in it.
 	shownTicks = 200
@@ -138,7 +140,7 @@ func (t *scheduleTick) work(ctx workflow.Context) (wire.ScheduleTickResult, erro
 		if ctx.Err() != nil {
 			return wire.ScheduleTickResult{}, ctx.Err()
 		}
-		if t.info.GetCurrentHistoryLength() >= continueScheduleAfter || t.info.GetContinueAsNewSuggested() {
+		if t.info.GetCurrentHistoryLength() >= cmp.Or(answer.ContinueAfter, continueScheduleAfter) || t.info.GetContinueAsNewSuggested() {
 			return wire.ScheduleTickResult{}, workflow.NewContinueAsNewError(ctx, wire.ScheduleTickWorkflow, t.shown, carriedSchedule{V: wire.Version, Ticks: t.result.Ticks})
 		}
 	}
