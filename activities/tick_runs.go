@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/perdure-io/perdure/internal/assetstatus"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/starter"
@@ -65,7 +67,7 @@ func (a *Activities) planRuns(ctx context.Context, defined starter.Definitions, 
 		}
 		kept, plans = append(kept, run), append(plans, planned)
 	}
-	return kept, plans, problems, a.lacks(problems, at)
+	return kept, plans, problems, a.lacks(problems, activity.GetInfo(ctx).ScheduledTime)
 }
 
 func nothingLeft(problems wire.Problems) bool {
