@@ -26,6 +26,8 @@ wrong type or a surplus argument is refused, and one answer lists every problem.
 | ` + "`progress`" + ` | query of ` + "`Backfill`" + ` | nothing | [BackfillProgress](#backfillprogress) |
 | ` + "`pause`" + `, ` + "`resume`" + ` | signals of ` + "`Backfill`" + ` | nothing | |
 | ` + "`set_concurrency`" + ` | update of ` + "`Backfill`" + ` | [SetConcurrencyInput](#setconcurrencyinput) | [BackfillProgress](#backfillprogress) |
+| ` + "`ScheduleTick`" + ` | workflow, on the location's task queue | [ScheduleTickRequest](#scheduletickrequest) | [ScheduleTickResult](#scheduletickresult) |
+| ` + "`Preview`" + ` | workflow, on the location's task queue | [PreviewRequest](#previewrequest) | [PreviewResult](#previewresult) |
 | ` + "`ReportEvent`" + ` | workflow, on the location's task queue | [ReportRequest](#reportrequest) | [ReportResult](#reportresult) |
 
 A step that another program computes (` + "`definitions.Remote`" + `) is an activity of that program, whose type is the name of the
@@ -58,6 +60,9 @@ var examples = []example{
 	{"SetConcurrencyInput", "More at once", `{"max_concurrent_runs": 50}`},
 	{"StepsQueryInput", "The steps that run now", `{"status": "RUNNING"}`},
 	{"CancelStepInput", "Cancel one step", `{"step": "route_delays"}`},
+	{"ScheduleTickRequest", "What is due of a schedule", `{"schedule": "nightly"}`},
+	{"ScheduleTickRequest", "A tick for a time of one's own", `{"schedule": "nightly", "manual": true, "at": "2001-01-01T06:00:00Z"}`},
+	{"PreviewRequest", "What a schedule would start at a time", `{"schedule": "nightly", "at": "2001-01-01T06:00:00Z"}`},
 	{"ReportRequest", "Somebody else has made an asset", `{"asset": "airports", "type": "materialization", "metadata": {"perdure/row_count": 3376, "source": {"type": "url", "value": "https://example.com/airports.csv"}}, "data_version": "2001-04", "by": "ana", "why": "loaded by hand"}`},
 	{"ReportRequest", "Two partitions were looked at", `{"asset": "flights", "type": "observation", "partitions": ["2001-01-01", "2001-01-02"], "metadata": {"late": 0.17}}`},
 	{"RemoteInput", "What the program of a remote asset is given", `{"v": 1, "run": "r1", "step": "scores", "assets": ["scores"], "attempt": 1, "cause": "r1", "config": {"top": 3}, "inputs": {"model": {"location": "s3://models/model/17.json", "data_version": "5f1c"}}}`},
@@ -81,6 +86,7 @@ func writeDocument(b *bytes.Buffer, schemas []*jsonschema.Schema, known *constan
 	writeConstants(b, "Problem codes", "The values of `code` in a problem.", known.withPrefix("Code"))
 	writeConstants(b, "Run statuses", "", known.byType["RunStatus"])
 	writeConstants(b, "Step statuses", "", known.byType["StepStatus"])
+	writeConstants(b, "Tick statuses", "", known.byType["TickStatus"])
 	writeConstants(b, "Metadata types", "What `value` holds, by `type`.", known.byType["MetadataType"])
 }
 
