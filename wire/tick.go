@@ -25,10 +25,10 @@ type TickStatus string
 
 // The tick statuses. A tick that was decided stays STARTED until all of its runs are started.
 const (
-	TickStarted TickStatus = "STARTED"
-	TickSkipped TickStatus = "SKIPPED"
-	TickSuccess TickStatus = "SUCCESS"
-	TickFailure TickStatus = "FAILURE"
+	TickStarted TickStatus = "STARTED" // it is being evaluated, or waits, or its runs are being started
+	TickSkipped TickStatus = "SKIPPED" // it started nothing, and says why
+	TickSuccess TickStatus = "SUCCESS" // its runs are started
+	TickFailure TickStatus = "FAILURE" // its function failed, or asked for what cannot be
 )
 
 // Ended says whether a tick in this status will never change again.
