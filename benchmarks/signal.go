@@ -72,6 +72,9 @@ func signalToStep(ctx context.Context, b *bench) (ours, plain time.Duration, err
 			return 0, 0, err
 		}
 		oursAll = append(oursAll, float64(took))
+		if err := b.awaitSignalled(ctx, sensor, id); err != nil {
+			return 0, 0, err
+		}
 		if took, err = b.untilSignalled(ctx, waiting.GetID(), id); err != nil {
 			return 0, 0, err
 		}
@@ -118,6 +121,25 @@ func (b *bench) awaitSensor(ctx context.Context, id metadata.SensorID) error {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return fmt.Errorf("sensor %s does not run: %w", id, ctx.Err())
+		}
+	}
+}
+
+// awaitSignalled waits for the end of the run that an event has started: the next one writes the same asset.
+func (b *bench) awaitSignalled(ctx context.Context, sensor, event string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		var state wire.SensorState
+		answer, err := b.temporal.QueryWorkflow(ctx, sensor, "", wire.StateQuery)
+		if err == nil {
+			err = answer.Get(&state)
+		}
+		if err != nil {
+			return fmt.Errorf("look for the run that event %s has started: %w", event, err)
+		}
+		if len(state.Ticks) > 0 && len(state.Ticks[0].Runs) > 0 && state.Ticks[0].Runs[0].RunKey == event {
+			return b.temporal.GetWorkflow(ctx, state.Ticks[0].Runs[0].RunID, "").Get(ctx, nil)
 		}
 	}
 }

@@ -92,7 +92,7 @@ type sensor struct {
 	asked, answered int
 	askedStatus     wire.TriggerStatus
 	oneSteers       workflow.Mutex
-	channels        []workflow.ReceiveChannel
+	turns           *turns
 	// activities numbers them, for their ids.
 	activities int
 }
@@ -197,7 +197,13 @@ func (s *sensor) work(ctx workflow.Context) error {
 			return s.end(ctx)
 		}
 		if s.mayContinue(ctx) {
-			return s.next(ctx)
+			// What came with this workflow task is heard before, and what it starts has begun.
+			if err := s.turns.all(ctx); err != nil {
+				return s.cancelled(ctx)
+			}
+			if s.mayContinue(ctx) {
+				return s.next(ctx)
+			}
 		}
 	}
 }
@@ -461,7 +467,7 @@ func (s *sensor) end(ctx workflow.Context) error {
 // flush has all that was signalled written, unless there is no sensor.
 func (s *sensor) flush(ctx workflow.Context) error {
 	for {
-		if err := workflow.Await(ctx, func() bool { return !s.unheard() }); err != nil {
+		if err := s.turns.all(ctx); err != nil {
 			return err
 		}
 		if len(s.events) == 0 || s.gone != "" && s.state.Sensor == "" {
@@ -472,16 +478,6 @@ func (s *sensor) flush(ctx workflow.Context) error {
 			return err
 		}
 	}
-}
-
-// unheard says that a signal has come that nobody has heard yet.
-func (s *sensor) unheard() bool {
-	for _, channel := range s.channels {
-		if channel.Len() > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // continues says that it is time to continue as new.
@@ -496,7 +492,7 @@ func (s *sensor) mayContinue(ctx workflow.Context) bool {
 	if !s.known || s.gone != "" || s.taking != nil || !s.continues(ctx) || s.bytes() > eventBatchBytes || len(s.events) > eventBatch {
 		return false
 	}
-	if s.unheard() || s.answered != s.asked {
+	if s.answered != s.asked {
 		return false
 	}
 	if s.evaluating != nil {

@@ -45,7 +45,6 @@ func (s *sensor) listen(ctx workflow.Context) {
 	selector := workflow.NewSelector(ctx)
 	hear := func(name, description string, heard func(signal converter.RawValue)) {
 		signals := workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: description})
-		s.channels = append(s.channels, signals)
 		selector.AddReceive(signals, func(signals workflow.ReceiveChannel, _ bool) {
 			// A new one each time: the next signal would be received into the same memory.
 			var signal converter.RawValue
@@ -78,6 +77,7 @@ func (s *sensor) listen(ctx workflow.Context) {
 			s.answered = answering
 		}
 	})
+	s.turns = newTurns(ctx)
 }
 
 // steer has an activity write down what somebody wants.

@@ -1,3 +1,5 @@
+//go:build unix
+
 package integration
 
 import (
@@ -87,6 +89,8 @@ func sensorLocation(name string, s *sensed, options ...d.SensorOption) *d.Defini
 // sensing serves a location with the sensor "arrivals".
 func (b *bundle) sensing(t *testing.T, name string, s *sensed, options ...d.SensorOption) metadata.SensorID {
 	t.Helper()
+	// The tests share Temporal's namespace, and a sensor's workflow outlives its test.
+	name = fmt.Sprintf("%s-%d", name, fixtures.Add(1))
 	b.serve(t, sensorLocation(name, s, options...))
 	id := metadata.SensorID{Location: name, Sensor: "arrivals"}
 	b.syncSensors(t, name)
@@ -146,7 +150,7 @@ func TestEveryShellSignalsASensor(t *testing.T) {
 	s := &sensed{}
 	id := b.sensing(t, "signalled", s)
 	workflow := wire.SensorID("", id.Location, id.Sensor)
-	require.Equal(t, "sensor:signalled:arrivals", workflow)
+	require.Equal(t, "sensor:"+id.Location+":arrivals", workflow)
 
 	temporalCLI(t, "workflow", "signal", "--workflow-id", workflow, "--name", "event", "--input", `{"id":"e1","payload":{"flight":"AA1","delay":7}}`).ok(t)
 	tick := b.awaitTick(t, id, succeeded)
@@ -352,7 +356,7 @@ func TestManyEventsAreSentPastTemporal(t *testing.T) {
 	require.Eventually(t, func() bool { return len(s.seen()) == n }, time.Minute, 20*time.Millisecond)
 	require.Equal(t, want, s.seen())
 
-	_, err = b.starter.SendTo(t.Context(), metadata.SensorID{Location: "bulk", Sensor: "arival"})
+	_, err = b.starter.SendTo(t.Context(), metadata.SensorID{Location: id.Location, Sensor: "arival"})
 	require.ErrorContains(t, err, `no sensor "arival"`)
 }
 
