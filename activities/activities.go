@@ -27,6 +27,8 @@ type Activities struct {
 	Starter *starter.Starter
 	// Wake has workflows woken soon, and waits for nothing.
 	Wake func([]metadata.Wake)
+	// RunURL leads to a run in Temporal's Web UI.
+	RunURL func(run string) string
 	// DeployGrace is how long a step waits for a worker that has its definition.
 	DeployGrace time.Duration
 	// CommitPatience is how long a commit waits in place for Postgres.

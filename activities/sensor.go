@@ -63,7 +63,8 @@ func (a *Activities) EvaluateSensor(ctx context.Context, input wire.EvaluateSens
 	}
 	result = a.sensorResult(trigger, e.sensor)
 	shown := sensorTick(tick)
-	result.Tick, result.More, result.LastTick = &shown, more, &tick.StartedAt
+	result.Tick, result.LastTick, result.Unread = &shown, &tick.StartedAt, e.reading.unread()
+	result.More = more || result.Unread && tick.Status != wire.TickFailure
 	return result, nil
 }
 
@@ -93,6 +94,9 @@ func (a *Activities) SteerSensor(ctx context.Context, input wire.SteerSensorInpu
 		trigger, _, err = a.Store.SwitchTrigger(ctx, metadata.TriggerSwitch{TriggerID: id.Trigger(), Status: input.Status, Who: "a signal"})
 	} else if input.Cursor != nil {
 		trigger, err = a.Store.SetCursor(ctx, metadata.NewCursor{SensorID: id, Cursor: input.Cursor.Cursor, Who: input.Cursor.By, Why: input.Cursor.Why})
+	}
+	if err == nil {
+		err = a.Starter.ListenSensor(ctx, trigger)
 	}
 	if err != nil {
 		return wire.EvaluateSensorResult{}, planFailure(err)

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -25,28 +26,41 @@ type sensorEvaluation struct {
 	id     metadata.SensorID
 	sensor plan.Sensor
 	begun  metadata.BegunSensorTick
+	// reading is what it has read in the event log; due says that it is evaluated even when that is nothing.
+	reading *logReading
+	due     bool
 }
 
-// consumedEvents is what a tick's record says of the events that it has taken in.
+// consumedEvents is what a tick's record says of the events, and of the log, that it has taken in.
 type consumedEvents struct {
 	Events int `json:"events"`
 	// First and Last are the ids of the first and of the last.
 	First string `json:"first,omitempty"`
 	Last  string `json:"last,omitempty"`
+	consumedRecords
 }
 
 func (a *Activities) beginEvaluation(ctx context.Context, id metadata.SensorID, input wire.EvaluateSensorInput) (*sensorEvaluation, error) {
-	e := &sensorEvaluation{a: a, id: id}
+	reading, err := a.readLog(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	e := &sensorEvaluation{a: a, id: id, reading: reading, due: input.Due}
 	info := activity.GetInfo(ctx)
 	// The same however often Temporal tries it, and another one after a reset of the workflow.
 	key := info.WorkflowExecution.RunID + " " + info.ActivityID
-	var err error
 	e.begun, err = a.Store.BeginSensorTick(ctx, metadata.NewSensorTick{
-		SensorID: id, Events: input.Events, Due: input.Due, Manual: input.Manual, Key: key, Build: a.Build,
-		Cause: "sensor-" + wire.ShortHash(id.Location+" "+id.Sensor+" "+key), Most: mostEvents, Bytes: mostEventBytes,
+		SensorID: id, Events: input.Events, Due: input.Due || reading.news(), Manual: input.Manual, Key: key, Build: a.Build,
+		Cause: cmp.Or(reading.cause(), "sensor-"+wire.ShortHash(id.Location+" "+id.Sensor+" "+key)), Most: mostEvents, Bytes: mostEventBytes,
 	})
 	if err != nil {
 		return nil, err
+	}
+	if e.begun.Tick != nil && !reading.isOf(e.begun.Trigger) {
+		// Another evaluation has read on meanwhile. From here on none does that this one does not hear of.
+		if e.reading, err = a.readLogAt(ctx, e.begun.Trigger); err != nil {
+			return nil, err
+		}
 	}
 	e.sensor, err = definedSensor(e.begun.Trigger)
 	return e, err
@@ -61,7 +75,12 @@ func (e *sensorEvaluation) evaluate(ctx context.Context) (tick metadata.Tick, mo
 	log := newTickLog(e.a.LogLevel)
 	decision, err := e.decide(ctx, log)
 	if failed, ok := errors.AsType[*evaluationError](err); ok {
-		tick, err = e.a.Store.EndTick(ctx, metadata.TickEnd{ID: e.begun.Tick.ID, Status: wire.TickFailure, Error: &failed.TickError, Log: log.Lines()})
+		end := metadata.TickEnd{ID: e.begun.Tick.ID, Status: wire.TickFailure, Error: &failed.TickError, Log: log.Lines()}
+		if reactions := e.reading.reactions(failed.Message); len(reactions) > 0 {
+			tick, err = e.a.Store.FailReading(ctx, metadata.FailedReading{TickEnd: end, Position: *e.reading.position(), Reactions: reactions})
+		} else {
+			tick, err = e.a.Store.EndTick(ctx, end)
+		}
 		return tick, false, planFailure(err)
 	}
 	if err != nil {
@@ -92,14 +111,19 @@ func (e *sensorEvaluation) decide(ctx context.Context, log *tickLog) (metadata.S
 		decision.Skip = fmt.Sprintf("all %d events were rejected", rejected)
 		return decision, nil
 	}
+	if e.nothingNew() {
+		decision.Skip = e.reading.noNews()
+		return decision, nil
+	}
 	trigger := e.begun.Trigger
 	evaluated, err := e.a.Runtime.EvaluateSensor(ctx, e.id.Sensor, definitions.Evaluation{
-		Events: received, Cursor: given(e.begun.Tick.CursorBefore), LastTick: trigger.LastSuccess, LastRunKey: trigger.LastRunKey,
+		Events: received, Records: e.reading.all(), Cursor: given(e.begun.Tick.CursorBefore), LastTick: trigger.LastSuccess, LastRunKey: trigger.LastRunKey,
 		First: trigger.LastSuccess.Before(trigger.Since), Log: slog.New(log),
 	})
 	if err != nil && ctx.Err() != nil {
 		return decision, broken(ctx)
 	}
+	e.reading.take(evaluated.Consumed)
 	if err != nil {
 		return decision, evaluationFailure(err)
 	}
@@ -108,7 +132,7 @@ func (e *sensorEvaluation) decide(ctx context.Context, log *tickLog) (metadata.S
 	if err := e.a.checkEvaluated(ctx, e.sensor, of, &evaluated); err != nil {
 		return decision, err
 	}
-	consumed := consumedEvents{Events: len(fit)}
+	consumed := consumedEvents{Events: len(fit), consumedRecords: e.reading.consumedRecords()}
 	if len(fit) > 0 {
 		consumed.First, consumed.Last = fit[0].ID, fit[len(fit)-1].ID
 	}
@@ -127,7 +151,13 @@ func (e *sensorEvaluation) decide(ctx context.Context, log *tickLog) (metadata.S
 		decision.ReportRequests = append(decision.ReportRequests, report)
 	}
 	decision.Skip, decision.Cursor, decision.Add, decision.Remove = evaluated.Skip, evaluated.Cursor, evaluated.Add, evaluated.Remove
+	decision.Position, decision.Reactions = e.reading.position(), e.reading.reactions("")
 	return decision, nil
+}
+
+// nothingNew says that an evaluation that somebody wants of a sensor that reads the log has nothing to call its function with.
+func (e *sensorEvaluation) nothingNew() bool {
+	return e.reading != nil && len(e.reading.records) == 0 && len(e.reading.read.Waiting) == 0 && (!e.due || e.sensor.Kind == plan.SensorOfRuns)
 }
 
 // name is what the ids of the tick's runs and reports begin with, "arrivals-20010101T060000-1a2b3c": readable, and never met twice, also
@@ -156,7 +186,7 @@ func shapeOf(sensor plan.Sensor) plan.Sensor {
 	return plan.Sensor{
 		Name: sensor.Name, Kind: sensor.Kind, Jobs: sensor.Jobs, Events: sensor.Events, EventType: sensor.EventType, CursorType: sensor.CursorType,
 		Assets: sensor.Assets, All: sensor.All, Statuses: sensor.Statuses, MonitoredJobs: sensor.MonitoredJobs,
-		MonitoredLocations: sensor.MonitoredLocations, AllLocations: sensor.AllLocations,
+		MonitoredLocations: sensor.MonitoredLocations, AllLocations: sensor.AllLocations, AfterRetries: sensor.AfterRetries,
 	}
 }
 

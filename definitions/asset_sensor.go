@@ -8,8 +8,8 @@ import (
 
 // AssetSensor declares a sensor that is called when one of the assets was materialized, or reported as materialized, by whatever
 // run of whatever location. Its function may bind [NewMaterializations], [CursorOf], [TheTick] and resources; for the rest see
-// [Sensor]. It is given all that is new in one call, however much that is, and begins with what happens after it was started for
-// the first time.
+// [Sensor]. It is given all that is new in one call, 1,000 materializations at most, and begins with the newest one of each asset: what
+// was there before it was started for the first time. When its function fails it is given the same again, with what came since.
 func AssetSensor[C any](name string, watched []AnyAsset, targets []*Job, fn Compute[Tick[C]], opts ...AssetSensorOption) *SensorOf[C] {
 	s := newSensor(name, plan.SensorOfAssets, targets, fn)
 	s.assets = watched
@@ -26,7 +26,8 @@ func AssetSensor[C any](name string, watched []AnyAsset, targets []*Job, fn Comp
 	return &SensorOf[C]{s}
 }
 
-// WhenAll has an asset sensor wait until each of its assets has something new. Without it, one is enough.
+// WhenAll has an asset sensor wait until each of its assets has something new; then it is given that, the newest 25 of each asset at
+// most. Without it, one is enough.
 type WhenAll struct{}
 
 func (WhenAll) applyAssetSensor(s *sensor) { s.all = true }

@@ -62,6 +62,9 @@ type LogRecord struct {
 	RunPartition  string
 	Failures      []wire.StepFailureInfo
 	Reason        string
+	// WillRetry says of a run that failed that it is started again by itself; RequestedBy is the schedule or sensor that requested it.
+	WillRetry   bool
+	RequestedBy string
 	// URL leads to the run in Temporal's Web UI.
 	URL string
 }

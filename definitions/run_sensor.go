@@ -51,9 +51,12 @@ func RunStatusSensor[A RunSensorAnswer](name string, statuses []RunStatus, fn Co
 	return &SensorOf[Nothing]{s}
 }
 
-// RunFailureSensor is a [RunStatusSensor] of runs that have failed and are not tried again.
+// RunFailureSensor is a [RunStatusSensor] of runs that have failed, but for those that are started again by themselves: of a chain of
+// retries it hears of the last one.
 func RunFailureSensor[A RunSensorAnswer](name string, fn Compute[A], opts ...RunSensorOption) *SensorOf[Nothing] {
-	return RunStatusSensor(name, []RunStatus{RunFailed}, fn, opts...)
+	s := RunStatusSensor(name, []RunStatus{RunFailed}, fn, opts...)
+	s.def.afterRetries = true
+	return s
 }
 
 // Monitor has a run sensor hear of the runs of these jobs of its own location.
@@ -109,6 +112,11 @@ type MonitoredRun struct {
 	// Failures are its first failed steps, Reason says why it ended so when they do not.
 	Failures []StepFailure
 	Reason   string
+	// WillRetry says of one that has failed that it is started again by itself.
+	WillRetry bool
+	// RequestedBy is the schedule or sensor that requested it, "" none. A sensor that hears of the runs of all jobs tells its own ones
+	// by it.
+	RequestedBy string
 	// URL leads to it in Temporal's Web UI.
 	URL string
 }
@@ -133,7 +141,7 @@ func (theRun) load(s *scope) (MonitoredRun, error) {
 	r := s.tick.record
 	run := MonitoredRun{
 		ID: r.RunID, Location: r.Location, Job: r.Job, Status: r.Status, At: r.At, Position: r.Position, Tags: r.Tags, Partition: r.RunPartition,
-		Cause: r.Cause, Reason: r.Reason, URL: r.URL,
+		Cause: r.Cause, Reason: r.Reason, WillRetry: r.WillRetry, RequestedBy: r.RequestedBy, URL: r.URL,
 	}
 	for _, failure := range r.Failures {
 		run.Failures = append(run.Failures, StepFailure(failure))

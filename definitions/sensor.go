@@ -34,6 +34,7 @@ type sensor struct {
 	all    bool
 	// The rest is a run sensor's.
 	statuses     []wire.RunStatus
+	afterRetries bool
 	monitored    []*Job
 	locations    []string
 	allLocations bool

@@ -112,7 +112,8 @@ func (l *lowering) sensor(s *sensor) (plan.Sensor, error) {
 		Jobs: jobNames(s.targets), Every: s.every, MinInterval: s.minInterval, Timeout: s.timeout.duration(),
 		Resources: l.resourceNames(s.function.needs), Running: s.running, Assets: sorted(assetKeys(s.assets)), All: s.all,
 		Statuses: sortedStatuses(s.statuses), MonitoredJobs: jobNames(s.monitored), MonitoredLocations: sorted(s.locations), AllLocations: s.allLocations,
-		At: s.at,
+		AfterRetries: s.afterRetries,
+		At:           s.at,
 	}
 	if s.cursor != nil {
 		lowered.CursorType = s.cursor.String()

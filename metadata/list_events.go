@@ -43,6 +43,7 @@ const (
 	EventStepCanceled        EventType = "STEP_CANCELED"
 	EventHookCompleted       EventType = "HOOK_COMPLETED"
 	EventHookErrored         EventType = "HOOK_ERRORED"
+	EventSensorReacted       EventType = "SENSOR_REACTED" // a run-status sensor was called for the run
 	EventHookSkipped         EventType = "HOOK_SKIPPED"
 	EventQueueLimitsSet      EventType = "QUEUE_LIMITS_SET"
 	EventPoolSet             EventType = "POOL_SET"

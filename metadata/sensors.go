@@ -108,6 +108,8 @@ type SensorDecision struct {
 	Numbers []int64 `json:"numbers"`
 	// ReportRequests are what its Reports are the ids of.
 	ReportRequests []wire.ReportRequest `json:"report_requests"`
+	// Reactions are the runs that a run-status sensor was called for.
+	Reactions []Reaction `json:"reactions,omitempty"`
 }
 
 // DecideSensorTick is [Store.DecideTick] for a sensor: events are taken in by the same transaction. decided is false when it was

@@ -94,7 +94,9 @@ type Sensor struct {
 	MonitoredJobs      []string         `json:"monitored_jobs,omitempty"`
 	MonitoredLocations []string         `json:"monitored_locations,omitempty"`
 	AllLocations       bool             `json:"all_locations,omitempty"`
-	At                 string           `json:"at"`
+	// AfterRetries leaves out failed runs that are started again by themselves.
+	AfterRetries bool   `json:"after_retries,omitempty"`
+	At           string `json:"at"`
 }
 
 // SensorKind says what a sensor's function is given.

@@ -30,6 +30,11 @@ func (s *Starter) startSensor(id metadata.SensorID) client.StartWorkflowOptions 
 func (s *Starter) SyncSensor(ctx context.Context, row metadata.Trigger) error {
 	id := metadata.SensorID{Location: row.Location, Sensor: row.Name}
 	applied := wire.ShortHash(string(row.Definition) + string(row.Status))
+	if row.Applied != applied {
+		if err := s.ListenSensor(ctx, row); err != nil {
+			return err
+		}
+	}
 	if !row.RemovedAt.IsZero() {
 		if applied = "removed"; row.Applied == applied || time.Since(row.RemovedAt) <= removedGrace {
 			return nil
@@ -100,6 +105,9 @@ func (s *Starter) SwitchSensor(ctx context.Context, order SensorOrder, status wi
 	trigger, changed, err = s.Store.SwitchTrigger(ctx, metadata.TriggerSwitch{TriggerID: order.Trigger(), Status: status, Who: order.Who, Why: order.Why})
 	if err != nil {
 		return trigger, false, s.unknownSensor(ctx, order.SensorID, err)
+	}
+	if err := s.ListenSensor(ctx, trigger); err != nil {
+		return trigger, changed, err
 	}
 	return trigger, changed, s.wakeSensor(ctx, order.SensorID)
 }

@@ -283,6 +283,8 @@ type EvaluateSensorResult struct {
 	Tick *SensorTick `json:"tick,omitempty"`
 	// More says that there was more than one evaluation takes in.
 	More bool `json:"more,omitempty"`
+	// Unread says that there is more in the event log for it.
+	Unread bool `json:"unread,omitempty"`
 	// Every and MinInterval are the definition's, in nanoseconds.
 	Every       time.Duration `json:"every,omitempty"`
 	MinInterval time.Duration `json:"min_interval,omitempty"`

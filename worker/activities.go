@@ -25,7 +25,7 @@ func (w *Worker) activities() (*activities.Activities, error) {
 	return &activities.Activities{
 		Client: w.temporal, Store: w.store, Runtime: w.runtime, Log: w.log,
 		Namespace: c.Temporal.Namespace, Location: w.location, Worker: w.identity(), Build: w.build,
-		Starter: w.starter(), Wake: w.waker.Wake,
+		Starter: w.starter(), Wake: w.waker.Wake, RunURL: c.Temporal.WorkflowURL,
 		DeployGrace: c.Run.DeployGrace, CommitPatience: c.Run.CommitPatience, Random: rand.Float64,
 		Lines: w.lines, LogLevel: level, Printer: printer{w.prints}, Isolate: executor.Isolate,
 	}, nil

@@ -76,7 +76,7 @@ type sensor struct {
 
 	state              wire.SensorState
 	known              bool
-	more               bool // events wait in the inbox
+	more               bool // events wait in the inbox, or in the event log
 	full               bool // there were more than one evaluation takes in
 	every, minInterval time.Duration
 	// evaluated is when the last tick began: zero before the first.
@@ -393,7 +393,7 @@ func (s *sensor) learn(result wire.EvaluateSensorResult) {
 	}
 	s.state, s.known = result.State, true
 	s.state.Ticks = ticks
-	s.more = result.State.Waiting > 0
+	s.more = result.State.Waiting > 0 || result.Unread
 	s.every, s.minInterval, s.continueAfter = result.Every, result.MinInterval, result.ContinueAfter
 }
 

@@ -138,7 +138,7 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- decide_tick_v1's argument and {numbers: [number], report_requests} -> {"decided", "tick", "trigger"}: decides a sensor's tick, which
+-- decide_tick_v1's argument and {numbers: [number], report_requests, reactions} -> {"decided", "tick", "trigger"}: decides a sensor's tick, which
 -- takes in the events with these numbers. decided is false of a tick that was decided or has ended before.
 -- +goose StatementBegin
 create function decide_sensor_tick_v1(p jsonb) returns jsonb language plpgsql as $$
@@ -162,6 +162,7 @@ begin
         update triggers set events_waiting = events_waiting - v_taken
         where location = v_tick.location and kind = v_tick.kind and name = v_tick.name and v_taken > 0;
         perform decide_tick_v1(p);
+        perform record_reactions_v1(v_tick, p->'reactions');
     end if;
     select * into v_tick from ticks where tick_id = v_tick.tick_id;
     select * into v_row from triggers where location = v_row.location and kind = v_row.kind and name = v_row.name;

@@ -230,7 +230,41 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- Records on the runs that a run-status sensor was called for ([{run, problem}]) that it was. It takes positions of the log.
+-- +goose StatementBegin
+create function record_reactions_v1(p_tick ticks, p_reactions jsonb) returns void language sql volatile as $$
+    select append_events_v1(r.value->>'run', coalesce((select cause from runs where run_id = r.value->>'run'), ''), jsonb_build_array(
+        jsonb_build_object('type', 'SENSOR_REACTED', 'body', jsonb_build_object('location', p_tick.location, 'sensor', p_tick.name,
+            'tick', p_tick.tick_id) || case when r.value ? 'problem' then jsonb_build_object('problem', r.value->'problem') else '{}' end)))
+    from jsonb_array_elements(coalesce(nullif(p_reactions, 'null'), '[]')) with ordinality r(value, place) order by r.place
+$$;
+-- +goose StatementEnd
+
+-- end_tick_v1's argument and {position, reactions: [{run, problem}]} -> the tick's row: ends a tick that was not decided because its
+-- function failed for a run. The sensor's position moves on all the same: what the function did before it failed is not done again.
+-- +goose StatementBegin
+create function fail_reading_v1(p jsonb) returns jsonb language plpgsql as $$
+declare
+    v_tick ticks;
+begin
+    select * into v_tick from ticks where tick_id = (p->>'tick_id')::bigint;
+    -- The sensor's row before the tick's, as decide_sensor_tick_v1 does.
+    perform 1 from triggers where location = v_tick.location and kind = v_tick.kind and name = v_tick.name for no key update;
+    select * into v_tick from ticks where tick_id = (p->>'tick_id')::bigint for update;
+    if v_tick.status <> 'STARTED' or v_tick.decided_at is not null then
+        return to_jsonb(v_tick);
+    end if;
+    perform end_tick_v1(p);
+    update triggers set position = (p->>'position')::bigint
+    where location = v_tick.location and kind = v_tick.kind and name = v_tick.name;
+    perform record_reactions_v1(v_tick, p->'reactions');
+    return (select to_jsonb(t) from ticks t where tick_id = v_tick.tick_id);
+end $$;
+-- +goose StatementEnd
+
 -- +goose Down
+drop function fail_reading_v1(jsonb);
+drop function record_reactions_v1(ticks, jsonb);
 drop function unwoken_v1(jsonb);
 drop function unheard_v1(jsonb);
 drop function clean_listener_v1(jsonb);
