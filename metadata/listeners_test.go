@@ -437,3 +437,83 @@ func writeSlowly(b *bench, report metadata.Report, random *rand.Rand, ring func(
 	ring(answer.Wakes)
 	return nil
 }
+
+// Those who commit, listen, read and steer wait for each other in one order only. A store would try again what lost in a deadlock:
+// here it fails.
+func TestListenersAndWritersNeverDeadlock(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	_, err := b.SyncTriggers(t.Context(), "flights", []metadata.DefinedTrigger{
+		{Kind: wire.TriggerSensor, Name: "l0", Definition: json.RawMessage("{}"), Declared: wire.TriggerRunning},
+		{Kind: wire.TriggerSensor, Name: "l1", Definition: json.RawMessage("{}"), Declared: wire.TriggerRunning},
+	})
+	require.NoError(t, err)
+	b.listen("l0", materializationOf("x"))
+	b.listen("l1", materializationOf(""))
+	const rounds = 40
+	var work sync.WaitGroup
+	for worker := range 12 {
+		random := rand.New(rand.NewPCG(seed, uint64(worker)))
+		name := func() string { return fmt.Sprintf("l%d", random.IntN(2)) }
+		does := []func(round int) (function string, argument any){
+			func(round int) (string, any) { return "report_event_v1", reported(fmt.Sprintf("%d-%d", worker, round), "k") },
+			func(round int) (string, any) {
+				return "add_partitions_v1", map[string]any{"name": "p", "keys": []string{fmt.Sprintf("%d-%d", worker, round)}}
+			},
+			func(int) (string, any) { return "clean_listener_v1", map[string]any{"id": name()} },
+			func(int) (string, any) {
+				id := name()
+				return "subscribe_v1", metadata.Listener{
+					Wake: metadata.Wake{ID: id}, Location: "flights", Kind: "sensor", Name: id, FromEnd: true,
+					Subscriptions: []metadata.Subscription{materializationOf([]string{"", "x", "y"}[random.IntN(3)])},
+				}
+			},
+			func(int) (string, any) { return "unsubscribe_v1", map[string]any{"ids": []string{name()}} },
+			func(int) (string, any) {
+				return "unheard_v1", map[string]any{"after": 0, "again": 0, "limit": 10}
+			},
+			func(int) (string, any) { return "unwoken_v1", map[string]any{"ids": []string{"l0", "l1"}} },
+			func(int) (string, any) {
+				return "switch_trigger_v1", map[string]any{"location": "flights", "kind": "sensor", "name": name(), "status": []string{"RUNNING", "STOPPED"}[random.IntN(2)]}
+			},
+		}
+		work.Go(func() {
+			for round := range rounds {
+				function, argument := does[random.IntN(len(does))](round)
+				data, err := json.Marshal(argument)
+				if err == nil {
+					_, err = b.db.ExecContext(b.Context(), "select "+function+"($1)", string(data))
+				}
+				if err != nil {
+					t.Errorf("%s: %v", function, err)
+					return
+				}
+				if round%8 == 0 {
+					if err := decideWithPartitions(b, name(), fmt.Sprintf("%d-%d", worker, round)); err != nil {
+						t.Errorf("a tick: %v", err)
+						return
+					}
+				}
+			}
+		})
+	}
+	work.Wait()
+}
+
+// decideWithPartitions decides a tick that adds a partition, which is an event.
+func decideWithPartitions(b *bench, sensor, key string) error {
+	tick, err := b.BeginTick(b.Context(), metadata.NewTick{
+		TriggerID: metadata.TriggerID{Location: "flights", Kind: wire.TriggerSensor, Name: sensor}, Key: key, Cause: "c",
+	})
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(metadata.TickDecision{ID: tick.ID, Add: []wire.TickPartitions{{Name: "q", Keys: []string{key}}}})
+	if err != nil {
+		return err
+	}
+	_, err = b.db.ExecContext(b.Context(), "select decide_sensor_tick_v1($1)", string(data))
+	return err
+}
