@@ -29,6 +29,8 @@ type Config struct {
 	Storage Storage `mapstructure:"storage"`
 	// Run limits each run.
 	Run Run `mapstructure:"run"`
+	// Queue limits how many runs are in progress at once, and how many steps of a pool.
+	Queue Queue `mapstructure:"queue"`
 	// Worker limits each worker process.
 	Worker Worker `mapstructure:"worker"`
 	// Logs says what is kept of what steps log and print.
@@ -142,6 +144,22 @@ type Run struct {
 	// RetryOnStepFailure says whether a run whose steps failed is such a run, or only one that ended otherwise: terminated,
 	// timed out, or lost. The tag perdure/retry_on_asset_or_op_failure comes before it.
 	RetryOnStepFailure bool `mapstructure:"retry_on_step_failure" default:"true" usage:"also start a run again whose steps failed"`
+}
+
+// Queue limits how many runs are in progress at once, and how many steps of a pool: what is over a limit waits. It is applied when a
+// daemon or `perdure dev` starts and it is not what was applied last; what `perdure queue set` and `perdure pool set` have
+// changed stays until then.
+type Queue struct {
+	// MaxConcurrentRuns is how many runs may be in progress at once. -1 is no bound, 0 begins none.
+	MaxConcurrentRuns int `mapstructure:"max_concurrent_runs" default:"-1" usage:"most runs in progress at once; -1 is no bound"`
+	// TagLimits bound how many runs with a tag are in progress at once: heavy:1 is one among all that have the tag heavy,
+	// team=a:2 two of those whose team is a, team=*:3 three of each team. A run begins when all that it is under have room.
+	TagLimits []string `mapstructure:"tag_limits" usage:"most runs in progress by tag, as heavy:1, team=a:2 or team=*:3"`
+	// DefaultPoolLimit is the limit of each pool that was given none of its own. 0 is no limit.
+	DefaultPoolLimit int `mapstructure:"default_pool_limit" default:"0" usage:"limit of pools that have none of their own; 0 is none"`
+	// PoolGranularity is what the limit of a pool counts when it does not say so itself: step counts the steps that run, run the
+	// runs in progress that have such a step.
+	PoolGranularity string `mapstructure:"pool_granularity" default:"step" usage:"what the limit of a pool counts: step or run"`
 }
 
 // Worker limits each worker process.

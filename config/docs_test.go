@@ -102,7 +102,7 @@ func fieldsOf(t *testing.T, structure string) []documentedField {
 	parsed, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, 0)
 	require.NoError(t, err)
 	var found []documentedField
-	sections := map[string]bool{"Temporal": true, "TLS": true, "Postgres": true, "Storage": true, "Run": true, "Worker": true, "Logs": true, "Retention": true, "Alerts": true}
+	sections := map[string]bool{"Temporal": true, "TLS": true, "Postgres": true, "Storage": true, "Run": true, "Worker": true, "Logs": true, "Retention": true, "Alerts": true, "Queue": true}
 	for _, field := range parsed.Scope.Lookup(structure).Decl.(*ast.TypeSpec).Type.(*ast.StructType).Fields.List {
 		key := regexp.MustCompile(`mapstructure:"([^"]*)"`).FindStringSubmatch(field.Tag.Value)[1]
 		if key == "-" {

@@ -156,6 +156,8 @@ func merge(file, variables *layer, flags *pflag.FlagSet) (Config, map[string]str
 			fallback = ""
 		case known.kind == entries:
 			fallback = reflect.Zero(reflect.SliceOf(known.entry)).Interface()
+		case known.kind == list:
+			fallback = []string(nil)
 		default:
 			fallback = 0
 		}

@@ -26,7 +26,9 @@ var (
 	deploymentName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,39}$`)
 	schemaName     = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 	queueName      = regexp.MustCompile(`^[A-Za-z0-9._~|-]{1,100}$`)
-	notInSchema    = regexp.MustCompile(`[^a-z0-9_]`)
+	// tagLimit is a tag, a value of it or * for each, and a number of runs.
+	tagLimit    = regexp.MustCompile(`^([^=\s]+)(=[^\s]*)?:(-?\d+)$`)
+	notInSchema = regexp.MustCompile(`[^a-z0-9_]`)
 )
 
 // Validate returns an *Error with every problem, or nil. Load has called it; a Config made by hand needs it, complete:
@@ -69,6 +71,7 @@ func (c Config) problems() []Problem {
 	k.check(err == nil && parsed.Scheme != "" && (parsed.Host != "" || parsed.Path != ""), "storage.url",
 		"is not a bucket URL", "write file:///folder, s3://bucket, gs://bucket or azblob://container")
 	c.Run.check(k)
+	c.Queue.check(k)
 	c.Worker.check(k)
 	c.Logs.check(k)
 	c.Retention.check(k)
@@ -109,6 +112,25 @@ func (p Postgres) check(k *checker) {
 	path := settings.Runtime["search_path"]
 	k.check(path == "" || path == p.Schema, "postgres.dsn",
 		fmt.Sprintf("has search_path %q beside postgres.schema %q", path, p.Schema), "remove one of them")
+}
+
+func (q Queue) check(k *checker) {
+	k.check(q.MaxConcurrentRuns >= -1, "queue.max_concurrent_runs",
+		fmt.Sprintf("is %d and must be at least 0, or -1 for no bound", q.MaxConcurrentRuns), "")
+	seen := map[string]bool{}
+	for _, limit := range q.TagLimits {
+		parts := tagLimit.FindStringSubmatch(limit)
+		if parts == nil {
+			k.check(false, "queue.tag_limits", fmt.Sprintf("has %q, which is no limit of a tag", limit), "write heavy:1, team=a:2, or team=*:3 for each value")
+			continue
+		}
+		tag := parts[1] + parts[2]
+		k.check(!strings.HasPrefix(parts[3], "-"), "queue.tag_limits", fmt.Sprintf("has %q, whose limit is below 0", limit), "")
+		k.check(!seen[tag], "queue.tag_limits", fmt.Sprintf("has two limits for %q", tag), "leave one of them out")
+		seen[tag] = true
+	}
+	k.atLeast(q.DefaultPoolLimit, 0, "queue.default_pool_limit")
+	k.oneOf(q.PoolGranularity, "queue.pool_granularity", "step", "run")
 }
 
 func (r Run) check(k *checker) {

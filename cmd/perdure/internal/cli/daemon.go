@@ -46,6 +46,9 @@ func (a *app) runDaemon(ctx context.Context, s *session, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
+	if err := configureQueue(ctx, s.Store, s.settings.Queue, log); err != nil {
+		return errors.Join(err, printed.Close())
+	}
 	watch := &daemon.Daemon{
 		Temporal: s.Temporal, Store: s.Store, Starter: s.Starter, ComputeLogs: printed, Retention: s.settings.Retention, Limits: s.settings.Run,
 		Namespace: s.settings.Temporal.Namespace, Log: log,
