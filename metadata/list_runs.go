@@ -212,13 +212,15 @@ func (s *Store) Steps(ctx context.Context, run, cursor string, limit int) (Page[
 			            when s.state = 'open' or s.state = 'done' then s.failures + 1
 			            else greatest(s.failures, 1) end as attempt,
 			       coalesce(s.lost, 0) as lost, coalesce(s.worker, '') as worker, coalesce(s.build, '') as build,
-			       coalesce(s.reason, '') as reason, s.reason_since, s.error, coalesce(s.result, h.result) as result,
+			       case when l.run_id is null then coalesce(s.reason, '') else slot_reason_v1(l.pool) end as reason,
+			       coalesce(l.asked_at, s.reason_since) as reason_since, s.error, coalesce(s.result, h.result) as result,
 			       s.first_started_at as started_at, s.claimed_at, s.ended_at
 			from (
 				select *, inherited_from <> '' as inherited from plan_steps
 				where run_id = $1 and over = '' and (idx, place) > ($2, $3)
 				order by idx, place limit $4) h
 			left join steps s using (run_id, step)
+			left join slots l on l.run_id = h.run_id and l.step = h.step and l.granted_at is null
 			order by h.idx, h.place) page`, run, after.Index, after.Place, pageSize(limit)+1)
 	if err != nil {
 		return Page[Step]{}, err

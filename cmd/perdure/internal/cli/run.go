@@ -113,7 +113,7 @@ func (a *app) runTable(runs []metadata.Run) string {
 		}
 		rows[i] = []string{
 			run.ID, style.RunStatus(run.Status), run.Job, render.OneLine(what), render.RunPartitions(run), clock.Moment(started), render.RunDuration(run, clock),
-			stepCounts(run), run.Location,
+			stepCounts(run), waitingFor(run), run.Location,
 		}
 	}
 	return style.Table([]render.Column{
@@ -125,8 +125,17 @@ func (a *app) runTable(runs []metadata.Run) string {
 		{Title: "started"},
 		{Title: "duration", Right: true},
 		{Title: "steps"},
+		{Title: "because it"},
 		{Title: "location"},
 	}, rows)
+}
+
+// waitingFor is for what a run waits in the queue.
+func waitingFor(run metadata.Run) string {
+	if run.Status != wire.RunQueued {
+		return ""
+	}
+	return run.Reason
 }
 
 func stepCounts(run metadata.Run) string {
