@@ -54,6 +54,7 @@ type newMaterializations struct{}
 
 func (newMaterializations) carries([]Materialization) {}
 func (m newMaterializations) need() need              { return need{kind: needTick, id: m, tick: tickMaterialized} }
+
 func (newMaterializations) load(s *scope) ([]Materialization, error) {
 	if s.tick == nil {
 		return nil, errNoTick

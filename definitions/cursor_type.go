@@ -38,8 +38,7 @@ func notJSON(typ reflect.Type, open []reflect.Type) string {
 
 func notJSONStruct(typ reflect.Type, open []reflect.Type) string {
 	exported := false
-	for i := range typ.NumField() {
-		field := typ.Field(i)
+	for field := range typ.Fields() {
 		if !field.IsExported() && !field.Anonymous {
 			continue
 		}

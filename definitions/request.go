@@ -195,7 +195,9 @@ func (q *requests) lower(asked []RunRequest) ([]wire.TickRun, wire.Problems) {
 	runs := make([]wire.TickRun, 0, len(asked))
 	for i, r := range asked {
 		run, wrong := q.one(r)
-		problems = append(problems, wrong.Below(fmt.Sprintf("runs[%d] (%s)", i, r))...)
+		if len(wrong) > 0 {
+			problems = append(problems, wrong.Below(fmt.Sprintf("runs[%d] (%s)", i, r))...)
+		}
 		runs = append(runs, run)
 	}
 	return runs, problems
