@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
@@ -60,7 +61,11 @@ func (r RunRequest) String() string {
 		parts[0] = r.job.object()
 	}
 	if r.key != "" {
-		parts = append(parts, fmt.Sprintf("run key %q", r.key))
+		key := r.key
+		if len(key) > maxShownKey {
+			key = key[:maxShownKey] + "…"
+		}
+		parts = append(parts, fmt.Sprintf("run key %q", key))
 	}
 	switch {
 	case r.asked.Partition != "":
@@ -72,6 +77,8 @@ func (r RunRequest) String() string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+const maxShownKey = 60 // bytes of a run key in messages
 
 func (r *RunRequest) wrong(path, code, message, fix string) {
 	r.problems = append(r.problems, wire.Problem{Path: path, Code: code, Message: message, Fix: fix})
@@ -86,7 +93,7 @@ func (r *RunRequest) once(path, option string) {
 }
 
 // RunKey has the run asked for only once: a sensor that asks again with the same key starts no other, ever, however the first one
-// ended, and a schedule none for the same tick. Without it each request is a run. At most 500 characters.
+// ended, and a schedule none for the same tick. Without it each request is a run. At most 500 bytes.
 type RunKey string
 
 const maxRunKey = 500
@@ -98,7 +105,9 @@ func (v RunKey) applyRequest(r *RunRequest) {
 	case v == "":
 		r.wrong("run_key", wire.CodeMissing, "the run key is empty", "leave RunKey out for a run without one")
 	case len(v) > maxRunKey:
-		r.wrong("run_key", wire.CodeTooLarge, fmt.Sprintf("the run key has %d characters", len(v)), fmt.Sprintf("use at most %d, a hash for example", maxRunKey))
+		r.wrong("run_key", wire.CodeTooLarge, fmt.Sprintf("the run key has %d bytes", len(v)), fmt.Sprintf("use at most %d, a hash for example", maxRunKey))
+	case !utf8.ValidString(string(v)), strings.ContainsRune(string(v), 0):
+		r.wrong("run_key", wire.CodeInvalid, fmt.Sprintf("the run key %q is no text", string(v)), "use UTF-8 without NUL, a hash in hex for example")
 	}
 }
 

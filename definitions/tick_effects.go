@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/perdure-io/perdure/partition"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -18,6 +19,11 @@ func (r *Runtime) changes(given answer, into *Evaluated) wire.Problems {
 		}
 		if len(change.keys) == 0 {
 			continue
+		}
+		for _, key := range change.keys {
+			if err := partition.CheckKey(key); err != nil && !change.remove {
+				problems = append(problems, wire.Problem{Path: fmt.Sprintf("partitions[%d]", i), Code: wire.CodeInvalid, Message: err.Error(), Fix: "add another key"})
+			}
 		}
 		lowered := wire.TickPartitions{Name: change.of.Name(), Keys: once(slices.Clone(change.keys))}
 		if change.remove {

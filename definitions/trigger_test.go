@@ -148,6 +148,15 @@ func TestWhatASensorMayNotAnswer(t *testing.T) {
 			"it requests 10001 runs, and a tick at most 10000: request them in several ticks, or start a backfill",
 		},
 		"a cursor and none": {d.Sensor("s", []*d.Job{job}, always(d.Tick[int]{Cursor: 1, Reset: true})), "the tick has a cursor, and Reset: leave one of the two out"},
+		"keys that are none": {
+			d.Sensor("s", []*d.Job{job}, always(d.Tick[int]{Partitions: []d.PartitionChange{d.Dynamic("names").Add("a", "", "b\x00"), d.Dynamic("names").Remove("")}})),
+			`partitions[0]: a key is empty (add another key); partitions[0]: "b\x00" holds a control character (add another key)`,
+		},
+		"run keys that are none": {
+			d.Sensor("s", []*d.Job{job}, always(d.Tick[int]{Runs: []d.RunRequest{job.Request(d.RunKey(strings.Repeat("k", 501))), job.Request(d.RunKey("\xff"))}})),
+			`runs[0] (job "job", run key "` + strings.Repeat("k", 60) + `…").run_key: the run key has 501 bytes (use at most 500, a hash for example); ` +
+				`runs[1] (job "job", run key "\xff").run_key: the run key "\xff" is no text (use UTF-8 without NUL, a hash in hex for example)`,
+		},
 		"a set of none": {
 			d.Sensor("s", []*d.Job{job}, always(d.Tick[int]{Partitions: []d.PartitionChange{undeclared.Add("a")}})),
 			"partitions[0]: it changes a set that was never declared (declare it with Dynamic)",
@@ -168,6 +177,14 @@ func TestWhatASensorMayNotAnswer(t *testing.T) {
 			require.Equal(t, d.Evaluated{}, evaluated, "nothing of it happens")
 		})
 	}
+}
+
+func TestACursorThatIsTooLarge(t *testing.T) {
+	t.Parallel()
+	job := d.AssetJob("job", d.Assets(constantA))
+	sensor := d.Sensor("s", []*d.Job{job}, always(d.Tick[string]{Cursor: strings.Repeat("c", 1<<20)}))
+	_, err := runtimeOf(t, constantA, job, sensor).EvaluateSensor(t.Context(), "s", d.Evaluation{})
+	require.EqualError(t, err, "the cursor has 1048578 bytes of JSON, and at most 1048576 are kept: keep what is large elsewhere, and where it lies here")
 }
 
 func TestTheCursorOfASensor(t *testing.T) {
