@@ -9,13 +9,17 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/plan/schedule"
 	"github.com/perdure-io/perdure/wire"
 )
 
-// Preview evaluates a schedule as it would be evaluated at a time, and starts and records nothing.
+// Preview evaluates a schedule as it would be evaluated at a time, or a sensor with some events, and starts and records nothing.
 func (a *Activities) Preview(ctx context.Context, input wire.PreviewInput) (wire.PreviewResult, error) {
 	defer keepAlive(ctx)()
+	if input.Request.Sensor != "" {
+		return a.previewSensor(ctx, input.Request)
+	}
 	return a.previewSchedule(ctx, input.Request)
 }
 
@@ -62,14 +66,21 @@ func (a *Activities) previewSchedule(ctx context.Context, request wire.PreviewRe
 	if err != nil {
 		return failedPreview(result, err)
 	}
-	for i, run := range runs {
-		run.Request.Trigger = nil
-		result.Runs = append(result.Runs, wire.PreviewRun{Job: run.Job, RunKey: run.RunKey, Request: run.Request, Steps: len(plans[i].Steps), Assets: plans[i].Assets})
-	}
+	result.Runs = previewRuns(runs, plans)
 	if result.Skip = evaluated.Skip; len(runs) == 0 && result.Skip == "" {
 		result.Skip = nothingRequested
 	}
 	return result, nil
+}
+
+// previewRuns are runs that would be asked for, with their plans.
+func previewRuns(runs []wire.TickRun, plans []*plan.Plan) []wire.PreviewRun {
+	shown := make([]wire.PreviewRun, len(runs))
+	for i, run := range runs {
+		run.Request.Trigger = nil
+		shown[i] = wire.PreviewRun{Job: run.Job, RunKey: run.RunKey, Request: run.Request, Steps: len(plans[i].Steps), Assets: plans[i].Assets}
+	}
+	return shown
 }
 
 // failedPreview shows what the user's function, or what it asks for, is to blame for.

@@ -115,21 +115,9 @@ func (e *sensorEvaluation) decide(ctx context.Context, log *tickLog) (metadata.S
 		decision.Skip = e.reading.noNews()
 		return decision, nil
 	}
-	trigger := e.begun.Trigger
-	evaluated, err := e.a.Runtime.EvaluateSensor(ctx, e.id.Sensor, definitions.Evaluation{
-		Events: received, Records: e.reading.all(), Cursor: given(e.begun.Tick.CursorBefore), LastTick: trigger.LastSuccess, LastRunKey: trigger.LastRunKey,
-		First: trigger.LastSuccess.Before(trigger.Since), Log: slog.New(log),
-	})
-	if err != nil && ctx.Err() != nil {
-		return decision, broken(ctx)
-	}
-	e.reading.take(evaluated.Consumed)
-	if err != nil {
-		return decision, evaluationFailure(err)
-	}
 	tick := e.begun.Tick
-	of := wire.RunTrigger{Kind: wire.TriggerSensor, Name: e.id.Sensor, Tick: fmt.Sprint(tick.ID)}
-	if err := e.a.checkEvaluated(ctx, e.sensor, of, &evaluated); err != nil {
+	evaluated, _, err := e.call(ctx, received, tick.CursorBefore, fmt.Sprint(tick.ID), log)
+	if err != nil {
 		return decision, err
 	}
 	consumed := consumedEvents{Events: len(fit), consumedRecords: e.reading.consumedRecords()}
@@ -158,6 +146,27 @@ func (e *sensorEvaluation) decide(ctx context.Context, log *tickLog) (metadata.S
 // nothingNew says that an evaluation that somebody wants of a sensor that reads the log has nothing to call its function with.
 func (e *sensorEvaluation) nothingNew() bool {
 	return e.reading != nil && len(e.reading.records) == 0 && len(e.reading.read.Waiting) == 0 && (!e.due || e.sensor.Kind == plan.SensorOfRuns)
+}
+
+// call calls the function, and checks what it asks for; plans are those of its runs.
+func (e *sensorEvaluation) call(ctx context.Context, events []definitions.ReceivedEvent, cursor json.RawMessage, tick string, log *tickLog) (definitions.Evaluated, []*plan.Plan, error) {
+	trigger := e.begun.Trigger
+	evaluated, err := e.a.Runtime.EvaluateSensor(ctx, e.id.Sensor, definitions.Evaluation{
+		Events: events, Records: e.reading.all(), Cursor: given(cursor), LastTick: trigger.LastSuccess, LastRunKey: trigger.LastRunKey,
+		First: trigger.LastSuccess.Before(trigger.Since), Log: slog.New(log),
+	})
+	if err != nil && ctx.Err() != nil {
+		return evaluated, nil, broken(ctx)
+	}
+	e.reading.take(evaluated.Consumed)
+	if err != nil {
+		return evaluated, nil, evaluationFailure(err)
+	}
+	plans, err := e.a.checkEvaluated(ctx, e.sensor, wire.RunTrigger{Kind: wire.TriggerSensor, Name: e.id.Sensor, Tick: tick}, &evaluated)
+	if len(evaluated.Runs) == 0 && evaluated.Skip == "" {
+		evaluated.Skip = nothingRequested
+	}
+	return evaluated, plans, err
 }
 
 // name is what the ids of the tick's runs and reports begin with, "arrivals-20010101T060000-1a2b3c": readable, and never met twice, also
@@ -190,21 +199,34 @@ func shapeOf(sensor plan.Sensor) plan.Sensor {
 	}
 }
 
+// misfits says of events which the function cannot be given, and why, by their place.
+func (e *sensorEvaluation) misfits(events []definitions.ReceivedEvent) (map[int]string, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	if !e.sensor.Events {
+		misfits := make(map[int]string, len(events))
+		for i := range events {
+			misfits[i] = fmt.Sprintf("sensor %q takes no events", e.sensor.Name)
+		}
+		return misfits, nil
+	}
+	misfits, err := e.a.Runtime.CheckEvents(e.sensor.Name, events)
+	if err != nil {
+		return nil, evaluationFailure(err)
+	}
+	return misfits, nil
+}
+
 // fitting are the events that the function can be given. The others are rejected.
 func (e *sensorEvaluation) fitting(ctx context.Context) (fit []metadata.InboxEvent, received []definitions.ReceivedEvent, err error) {
 	all := make([]definitions.ReceivedEvent, len(e.begun.Events))
 	for i, event := range e.begun.Events {
 		all[i] = definitions.ReceivedEvent{ID: event.ID, At: event.At, Payload: event.Payload}
 	}
-	misfits := map[int]string{}
-	if len(all) > 0 && !e.sensor.Events {
-		for i := range all {
-			misfits[i] = fmt.Sprintf("sensor %q takes no events", e.sensor.Name)
-		}
-	} else if len(all) > 0 {
-		if misfits, err = e.a.Runtime.CheckEvents(e.sensor.Name, all); err != nil {
-			return nil, nil, evaluationFailure(err)
-		}
+	misfits, err := e.misfits(all)
+	if err != nil {
+		return nil, nil, err
 	}
 	var rejected []metadata.RejectedEvent
 	for i, event := range e.begun.Events {

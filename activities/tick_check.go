@@ -21,40 +21,41 @@ const (
 
 // checkEvaluated checks what a sensor asks for against the active definitions, and gives its runs what their requests leave out. A run of
 // which nothing is left, because its request is narrowed, is left out. Everything that is wrong is one [evaluationError].
-func (a *Activities) checkEvaluated(ctx context.Context, sensor plan.Sensor, trigger wire.RunTrigger, evaluated *definitions.Evaluated) error {
+func (a *Activities) checkEvaluated(ctx context.Context, sensor plan.Sensor, trigger wire.RunTrigger, evaluated *definitions.Evaluated) ([]*plan.Plan, error) {
 	defined, _, err := a.definitions(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c := &tickCheck{a: a, planner: defined.Planner, jobs: sensor.Jobs, now: time.Now()}
 	if err := c.partitions(ctx, evaluated); err != nil {
-		return err
+		return nil, err
 	}
 	if len(evaluated.Runs) > mostTickRuns {
 		c.add("runs", wire.CodeTooLarge, fmt.Sprintf("it asks for %d runs, and one evaluation may ask for %d", len(evaluated.Runs), mostTickRuns), "start a backfill, or return a cursor and go on with the next evaluation")
-		return c.failure()
+		return nil, c.failure()
 	}
 	if len(evaluated.Cursor) > wire.MaxCursor {
 		c.add("cursor", wire.CodeTooLarge, fmt.Sprintf("it has %d bytes, and at most %d are kept", len(evaluated.Cursor), wire.MaxCursor), "keep what is large elsewhere")
 	}
+	var plans []*plan.Plan
 	for i := range evaluated.Runs {
 		c.run(i, &evaluated.Runs[i])
 	}
 	if len(c.problems) == 0 && len(evaluated.Runs) > 0 {
-		kept, _, problems, err := a.planRuns(ctx, defined, "", c.now, trigger, evaluated.Runs, c.dynamic)
+		kept, planned, problems, err := a.planRuns(ctx, defined, "", c.now, trigger, evaluated.Runs, c.dynamic)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if c.problems = problems; len(kept) == 0 && len(problems) == 0 {
 			evaluated.Skip = fmt.Sprintf("nothing is left of the %d runs that it asked for", len(evaluated.Runs))
 		}
-		evaluated.Runs = kept
+		evaluated.Runs, plans = kept, planned
 	}
 	existing := c.planner.Existing(c.now, c.dynamic)
 	for i, report := range evaluated.Reports {
 		c.problems = append(c.problems, c.planner.CheckReport(report, existing).Below(wire.ItemPath("reports", i))...)
 	}
-	return c.failure()
+	return plans, c.failure()
 }
 
 // tickCheck is the check of what one evaluation asks for.

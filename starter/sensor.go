@@ -2,6 +2,8 @@ package starter
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -148,6 +150,13 @@ func (s *Starter) TickSensor(ctx context.Context, id metadata.SensorID) (wire.Se
 	return tick, nil
 }
 
+// PreviewSensor has a sensor evaluated to see what it would start. nil events are those that wait, and a nil cursor is its own.
+func (s *Starter) PreviewSensor(ctx context.Context, id metadata.SensorID, events []wire.SensorEvent, cursor []byte) (wire.PreviewResult, error) {
+	var result wire.PreviewResult
+	request := wire.PreviewRequest{Sensor: id.Sensor, Events: events, Cursor: cursor}
+	return result, s.executeTrigger(ctx, id.Trigger(), newID(wire.Name(s.Deployment, "preview", id.Location, id.Sensor)), wire.PreviewWorkflow, request, &result)
+}
+
 // unknownSensor makes wire.Problems of what says that no build has ever had a sensor.
 func (s *Starter) unknownSensor(ctx context.Context, id metadata.SensorID, err error) error {
 	if !errors.Is(err, metadata.ErrNotFound) {
@@ -177,6 +186,15 @@ const (
 	sendEvents = 500
 	sendBytes  = 1 << 20
 )
+
+// NewEventID is the id of an event that was sent without one.
+func NewEventID() string { return newID("event") }
+
+// EventOfLine is the id of an event without one that stands in a line of a file, counted from 1: sent again, it is known.
+func EventOfLine(file string, line int, data []byte) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%d\n%s", file, line, data))
+	return fmt.Sprintf("line-%d-%s", line, hex.EncodeToString(sum[:16]))
+}
 
 // EventSender writes events into the inbox of a sensor, past Temporal: many of them, at thousands a second. Make it with
 // [Starter.SendTo], and call Close at the end. It is not safe for concurrent use.

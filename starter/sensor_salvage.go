@@ -15,6 +15,15 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
+// RestoreSensor is for an execution of a sensor's workflow that was closed: what was signalled to it is written into the inbox, and a
+// workflow started when there is none.
+func (s *Starter) RestoreSensor(ctx context.Context, row metadata.Trigger, execution string) (started bool, err error) {
+	if err := s.salvage(ctx, metadata.SensorID{Location: row.Location, Sensor: row.Name}, execution); err != nil {
+		return false, err
+	}
+	return s.EnsureSensor(ctx, row)
+}
+
 // salvage writes into the inbox what was signalled to a workflow that is closed: one that was terminated may not have written all
 // that Temporal had taken. What it has written is known there by the events' ids.
 func (s *Starter) salvage(ctx context.Context, id metadata.SensorID, execution string) error {

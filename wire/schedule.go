@@ -1,5 +1,7 @@
 package wire
 
+import "encoding/json"
+
 // ScheduleTickRequest is the input of the workflow ScheduleTick, which evaluates what is due of a schedule and starts its runs.
 // A Temporal Schedule starts it; anybody may.
 //
@@ -79,16 +81,21 @@ type EvaluateScheduleResult struct {
 	ContinueAfter int `json:"continue_after,omitempty"`
 }
 
-// PreviewRequest is the input of the workflow Preview: what a schedule would start. Nothing is started, nothing is recorded.
+// PreviewRequest is the input of the workflow Preview: what a schedule or a sensor would start. Nothing is started, nothing is recorded.
 //
 //	temporal workflow execute --type Preview --task-queue flights --input '{"schedule":"nightly","at":"2001-01-01T06:00:00Z"}'
 type PreviewRequest struct {
 	// V is the version of this request; absent is the current one.
 	V int `json:"v,omitempty"`
-	// Schedule is the name of a schedule of the location.
+	// Schedule or Sensor is the name of one of the location.
 	Schedule string `json:"schedule,omitempty"`
-	// At is the nominal time, RFC 3339; absent is the next time at which the schedule is due.
+	Sensor   string `json:"sensor,omitempty"`
+	// At is the nominal time of a schedule, RFC 3339; absent is the next time at which it is due.
 	At string `json:"at,omitempty"`
+	// Events are what a sensor is given, at most 1,000; absent are those that wait.
+	Events []SensorEvent `json:"events,omitempty"`
+	// Cursor is the one that a sensor is given; absent is its own.
+	Cursor json.RawMessage `json:"cursor,omitempty"`
 }
 
 // PreviewInput is the input of perdure.Preview.
@@ -102,12 +109,26 @@ type PreviewResult struct {
 	At string `json:"at,omitempty"`
 	// Runs are the runs that would be asked for.
 	Runs []PreviewRun `json:"runs"`
+	// Events is how many a sensor was given, Rejected are those that it cannot be given.
+	Events   int               `json:"events,omitempty"`
+	Rejected []PreviewRejected `json:"rejected,omitempty"`
+	// Cursor is what a sensor's would be; absent stays as it is. The others are what else it would change and record.
+	Cursor           json.RawMessage  `json:"cursor,omitempty"`
+	AddPartitions    []TickPartitions `json:"add_partitions,omitempty"`
+	RemovePartitions []TickPartitions `json:"remove_partitions,omitempty"`
+	Reports          []ReportRequest  `json:"reports,omitempty"`
 	// Skip says why there are none; Error why the function failed, with its stack when it panicked, or what is wrong with
 	// the runs that it asks for.
 	Skip  string     `json:"skip,omitempty"`
 	Error *TickError `json:"error,omitempty"`
 	// Log is what the function has logged.
 	Log []TickLine `json:"log,omitempty"`
+}
+
+// PreviewRejected is an event that would be rejected.
+type PreviewRejected struct {
+	ID      string `json:"id"`
+	Problem string `json:"problem"`
 }
 
 // PreviewRun is a run that would be asked for.

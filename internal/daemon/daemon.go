@@ -52,6 +52,9 @@ type Daemon struct {
 	searched    time.Time
 	// retried are the failed runs of which was seen to that they are started again, with when they ended.
 	retried map[string]time.Time
+	// sensorsUntil is how far the list of closed workflows of sensors was read, restored are executions that were looked at.
+	sensorsUntil time.Time
+	restored     map[string]bool
 }
 
 // Run works until ctx ends: while another daemon of the instance does the work it waits to take over. What fails is
@@ -117,7 +120,9 @@ func (d *Daemon) round(ctx context.Context) {
 	d.do(bounded, "look for ticks of schedules that nobody works on", d.resumeTicks)
 	d.do(bounded, "look for schedules that pause on failure", d.pauseFailed)
 	d.do(bounded, "look whether somebody looks after the queue", d.lookAfterQueue)
-	if now.Sub(d.searched) >= searchEvery && d.do(bounded, "look at all open runs", d.search) {
+	d.do(bounded, "look for sensors whose workflow was closed", d.restoreSensors)
+	if now.Sub(d.searched) >= searchEvery && d.do(bounded, "look for sensors without a workflow", d.ensureSensors) &&
+		d.do(bounded, "look at all open runs", d.search) {
 		d.searched = now
 	}
 }

@@ -23,6 +23,7 @@ func (d *Daemon) deleteOld(ctx context.Context) error {
 		d.purge(ctx, keep.Alerts, batch, d.Store.PurgeAlerts),
 		d.dropMonths(ctx, keep.Events),
 		d.deleteTicks(ctx),
+		d.purge(ctx, eventsKept, batch, d.Store.PurgeEvents),
 		d.deleteComputeLogs(ctx, keep.ComputeLogs),
 		d.noteSuperseded(ctx, keep.SupersededValues),
 		d.freeOrphans(ctx),

@@ -65,7 +65,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.devCommand(), a.demoCommand(), a.migrateCommand(), a.checkCommand(),
 		a.assetCommand(), a.partitionCommand(), a.backfillCommand(), a.jobCommand(), a.runCommand(),
-		a.scheduleCommand(), a.queueCommand(), a.poolCommand(), a.alertCommand(),
+		a.scheduleCommand(), a.sensorCommand(), a.queueCommand(), a.poolCommand(), a.alertCommand(),
 		a.locationCommand(), a.schemaCommand(), a.daemonCommand(),
 	)
 	return root

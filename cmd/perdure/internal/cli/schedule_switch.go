@@ -225,6 +225,7 @@ func (a *app) printPreview(result wire.PreviewResult) error {
 	if result.Skip != "" {
 		text += "starts nothing: " + result.Skip + "\n"
 	}
+	text += a.sensorPreview(result)
 	text += a.tickLog(metadata.Tick{Log: result.Log, Error: result.Error})
 	if err := a.print(text); err != nil || result.Error == nil {
 		return err
