@@ -204,6 +204,7 @@ func (b *bench) dump() map[string]string {
 		"log_head", "event_log", "runs", "run_plans", "plan_steps", "run_assets", "steps", "writers", "materializations",
 		"asset_partitions", "refused_requests", "run_fans", "step_outputs", "superseded_values", "executions", "log_lines", "hook_runs", "leases",
 		"dynamic_partitions", "observations", "asset_status", "reports", "subscriptions",
+		"queue_head", "pools", "queue_entries", "queue_holds", "queue_classes", "slots",
 	} {
 		var rows []string
 		require.NoError(b, b.db.SelectContext(b.Context(), &rows, "select to_jsonb(t)::text from "+table+" t order by 1"))

@@ -16,7 +16,7 @@ import (
 // SchemaVersion is the version that this program's last migration brings. Its thousands count the
 // program's minor releases: a program works on its own minor's schema from this version on, and on the
 // next minor's, for what a minor takes away it had stopped using one minor before.
-const SchemaVersion int64 = 1021
+const SchemaVersion int64 = 1023
 
 const (
 	minorStep    = 1000

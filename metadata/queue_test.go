@@ -321,3 +321,24 @@ func TestTheSafetyNet(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, metadata.AdmissionRound{ReclaimedSlots: 1}, round(time.Hour))
 }
+
+// Where no worker is, a run that was admitted is not signalled again and again.
+func TestWhatGoesUnnoticedIsNamedEverLessOften(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	zero, one := 0, 1
+	b.limit(metadata.QueueLimits{MaxConcurrentRuns: &zero})
+	require.Equal(t, "waits: no run is admitted, for max_concurrent_runs is 0", b.planned(tagged("r1", 3, nil)))
+	b.setClock("2026-11-30T10:00:00Z")
+	require.Equal(t, []string{"r1"}, woken(b.limit(metadata.QueueLimits{MaxConcurrentRuns: &one})))
+	var named []string
+	for _, at := range []string{"10:00:01", "10:00:03", "10:00:05", "10:00:07", "10:00:09", "10:00:14", "10:01:00", "10:01:30", "10:02:01", "10:02:59", "10:03:02"} {
+		b.setClock("2026-11-30T" + at + "Z")
+		round, err := b.AdmitRuns(t.Context(), metadata.AdmitOptions{})
+		require.NoError(t, err)
+		if len(round.Admitted) > 0 {
+			named = append(named, at)
+		}
+	}
+	require.Equal(t, []string{"10:00:03", "10:00:07", "10:01:00", "10:02:01", "10:03:02"}, named)
+}

@@ -82,7 +82,7 @@ end $$;
 -- Appends events ({"type","step","asset","partition","body"}) of one run, in the order of the array. o_wakes are the listeners to
 -- wake, which goes into the caller's answer: see with_wakes_v1. Nobody but it and commit_step_v1 writes log_head and event_log. It is the last thing that a function calls before its short last inserts:
 -- from here to the commit every other writer waits. Whoever locks anything else does so before
--- (order: runs, steps, writers, log_head, then the rest).
+-- (order: runs, the limits' lock, steps, writers, queue_head, pools, log_head, then the rest).
 -- +goose StatementBegin
 create function append_events_v1(p_run text, p_cause text, p_events jsonb, out o_first bigint, out o_at timestamptz, out o_wakes jsonb)
 language plpgsql as $$

@@ -2,11 +2,16 @@ package cli_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/perdure-io/perdure/config"
 	"github.com/perdure-io/perdure/definitions"
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/plan"
@@ -107,4 +112,40 @@ func TestLimitsThatMakeNoSenseAreRefused(t *testing.T) {
 		require.Contains(t, refused, want)
 	}
 	require.Contains(t, s.fails(t, 1, "pool", "show", "warehuse"), `there is no pool "warehuse"`)
+}
+
+// The page about the queue says what works: its commands run, its configuration loads.
+func TestThePageAboutTheQueue(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	load := definitions.Asset("load", definitions.Bind0(func(definitions.Context) (int, error) { return 1, nil }), definitions.Pool("warehouse"))
+	s.register(t, definitions.New("cli_queue_page", load))
+	page, err := os.ReadFile("../../../../docs/queue.md")
+	require.NoError(t, err)
+	commands := 0
+	for _, block := range regexp.MustCompile("(?s)```(\\w+)\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
+		switch block[1] {
+		case "yaml":
+			folder := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(folder, config.FileName), []byte(block[2]), 0o600))
+			loaded, err := config.Load(config.LoadOptions{Folder: folder, Environ: []string{}})
+			require.NoError(t, err)
+			require.Equal(t, config.Queue{
+				MaxConcurrentRuns: 10, TagLimits: []string{"heavy:1", "team=a:2", "team=*:3"}, PoolGranularity: "step",
+			}, loaded.Queue)
+		case "sh":
+			for line := range strings.Lines(block[2]) {
+				var args []string
+				for _, word := range regexp.MustCompile(`'[^']*'|\S+`).FindAllString(line, -1) {
+					args = append(args, strings.Trim(word, "'"))
+				}
+				require.Equal(t, "perdure", args[0])
+				s.ok(t, args[1:]...)
+				commands++
+			}
+		default:
+			require.Fail(t, "nobody tests this block", block[0])
+		}
+	}
+	require.Equal(t, 8, commands)
 }
