@@ -171,6 +171,27 @@ func TestManyRunsShareTheQueue(t *testing.T) {
 			r.send(nil, round.Admitted)
 		}
 	})
+	net.Go(func() {
+		// Limits change meanwhile, and never go above what is checked.
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			case <-time.After(15 * time.Millisecond):
+			}
+			runs, slots := 3+i%3, 1+i%racePoolLimit
+			set, err := b.SetQueueLimits(t.Context(), metadata.QueueLimits{MaxConcurrentRuns: &runs}, "tester", "")
+			if err == nil {
+				r.send(nil, set.Admitted)
+				set, err = b.SetPool(t.Context(), metadata.PoolSetting{Pool: "gpu", Limit: &slots})
+			}
+			if err != nil {
+				t.Errorf("limits: %v", err)
+				return
+			}
+			r.send(nil, set.Admitted)
+		}
+	})
 	wait.Wait()
 	close(done)
 	net.Wait()
@@ -210,16 +231,12 @@ func requireLimitsHold(t *testing.T, b *bench, most int) {
 		}
 		for _, event := range events {
 			after = event.Position
-			switch event.Type {
-			case metadata.EventRunStarting, metadata.EventRunStart:
-				if !begun[event.Run] {
-					begun[event.Run] = true
-					count(event.Run, 1)
-				}
-			case metadata.EventRunSuccess, metadata.EventRunFailure, metadata.EventRunCanceled:
-				if begun[event.Run] {
-					count(event.Run, -1)
-				}
+			switch {
+			case !begun[event.Run] && (event.Type == metadata.EventRunStarting || event.Type == metadata.EventRunStart):
+				begun[event.Run] = true
+				count(event.Run, 1)
+			case begun[event.Run] && (event.Type == metadata.EventRunSuccess || event.Type == metadata.EventRunCanceled):
+				count(event.Run, -1)
 			}
 			require.LessOrEqual(t, total, most, "at %d", event.Position)
 			for key, n := range held {
