@@ -342,3 +342,72 @@ func TestWhatGoesUnnoticedIsNamedEverLessOften(t *testing.T) {
 	}
 	require.Equal(t, []string{"10:00:03", "10:00:07", "10:01:00", "10:02:01", "10:03:02"}, named)
 }
+
+// Mapped steps are in the pool of their template. What a fan that is computed anew takes back also gives up its slots.
+func TestMappedStepsTakeSlots(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	run := newRun("r1", fanned()...)
+	run.Plan.Walk.Kinds = []plan.Kind{{}, {Pool: "gpu"}}
+	for _, step := range run.Plan.Steps {
+		kind := 0
+		if step.Over != "" {
+			kind = 1
+		}
+		run.Plan.Walk.Steps = append(run.Plan.Walk.Steps, plan.WalkStep{Key: step.Key, Kind: kind})
+	}
+	require.Empty(t, b.planned(run))
+	b.ranOp("r1", "source", 1, "")
+	b.ranOp("r1", "pages", 2, "a", "b")
+	b.claimOp("r1", "etl.clean[a]", 3)
+	b.setPool("gpu", 1)
+	require.Equal(t, 1, b.count("select count(*) from slots where step = 'etl.clean[a]' and granted_at is not null"), "it runs, and counts from now on")
+	require.Len(t, b.claimSlots("r1", 4, wire.PoolStep{Step: "etl.clean[b]", Pool: "gpu"}).Waiting, 1)
+	require.Contains(t, b.stepRow("r1", "etl.clean[b]").Reason, "waits for a slot of the pool gpu: 1 of 1 are taken (etl.clean[a] of run r1)")
+	require.Empty(t, b.planned(inPool("r2", "gpu", "x")))
+	require.Len(t, b.claimSlots("r2", 1, wire.PoolStep{Step: "x", Pool: "gpu"}).Waiting, 1)
+
+	b.ranOp("r1", "pages", 10, "c")
+	round, err := b.AdmitRuns(t.Context(), metadata.AdmitOptions{Unnoticed: time.Hour})
+	require.NoError(t, err)
+	require.Equal(t, metadata.AdmissionRound{Admitted: []wire.AdmittedRun{{RunID: "r2", Steps: []string{"x"}}}}, round)
+	require.Equal(t, 1, b.count("select count(*) from slots"))
+}
+
+// A run whose entry was lost, which nothing here does, is not lost: it enters the queue again when it asks.
+func TestARunWithoutAnEntryEntersAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	one := 1
+	b.limit(metadata.QueueLimits{MaxConcurrentRuns: &one})
+	require.Empty(t, b.planned(tagged("r1", 3, nil)))
+	require.NotEmpty(t, b.planned(tagged("r2", 3, nil)))
+	_, err := b.db.ExecContext(t.Context(), "delete from queue_entries where run_id = 'r2'; delete from queue_classes")
+	require.NoError(t, err)
+	require.False(t, b.admit("r2").Admitted)
+	require.Equal(t, []string{"r2"}, woken(b.end("r1", 1, wire.RunSuccess).Admitted))
+	require.True(t, b.admit("r2").Admitted)
+	_, err = b.AdmitRun(t.Context(), "r2", "another")
+	require.ErrorIs(t, err, metadata.ErrNotFound)
+	_, err = b.ClaimSlots(t.Context(), metadata.SlotClaim{RunID: "nobody"})
+	require.ErrorIs(t, err, metadata.ErrNotFound)
+}
+
+// The listeners of a run's beginning hear of it also when another run's end lets it begin.
+func TestWhoListensHearsOfAnAdmission(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	one := 1
+	b.limit(metadata.QueueLimits{MaxConcurrentRuns: &one})
+	require.Empty(t, b.planned(tagged("r1", 3, nil)))
+	require.NotEmpty(t, b.planned(tagged("r2", 3, nil)))
+	_, err := b.db.ExecContext(t.Context(), `
+		insert into listeners (id, kind, name) values ('sensor:x', 'sensor', 'x');
+		insert into subscriptions (type, listener) values ('RUN_STARTING', 'sensor:x');
+		select note_listened_v1()`)
+	require.NoError(t, err)
+	var heard []metadata.Wake
+	b.OnWake(func(wakes []metadata.Wake) { heard = append(heard, wakes...) })
+	b.end("r1", 1, wire.RunSuccess)
+	require.Contains(t, heard, metadata.Wake{ID: "sensor:x"})
+}
