@@ -411,3 +411,26 @@ func TestWhoListensHearsOfAnAdmission(t *testing.T) {
 	b.end("r1", 1, wire.RunSuccess)
 	require.Contains(t, heard, metadata.Wake{ID: "sensor:x"})
 }
+
+func TestAConfigurationThatSaysNothingChangesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	one := 1
+	b.limit(metadata.QueueLimits{MaxConcurrentRuns: &one})
+	config := metadata.QueueConfig{MaxConcurrentRuns: metadata.Unlimited, PoolGranularity: wire.PoolOfSteps}
+	for range 2 {
+		set, err := b.ConfigureQueue(t.Context(), config)
+		require.NoError(t, err)
+		require.False(t, set.Changed)
+	}
+	require.Empty(t, b.planned(tagged("r1", 3, nil)))
+	require.NotEmpty(t, b.planned(tagged("r2", 3, nil)))
+	config.MaxConcurrentRuns = 2
+	set, err := b.ConfigureQueue(t.Context(), config)
+	require.NoError(t, err)
+	require.Equal(t, []string{"r2"}, woken(set.Admitted))
+	config.MaxConcurrentRuns = metadata.Unlimited
+	set, err = b.ConfigureQueue(t.Context(), config)
+	require.NoError(t, err)
+	require.True(t, set.Changed, "it says something else than before")
+}

@@ -88,6 +88,12 @@ begin
     if p ? 'configured' and v_row.configured = p->'configured' then
         return '{"changed":false}';
     end if;
+    if v_row.configured is null and v_row.set_at is not null
+        and p->'configured' = '{"max_concurrent_runs":-1,"tag_limits":[],"default_pool_limit":0,"pool_granularity":"step"}' then
+        -- The first configuration says nothing, and a person has said something before it.
+        update queue_head set configured = p->'configured';
+        return '{"changed":false}';
+    end if;
     update queue_head
     set max_concurrent_runs = case when p ? 'max_concurrent_runs' then nullif((p->>'max_concurrent_runs')::int, -1) else max_concurrent_runs end,
         tag_limits = coalesce(p->'tag_limits', tag_limits), default_pool_limit = coalesce((p->>'default_pool_limit')::int, default_pool_limit),
