@@ -3,10 +3,14 @@
 package integration
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 
 	"github.com/perdure-io/perdure/internal/testlocation"
 	"github.com/perdure-io/perdure/metadata"
@@ -85,4 +89,173 @@ func TestStepsOfAPoolWaitForEachOtherAcrossRuns(t *testing.T) {
 	f.release(t, "a", "b")
 	f.requireGood(t, run)
 	require.Zero(t, f.count(t, "select count(*) from slots"))
+}
+
+// While steps wait, a person may change the limit, or take a slot away from a step that is known to be gone: it goes on without.
+func TestSlotsAreFreedByPeople(t *testing.T) {
+	t.Parallel()
+	f := queued(t, []testlocation.Asset{{Key: "a", Pool: "db"}, {Key: "b", Pool: "db"}, {Key: "c", Pool: "db"}})
+	f.worker(t, "b1")
+	f.limitPool(t, "db", 1)
+	f.hold(t, "a", "b", "c")
+	first := f.start(t, "1", "a")
+	f.awaitNotes(t, testlocation.Called, "a", 1)
+	second, third := f.start(t, "2", "b"), f.start(t, "3", "c")
+	f.awaitWaits(t, second, "b", "run "+first)
+	f.awaitWaits(t, third, "c", "run "+first)
+
+	freed, err := f.Store.FreeSlots(t.Context(), metadata.SlotSeizure{Pool: "db", RunID: first, Who: "test", Why: "its machine is gone"})
+	require.NoError(t, err)
+	require.Equal(t, []metadata.PoolSlot{{RunID: first, Step: "a"}}, freed.Freed)
+	f.awaitNotes(t, testlocation.Called, "b", 1)
+	require.Empty(t, f.notes(t, testlocation.Called, "c"))
+	f.limitPool(t, "db", 3)
+	f.awaitNotes(t, testlocation.Called, "c", 1)
+	f.release(t, "a", "b", "c")
+	for _, run := range []string{first, second, third} {
+		_, err := f.await(t, run)
+		require.NoError(t, err)
+	}
+	f.requireNothingWaits(t)
+}
+
+// awaitWaits waits until a step says for what it waits.
+func (f *fixture) awaitWaits(t *testing.T, run, step, what string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		answer, err := f.Temporal.QueryWorkflow(t.Context(), run, "", wire.StepsQuery)
+		var steps wire.StepsQueryResult
+		if err != nil || answer.Get(&steps) != nil {
+			return false
+		}
+		return slices.ContainsFunc(steps.Steps, func(state wire.StepState) bool {
+			return state.Step == step && state.Status == wire.StepWaiting && strings.Contains(state.Reason, what)
+		})
+	}, longEnough, often)
+}
+
+// A cancel of a run gives back what it holds and waits for, and a failed step its slot.
+func TestSlotsComeBackFromWhatEndsOtherwise(t *testing.T) {
+	t.Parallel()
+	f := queued(t, []testlocation.Asset{{Key: "a", Pool: "db"}, {Key: "b", Pool: "db"}, {Key: "c", Pool: "db"}})
+	f.worker(t, "b1")
+	f.limitPool(t, "db", 1)
+	f.hold(t, "a")
+	f.instruct(t, "b", testlocation.Instruction{FailAll: true})
+	first := f.start(t, "1", "a")
+	f.awaitNotes(t, testlocation.Called, "a", 1)
+	second := f.start(t, "2", "b")
+	f.awaitWaits(t, second, "b", "run "+first)
+	third := f.start(t, "3", "c")
+	f.awaitWaits(t, third, "c", "run "+first)
+	require.NoError(t, f.Temporal.CancelWorkflow(t.Context(), first, ""))
+	f.requireEnd(t, first, wire.RunCanceled, wire.StepCounts{Canceled: 1})
+	f.requireEnd(t, second, wire.RunFailure, wire.StepCounts{Failed: 1})
+	_, err := f.await(t, third)
+	require.NoError(t, err)
+	f.requireNothingWaits(t)
+}
+
+// unheard is a store by which something is freed, and nobody is woken: who would have done it was killed.
+func (f *fixture) unheard(t *testing.T) *metadata.Store {
+	t.Helper()
+	store, err := metadata.Open(t.Context(), f.dsn, metadata.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	return store
+}
+
+// awaitRunQueue waits until the workflow RunQueue is there, or is not.
+func (f *fixture) awaitRunQueue(t *testing.T, there bool) (execution string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		described, err := f.Temporal.DescribeWorkflowExecution(t.Context(), wire.RunQueueID(f.Config.Deployment), "")
+		if err != nil {
+			return false
+		}
+		execution = described.GetWorkflowExecutionInfo().GetExecution().GetRunId()
+		return (described.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING) == there
+	}, longEnough, often)
+	return execution
+}
+
+// What was freed and nobody was told of is found within seconds, by RunQueue; which begins when something waits, and ends when nothing
+// does.
+func TestALostWakeIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	f := queued(t, []testlocation.Asset{{Key: "a", Pool: "db"}, {Key: "b", Pool: "db"}})
+	f.worker(t, "b1")
+	f.daemon(t)
+	f.limitRuns(t, 1)
+	f.limitPool(t, "db", 1)
+	f.hold(t, "a", "b")
+	first := f.start(t, "1", "a")
+	f.awaitNotes(t, testlocation.Called, "a", 1)
+	second := f.start(t, "2", "b")
+	f.awaitRow(t, second, wire.RunQueued)
+	f.awaitRunQueue(t, true)
+
+	two, began := 2, time.Now()
+	unheard := f.unheard(t)
+	set, err := unheard.SetQueueLimits(t.Context(), metadata.QueueLimits{MaxConcurrentRuns: &two}, "test", "")
+	require.NoError(t, err)
+	require.Len(t, set.Admitted, 1)
+	f.awaitWaits(t, second, "b", "run "+first)
+	require.Less(t, time.Since(began), 30*time.Second)
+
+	began = time.Now()
+	_, err = unheard.SetPool(t.Context(), metadata.PoolSetting{Pool: "db", Limit: &two, Who: "test"})
+	require.NoError(t, err)
+	f.awaitNotes(t, testlocation.Called, "b", 1)
+	require.Less(t, time.Since(began), 30*time.Second)
+
+	f.release(t, "a", "b")
+	for _, run := range []string{first, second} {
+		_, err := f.await(t, run)
+		require.NoError(t, err)
+	}
+	f.awaitRunQueue(t, false)
+	f.requireNothingWaits(t)
+}
+
+// A run that is terminated gives its place back, and RunQueue that is terminated comes back.
+func TestWhatIsTerminatedHoldsNothing(t *testing.T) {
+	t.Parallel()
+	f := queued(t, []testlocation.Asset{{Key: "a", Pool: "db"}, {Key: "b", Pool: "db"}})
+	f.worker(t, "b1")
+	f.daemon(t)
+	f.limitRuns(t, 1)
+	f.limitPool(t, "db", 1)
+	f.hold(t, "a")
+	first := f.start(t, "1", "a")
+	f.awaitNotes(t, testlocation.Called, "a", 1)
+	second := f.start(t, "2", "b")
+	f.awaitRow(t, second, wire.RunQueued)
+	before := f.awaitRunQueue(t, true)
+	require.NoError(t, f.Temporal.TerminateWorkflow(t.Context(), wire.RunQueueID(f.Config.Deployment), "", "test"))
+	require.Eventually(t, func() bool { return f.awaitRunQueue(t, true) != before }, longEnough, often)
+	require.NoError(t, f.Temporal.TerminateWorkflow(t.Context(), first, "", "test"))
+	_, err := f.await(t, second)
+	require.NoError(t, err)
+	f.requireNothingWaits(t)
+}
+
+// A worker dies with all that it has: its runs and steps keep their places, and everything comes to its end.
+func TestAWorkerThatDiesLeaksNoSlot(t *testing.T) {
+	t.Parallel()
+	f := queued(t, []testlocation.Asset{{Key: "a", Pool: "db"}, {Key: "b", Pool: "db"}})
+	dying := f.worker(t, "b1")
+	f.limitRuns(t, 1)
+	f.limitPool(t, "db", 1)
+	f.hold(t, "a", "b")
+	first := f.start(t, "1", "*")
+	require.Eventually(t, func() bool { return len(f.notes(t, testlocation.Called, "")) == 1 }, longEnough, often)
+	second := f.start(t, "2", "*")
+	f.awaitRow(t, second, wire.RunQueued)
+	require.NoError(t, dying.Kill())
+	f.release(t, "a", "b")
+	f.worker(t, "b1")
+	f.requireGoodAgain(t, first)
+	f.requireGood(t, second)
+	f.requireNothingWaits(t)
 }
