@@ -58,6 +58,8 @@ type AdmitRunsResult struct {
 	// Runs wait in the queue, Steps for slots of pools.
 	Runs  int `json:"runs"`
 	Steps int `json:"steps"`
+	// Woken is how many were let in just now, or had not taken note of it before.
+	Woken int `json:"woken,omitempty"`
 	// First are some of them, in the order in which they come first.
 	First []Waiting `json:"first,omitempty"`
 }

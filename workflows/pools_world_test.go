@@ -34,7 +34,7 @@ func (w *world) limited(limits map[string]int) *world {
 	w.walk.Pools = true
 	w.pools = &pools{
 		limits: limits, held: map[string][]string{}, waiting: map[string][]string{}, of: map[string]string{}, most: map[string]int{},
-		outside: "1 slot, held by run r0 step load",
+		outside: "waits for a slot of the pool db: 1 of 1 are taken (load of run r0)",
 	}
 	return w
 }

@@ -19,6 +19,9 @@ const (
 	// execution lives at most.
 	continueQueueAfter = 2000
 	queueMaxAge        = 24 * time.Hour
+	// quietFor is for how long nothing must have waited, and nobody been to be woken, before RunQueue ends: what got something
+	// shortly before, and was not told of it, is found within that.
+	quietFor = 5 * time.Second
 	// systemTimeout is when an activity of the system queue counts as lost: it sends no heartbeats.
 	systemTimeout = 20 * time.Second
 )
@@ -34,6 +37,7 @@ func RunQueue(ctx workflow.Context, argument, more converter.RawValue) error {
 	if err := decodeRunQueue(ctx, argument, more); err != nil {
 		return err
 	}
+	var quietSince time.Time
 	for number := 1; ; number++ {
 		for wakes.ReceiveAsync(nil) {
 			// What there is to do is read from Postgres.
@@ -44,7 +48,12 @@ func RunQueue(ctx workflow.Context, argument, more converter.RawValue) error {
 			return err
 		}
 		workflow.SetCurrentDetails(ctx, queueDetails(waiting))
-		if waiting.Runs+waiting.Steps == 0 && wakes.Len() == 0 {
+		switch {
+		case waiting.Runs+waiting.Steps+waiting.Woken > 0:
+			quietSince = time.Time{}
+		case quietSince.IsZero():
+			quietSince = began
+		case began.Sub(quietSince) >= quietFor && wakes.Len() == 0:
 			return nil
 		}
 		info := workflow.GetInfo(ctx)

@@ -56,8 +56,8 @@ func TestTheRunQueueLooksEveryTenSecondsWhileSomethingWaits(t *testing.T) {
 			"\nand 1 more: `perdure queue show` lists them\n", e.details())
 	})
 	require.NoError(t, e.look())
-	require.Equal(t, 7, w.rounds)
-	require.Equal(t, time.Minute, e.Now().Sub(began).Round(time.Second))
+	require.Equal(t, 8, w.rounds)
+	require.Equal(t, 70*time.Second, e.Now().Sub(began).Round(time.Second))
 }
 
 func TestTheRunQueueEndsWhenNothingWaits(t *testing.T) {
@@ -66,8 +66,11 @@ func TestTheRunQueueEndsWhenNothingWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := waits(0)
-			require.NoError(t, w.queueEnvironment(t).look(arguments...))
-			require.Equal(t, 1, w.rounds)
+			e := w.queueEnvironment(t)
+			began := e.Now()
+			require.NoError(t, e.look(arguments...))
+			require.Equal(t, 2, w.rounds)
+			require.Equal(t, 10*time.Second, e.Now().Sub(began).Round(time.Second))
 		})
 	}
 }
@@ -87,9 +90,9 @@ func TestTheRunQueueIsWoken(t *testing.T) {
 	e.after(400*time.Millisecond, wake)
 	e.after(5*time.Second, wake)
 	require.NoError(t, e.look())
-	require.Equal(t, 4, w.rounds)
-	// At 0, 1 and 5 seconds, and at 6 for those that came during the look at 5.
-	require.Equal(t, 6*time.Second, e.Now().Sub(began).Round(time.Second))
+	require.Equal(t, 5, w.rounds)
+	// At 0, 1 and 5 seconds, at 6 for those that came during the look at 5, and a last time.
+	require.Equal(t, 16*time.Second, e.Now().Sub(began).Round(time.Second))
 }
 
 // Something began to wait while it was about to end.
@@ -99,13 +102,28 @@ func TestAWakeKeepsTheRunQueue(t *testing.T) {
 	e := w.queueEnvironment(t)
 	round := w.round
 	w.round = func(n int) (wire.AdmitRunsResult, error) {
-		if n == 1 {
+		if n == 2 {
 			e.SignalWorkflow(wire.WakeSignal, nil)
 		}
 		return round(n)
 	}
 	require.NoError(t, e.look())
-	require.Equal(t, 2, w.rounds)
+	require.Equal(t, 3, w.rounds)
+}
+
+// What got something and was not told of it waits for nothing any more: it is woken before RunQueue ends.
+func TestTheRunQueueEndsWhenNobodyIsToBeWoken(t *testing.T) {
+	t.Parallel()
+	w := waits(1)
+	round := w.round
+	w.round = func(n int) (wire.AdmitRunsResult, error) {
+		if n == 3 {
+			return wire.AdmitRunsResult{Woken: 1}, nil
+		}
+		return round(n)
+	}
+	require.NoError(t, w.queueEnvironment(t).look())
+	require.Equal(t, 5, w.rounds)
 }
 
 func TestTheRunQueueWaitsForPostgres(t *testing.T) {
@@ -119,7 +137,7 @@ func TestTheRunQueueWaitsForPostgres(t *testing.T) {
 		return round(n)
 	}
 	require.NoError(t, w.queueEnvironment(t).look())
-	require.Equal(t, 5, w.rounds)
+	require.Equal(t, 6, w.rounds)
 }
 
 func TestTheRunQueueContinuesAsNew(t *testing.T) {

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -137,7 +138,10 @@ func (r *run) collectClaim() {
 func (r *run) slotText(step int) string {
 	pool := r.kind(step).Pool
 	if reason := r.slots.reasons[pool]; reason != "" {
-		return fmt.Sprintf("a slot of pool `%s`: %s", pool, reason)
+		return strings.TrimPrefix(reason, waitsFor)
 	}
-	return fmt.Sprintf("a slot of pool `%s`", pool)
+	return "a slot of the pool " + pool
 }
+
+// waitsFor is how what the records say of what waits begins.
+const waitsFor = "waits for "

@@ -94,12 +94,12 @@ func TestARunSaysWhoHasTheSlots(t *testing.T) {
 	w := inPool("db", 2, "held").limited(map[string]int{"db": 0}).does(isHeld, "held")
 	e := w.environment(t).wakes()
 	e.after(10*time.Second, func() {
-		require.Contains(t, e.details(), "**STARTED** 2 steps are ready, `s0` waits for a slot of pool `db`: 1 slot, held by run r0 step load\n")
-		require.Contains(t, e.details(), "- `s1` for a slot of pool `db`: 1 slot, held by run r0 step load\n")
+		require.Contains(t, e.details(), "**STARTED** 2 steps are ready, `s0` waits for a slot of the pool db: 1 of 1 are taken (load of run r0)\n")
+		require.Contains(t, e.details(), "- `s1` for a slot of the pool db: 1 of 1 are taken (load of run r0)\n")
 		require.Equal(t, []wire.StepState{
 			{Step: "held", Status: wire.StepRunning},
-			{Step: "s0", Status: wire.StepWaiting, Reason: "a slot of pool `db`: 1 slot, held by run r0 step load"},
-			{Step: "s1", Status: wire.StepWaiting, Reason: "a slot of pool `db`: 1 slot, held by run r0 step load"},
+			{Step: "s0", Status: wire.StepWaiting, Reason: "a slot of the pool db: 1 of 1 are taken (load of run r0)"},
+			{Step: "s1", Status: wire.StepWaiting, Reason: "a slot of the pool db: 1 of 1 are taken (load of run r0)"},
 		}, e.steps().Steps)
 		w.setLimit("db", 1)
 	})

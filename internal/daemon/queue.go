@@ -21,6 +21,8 @@ const (
 	systemSlots = 4
 	// stickyTimeout is how soon another daemon takes over the workflows of one that died.
 	stickyTimeout = time.Second
+	// shownWaiting is how many of the runs and of the steps that wait the run queue's details show.
+	shownWaiting = 20
 )
 
 // serve serves the system queue until ctx ends. While Temporal does not take it, it tries again with every round.
@@ -73,8 +75,33 @@ func (d *Daemon) AdmitRuns(ctx context.Context) (wire.AdmitRunsResult, error) {
 	if round.ReclaimedRuns+round.ReclaimedSlots > 0 {
 		d.Log.Warn("took back what nobody owns any more", "runs", round.ReclaimedRuns, "slots", round.ReclaimedSlots)
 	}
-	result := wire.AdmitRunsResult{Runs: round.WaitingRuns, Steps: round.WaitingSteps}
+	result := wire.AdmitRunsResult{Runs: round.WaitingRuns, Steps: round.WaitingSteps, Woken: len(round.Admitted)}
+	if round.Waiting() == 0 {
+		return result, nil
+	}
+	queue, err := d.Store.Queue(ctx, shownWaiting)
+	if err != nil {
+		return wire.AdmitRunsResult{}, err
+	}
+	result.First = whatWaits(queue)
 	return result, nil
+}
+
+// whatWaits is the queue as the workflow shows it.
+func whatWaits(queue metadata.Queue) []wire.Waiting {
+	var first []wire.Waiting
+	for _, run := range queue.Waiting {
+		first = append(first, wire.Waiting{
+			RunID: run.RunID, Priority: run.Priority, Since: run.Since.UTC().Format(time.RFC3339), Reason: run.Reason,
+		})
+	}
+	for _, step := range queue.WaitingSteps {
+		first = append(first, wire.Waiting{
+			RunID: step.RunID, Step: step.Step, Pool: step.Pool, Priority: step.Priority,
+			Since: step.Since.UTC().Format(time.RFC3339), Reason: step.Reason,
+		})
+	}
+	return first
 }
 
 // Refuse is the activity that remembers a request that RunQueue refuses.
@@ -85,8 +112,8 @@ func (d *Daemon) Refuse(ctx context.Context, input wire.RefuseInput) error {
 // lookAfterQueue starts the workflow RunQueue when something waits and it is not there: somebody terminated it, or who was to
 // start it was killed.
 func (d *Daemon) lookAfterQueue(ctx context.Context) error {
-	round, err := d.Store.AdmitRuns(ctx, metadata.AdmitOptions{})
-	if err != nil || round.Waiting() == 0 {
+	queue, err := d.Store.Queue(ctx, 1)
+	if err != nil || queue.WaitingTotal+queue.WaitingStepsTotal == 0 {
 		return err
 	}
 	_, err = d.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/sdk/v1"
 
 	"github.com/perdure-io/perdure/internal/testlocation"
 	"github.com/perdure-io/perdure/metadata"
@@ -179,6 +180,17 @@ func (f *fixture) awaitRunQueue(t *testing.T, there bool) (execution string) {
 	return execution
 }
 
+// detailsOf is what Temporal's Web UI shows of a workflow; "" when nobody can be asked.
+func (f *fixture) detailsOf(t *testing.T, workflow string) string {
+	t.Helper()
+	answer, err := f.Temporal.QueryWorkflow(t.Context(), workflow, "", "__temporal_workflow_metadata")
+	var found sdk.WorkflowMetadata
+	if err != nil || answer.Get(&found) != nil {
+		return ""
+	}
+	return found.GetCurrentDetails()
+}
+
 // What was freed and nobody was told of is found within seconds, by RunQueue; which begins when something waits, and ends when nothing
 // does.
 func TestALostWakeIsMadeUpFor(t *testing.T) {
@@ -194,6 +206,14 @@ func TestALostWakeIsMadeUpFor(t *testing.T) {
 	second := f.start(t, "2", "b")
 	f.awaitRow(t, second, wire.RunQueued)
 	f.awaitRunQueue(t, true)
+
+	require.Eventually(t, func() bool {
+		details := f.detailsOf(t, wire.RunQueueID(f.Config.Deployment))
+		return strings.Contains(details, "**1** runs wait in the queue") && strings.Contains(details, "| `"+second+"` |  | 3 |") &&
+			strings.Contains(details, first)
+	}, longEnough, often)
+	require.Contains(t, f.detailsOf(t, second), "**QUEUED** ")
+	require.Contains(t, f.detailsOf(t, second), first)
 
 	two, began := 2, time.Now()
 	unheard := f.unheard(t)
