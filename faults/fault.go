@@ -48,6 +48,11 @@ func faults() []fault {
 			shortest: pastHeartbeat, longest: pastHeartbeat + 10*time.Second,
 		},
 		{
+			name: "daemon-kill", weight: 1,
+			begin: func(s *scene, _ int) error { return s.daemon.kill() },
+			end:   nothing,
+		},
+		{
 			name: "temporal-kill", weight: 1,
 			begin:   func(s *scene, _ int) error { return s.stack.KillTemporal() },
 			end:     func(ctx context.Context, s *scene, _ int) error { return s.stack.StartTemporal(ctx) },

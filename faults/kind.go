@@ -48,6 +48,7 @@ func kinds() []kind {
 		ofOps("local", localJob),
 		reexecution(),
 		backfills(),
+		queue(),
 	}
 }
 

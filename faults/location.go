@@ -14,7 +14,7 @@ import (
 // location is what the workers of a marathon serve: what all kinds of runs need. python is an interpreter.
 func location(python string) testlocation.Spec {
 	spec := testlocation.Spec{Location: "marathon", Python: python, Fan: fan()}
-	for _, assets := range [][]testlocation.Asset{graph(), subprocesses(), programs(), sliced(), backfilled()} {
+	for _, assets := range [][]testlocation.Asset{graph(), subprocesses(), programs(), sliced(), backfilled(), queueable()} {
 		spec.Assets = append(spec.Assets, assets...)
 	}
 	return spec

@@ -3,7 +3,7 @@
 // Command faults is the marathon of the kill tests: runs on real servers and workers, whose processes are killed, frozen
 // and stopped at random moments. The runs are of a graph of assets, of the days and weeks of sliced ones, of steps in
 // processes of their own, of Python programs that speak Pipes, of ops with a dynamic output, as activities and as local
-// activities, and of a failed run that two execute again at once. After each trial Postgres and the stored values are
+// activities, of a failed run that two execute again at once, and of many that wait in the run queue and for slots of a pool. After each trial Postgres and the stored values are
 // looked at, and whether a process is left that a step has started. It ends with one line,
 //
 //	trials=100 lost=0 doubled=0 unfinished=0 orphans=0

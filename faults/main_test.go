@@ -24,7 +24,7 @@ func TestAShortMarathonLosesAndDoublesNothing(t *testing.T) {
 	seed := strconv.FormatInt(time.Now().UnixNano(), 10)
 	var stdout, stderr bytes.Buffer
 	// Without frozen workers, which take minutes.
-	code := command(t.Context(), []string{"-trials", strconv.Itoa(len(kinds())), "-seed", seed, "-scenario", "worker-kill,worker-drain,temporal-kill,postgres-kill,postgres-stop"}, &stdout, &stderr)
+	code := command(t.Context(), []string{"-trials", strconv.Itoa(len(kinds())), "-seed", seed, "-scenario", "worker-kill,worker-drain,daemon-kill,temporal-kill,postgres-kill,postgres-stop"}, &stdout, &stderr)
 	t.Log(stdout.String())
 	require.Zero(t, code, stderr.String())
 	require.Contains(t, stdout.String(), "seed="+seed+"\n")

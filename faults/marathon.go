@@ -61,6 +61,7 @@ type scene struct {
 	instance *testlocation.Instance
 	spec     testlocation.Spec
 	workers  []*kept
+	daemon   *kept
 	// unseen is whether orphans cannot be told here.
 	unseen bool
 }
@@ -195,13 +196,16 @@ func newScene(ctx context.Context, folder string, spec testlocation.Spec) (_ *sc
 		return nil, err
 	}
 	for range workerCount {
-		w, err := keep(ctx, s.instance, s.spec)
+		w, err := keep(ctx, func(ctx context.Context) (*testlocation.Worker, error) {
+			return s.instance.StartWorker(ctx, s.spec, build)
+		})
 		if err != nil {
 			return nil, err
 		}
 		s.workers = append(s.workers, w)
 	}
-	return s, nil
+	s.daemon, err = keep(ctx, s.instance.StartDaemon)
+	return s, err
 }
 
 func (s *scene) close() error {
@@ -221,13 +225,17 @@ func (s *scene) stopWorkers() error {
 		problems = append(problems, w.stop())
 	}
 	s.workers = nil
+	if s.daemon != nil {
+		problems = append(problems, s.daemon.stop())
+		s.daemon = nil
+	}
 	return errors.Join(problems...)
 }
 
 // trial starts runs, strikes, puts right, waits for the runs' end and looks at them, and at what they left behind.
 func (s *scene) trial(ctx context.Context, k kind, name string, strikes []strike) (seen, error) {
 	var o seen
-	for _, w := range s.workers {
+	for _, w := range append(slices.Clone(s.workers), s.daemon) {
 		if err := w.awaitServing(ctx); err != nil {
 			return o, err
 		}

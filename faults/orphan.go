@@ -50,7 +50,7 @@ func (s *scene) leftover() ([]testlocation.Process, error) {
 	}
 	// A worker that ended just now is looked at again.
 	return slices.DeleteFunc(processes, func(p testlocation.Process) bool {
-		return slices.ContainsFunc(s.workers, func(w *kept) bool { return w.isOne(p.ID) })
+		return s.daemon != nil && s.daemon.isOne(p.ID) || slices.ContainsFunc(s.workers, func(w *kept) bool { return w.isOne(p.ID) })
 	}), nil
 }
 

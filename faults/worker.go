@@ -10,10 +10,10 @@ import (
 	"github.com/perdure-io/perdure/internal/testlocation"
 )
 
-// kept is a worker that is started again whenever it ends, as a container platform would.
+// kept is a worker or a daemon that is started again whenever it ends, as a container platform would.
 type kept struct {
-	instance *testlocation.Instance
-	spec     testlocation.Spec
+	// begin starts one.
+	begin func(context.Context) (*testlocation.Worker, error)
 
 	mu       sync.Mutex
 	current  *testlocation.Worker
@@ -25,8 +25,8 @@ type kept struct {
 // build is the one build of the marathon.
 const build = "marathon"
 
-func keep(ctx context.Context, instance *testlocation.Instance, spec testlocation.Spec) (*kept, error) {
-	k := &kept{instance: instance, spec: spec, done: make(chan struct{})}
+func keep(ctx context.Context, begin func(context.Context) (*testlocation.Worker, error)) (*kept, error) {
+	k := &kept{begin: begin, done: make(chan struct{})}
 	if err := k.start(ctx); err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (k *kept) start(ctx context.Context) (err error) {
 	if k.stopping {
 		return nil
 	}
-	k.current, err = k.instance.StartWorker(ctx, k.spec, build)
+	k.current, err = k.begin(ctx)
 	return err
 }
 

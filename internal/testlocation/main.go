@@ -16,9 +16,13 @@ const (
 	folderVariable = "PERDURETEST_FOLDER"
 )
 
-// Main makes this process a worker and does not return, when it was started as one by [Instance.StartWorker]. A program
-// that starts workers calls it first.
+// Main makes this process a worker or a daemon and does not return, when it was started as one by [Instance.StartWorker] or
+// [Instance.StartDaemon]. A program that starts them calls it first.
 func Main() {
+	if os.Getenv(daemonVariable) != "" {
+		go endWithStarter()
+		end(watchInstance())
+	}
 	path, ok := os.LookupEnv(specVariable)
 	if !ok {
 		return
@@ -33,6 +37,13 @@ func Main() {
 			}
 			worker.Main(spec.definitions(controls, os.Getenv("PERDURE_STORAGE_URL")))
 		}
+	}
+	end(err)
+}
+
+func end(err error) {
+	if err == nil {
+		os.Exit(0)
 	}
 	fmt.Fprintln(os.Stderr, "Error:", err)
 	os.Exit(1)
