@@ -128,9 +128,9 @@ func Sample(kind Kind, at time.Time) Alert {
 	}
 	switch kind {
 	case RunFailure:
-		sample.Command = "perdure run show nightly-7"
+		sample.Command = "perdure run show nightly-7~1"
 		sample.Run = &Run{
-			RunID: "nightly-7", Partition: "2001-01-01", Attempts: 2, RootRunID: "nightly-6", TriggerKind: "schedule", TriggerName: "every_night",
+			RunID: "nightly-7~1", Partition: "2001-01-01", Attempts: 2, RootRunID: "nightly-7", TriggerKind: "schedule", TriggerName: "every_night",
 			StepsTotal: 5, Steps: wire.StepCounts{Succeeded: 3, Failed: 1, Skipped: 1},
 			Failures: []wire.StepFailureInfo{{Step: "route_delays", Message: "no such column: fare"}},
 		}

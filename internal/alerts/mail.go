@@ -39,7 +39,7 @@ func (s *sink) mail(secret func(string) (string, error)) error {
 		}
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(s.User), mail.WithPassword(password))
 	}
-	s.send = func(ctx context.Context, said message) error {
+	s.send = func(ctx context.Context, said Message) error {
 		letter, err := s.letter(said)
 		if err != nil {
 			return err
@@ -56,7 +56,7 @@ func (s *sink) mail(secret func(string) (string, error)) error {
 	return nil
 }
 
-func (s *sink) letter(said message) (*mail.Msg, error) {
+func (s *sink) letter(said Message) (*mail.Msg, error) {
 	letter := mail.NewMsg()
 	if err := letter.From(s.From); err != nil {
 		return nil, fmt.Errorf("from: %w", err)

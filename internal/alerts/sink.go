@@ -18,7 +18,7 @@ type sink struct {
 	config.AlertSink
 	templates templates
 	// send tells it. secrets are what no error may say.
-	send    func(ctx context.Context, said message) error
+	send    func(ctx context.Context, said Message) error
 	secrets []string
 }
 
@@ -45,7 +45,7 @@ func newSink(settings config.AlertSink, lookup func(string) (string, bool)) (*si
 		err = s.hook(secret)
 	}
 	if err != nil {
-		s.send = func(context.Context, message) error { return err }
+		s.send = func(context.Context, Message) error { return err }
 	}
 	return s, nil
 }

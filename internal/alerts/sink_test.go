@@ -45,7 +45,7 @@ func TestAWebhookIsGivenTheWholeAlert(t *testing.T) {
 	environ := map[string]string{"HOOK_URL": h.URL + "/secret-path", "HOOK_TOKEN": "Bearer hunter2"}
 	require.NoError(t, send(t, sink, environ, alerts.RunFailure))
 	got := h.await(t, 1)[0]
-	require.Equal(t, "Test: Run nightly-7 of job nightly [2001-01-01] failed (flights)", got.Title)
+	require.Equal(t, "Test: Run nightly-7~1 of job nightly [2001-01-01] failed (flights)", got.Title)
 	require.True(t, got.Test)
 	require.Equal(t, "pr42", got.Deployment)
 	require.Equal(t, "route_delays", got.Run.Failures[0].Step)
@@ -102,8 +102,8 @@ func TestTemplates(t *testing.T) {
 		wantTitle   string
 		wantText    string
 	}{
-		"run": {alerts.RunFailure, "", "", "Test: Run nightly-7 of job nightly [2001-01-01] failed (flights)",
-			"1 of 5 steps failed, in the last of 2 runs.\n\n- route_delays: no such column: fare\n\nStarted by schedule every_night.\n\nperdure run show nightly-7"},
+		"run": {alerts.RunFailure, "", "", "Test: Run nightly-7~1 of job nightly [2001-01-01] failed (flights)",
+			"1 of 5 steps failed, in the last of 2 runs.\n\n- route_delays: no such column: fare\n\nStarted by schedule every_night.\n\nperdure run show nightly-7~1"},
 		"schedule": {alerts.ScheduleFailing, "", "", "Test: Schedule arrivals is failing (flights)",
 			"3 ticks in a row have failed since TIME.\n\nconnection refused\n\nperdure schedule ticks arrivals"},
 		"sensor": {alerts.SensorFailing, "", "", "Test: Sensor arrivals is failing (flights)",
@@ -251,7 +251,7 @@ func TestMailIsSentByTLSWithALogin(t *testing.T) {
 		require.NoError(t, err)
 		subject, err := new(mime.WordDecoder).DecodeHeader(letter.Header.Get("Subject"))
 		require.NoError(t, err)
-		require.Equal(t, "Größe: nightly-7", subject)
+		require.Equal(t, "Größe: nightly-7~1", subject)
 		require.Regexp(t, `^<[0-9a-f]{32}@example.com>$`, letter.Header.Get("Message-ID"))
 		require.Equal(t, "auto-generated", letter.Header.Get("Auto-Submitted"))
 		require.Contains(t, letters[0], "no such column: fare")

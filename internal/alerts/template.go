@@ -52,8 +52,8 @@ It belongs to backfill {{.}}.
 {{.Command}}{{with .URL}}
 {{.}}{{end}}`
 
-// message is an alert as a sink says it.
-type message struct {
+// Message is an alert as a sink says it, and as a webhook is sent it.
+type Message struct {
 	Alert
 	Title string `json:"title"`
 	Text  string `json:"text"`
@@ -86,13 +86,22 @@ func parse(name, text, fallback string) (*template.Template, error) {
 	return template.New(name).Option("missingkey=error").Parse(text)
 }
 
-func (t templates) render(alert Alert) (message, error) {
+func (t templates) render(alert Alert) (Message, error) {
 	var title, body bytes.Buffer
 	if err := errors.Join(t.title.Execute(&title, alert), t.body.Execute(&body, alert)); err != nil {
-		return message{}, err
+		return Message{}, err
 	}
 	// A title is one line: of a mail it is a header.
-	return message{alert, strings.Join(strings.Fields(title.String()), " "), strings.TrimSpace(body.String())}, nil
+	return Message{alert, strings.Join(strings.Fields(title.String()), " "), strings.TrimSpace(body.String())}, nil
+}
+
+// Said is what a sink says of an alert.
+func Said(sink config.AlertSink, alert Alert) (Message, error) {
+	t, err := newTemplates(sink)
+	if err != nil {
+		return Message{}, err
+	}
+	return t.render(alert)
 }
 
 // Check says of sinks everything that is wrong with their templates.

@@ -48,7 +48,7 @@ func (s *sink) hook(secret func(string) (string, error)) (err error) {
 		return err
 	}
 	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust, ForceAttemptHTTP2: true}}
-	s.send = func(ctx context.Context, said message) error {
+	s.send = func(ctx context.Context, said Message) error {
 		var content any = said
 		if s.Type == "slack" {
 			content = slackOf(said)
@@ -88,7 +88,7 @@ func post(ctx context.Context, client *http.Client, address string, headers http
 }
 
 // slackOf is an alert as Slack's incoming webhooks, and what is compatible with them, take it.
-func slackOf(said message) map[string]any {
+func slackOf(said Message) map[string]any {
 	blocks := []any{
 		map[string]any{"type": "header", "text": map[string]any{"type": "plain_text", "text": cutRunes(said.Title, maxSlackHeader)}},
 		map[string]any{"type": "section", "text": map[string]any{"type": "mrkdwn", "text": cutRunes(slackEscape(said.Text), maxSlackSection)}},

@@ -19,7 +19,7 @@ func TestACommandLineThatMakesNoSenseIsExplainedWithoutUsageText(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"aset"}, "Error: perdure has no command \"aset\" (did you mean asset?)\n`perdure --help` says how to use it\n"},
+		{[]string{"aset"}, "Error: perdure has no command \"aset\" (did you mean asset or alert?)\n`perdure --help` says how to use it\n"},
 		{[]string{"asset", "lst"}, "Error: perdure asset has no command \"lst\" (did you mean list?)\n`perdure asset --help` says how to use it\n"},
 		{[]string{"job", "rnu"}, "Error: perdure job has no command \"rnu\" (did you mean run?)\n`perdure job --help` says how to use it\n"},
 		{[]string{"job", "scaffold-config", "x", "-o", "json"}, "Error: --output: this command prints YAML\n`perdure job scaffold-config --help` says how to use it\n"},

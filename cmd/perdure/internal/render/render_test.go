@@ -161,6 +161,7 @@ func TestUnits(t *testing.T) {
 		require.Equal(t, want, render.Number(n))
 	}
 	require.Empty(t, clock.Moment(time.Time{}))
+	require.Equal(t, "in 2 h", render.Age(noon, noon.Add(2*time.Hour+time.Minute)))
 	require.Equal(t, "1 step", render.Count(1, "step"))
 }
 

@@ -25,20 +25,29 @@ func Duration(d time.Duration) string {
 	}
 }
 
-// Age is how long ago a moment was, in one unit: "just now", "40 s ago", "3 min ago", "5 h ago", "12 d ago".
+// Age is how long ago a moment was, in one unit: "just now", "40 s ago", "3 min ago", "5 h ago", "12 d ago"; of one that is still to
+// come how soon it is: "in 2 h".
 func Age(now, moment time.Time) string {
-	d := now.Sub(moment)
-	switch {
-	case d < 2*time.Second:
+	switch d := now.Sub(moment); {
+	case d >= -time.Minute && d < 2*time.Second:
 		return "just now" // also when clocks differ a little
-	case d < time.Minute:
-		return fmt.Sprintf("%d s ago", d/time.Second)
-	case d < time.Hour:
-		return fmt.Sprintf("%d min ago", d/time.Minute)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h ago", d/time.Hour)
+	case d < 0:
+		return "in " + oneUnit(-d)
 	default:
-		return fmt.Sprintf("%d d ago", d/(24*time.Hour))
+		return oneUnit(d) + " ago"
+	}
+}
+
+func oneUnit(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	default:
+		return fmt.Sprintf("%d d", d/(24*time.Hour))
 	}
 }
 
