@@ -50,7 +50,7 @@ func TestOverdueRuns(t *testing.T) {
 	require.NoError(t, err)
 	limits := metadata.OverdueLimits{Start: 4 * time.Minute, Cancel: 6 * time.Minute}
 	require.Equal(t, []string{"found"}, overdue(limits))
-	at(11)
+	at(12)
 	require.ElementsMatch(t, []string{"found", "limited"}, overdue(limits))
 	at(13)
 	require.ElementsMatch(t, []string{"found", "left-queue", "limited"}, overdue(limits))
