@@ -29,8 +29,10 @@ func (a *Alerter) deliver(ctx context.Context, s *sink) error {
 		return err
 	}
 	for _, one := range due {
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return nil
+		default:
 		}
 		ok, err := a.attempt(context.WithoutCancel(ctx), s, one)
 		if err != nil || !ok {

@@ -102,16 +102,26 @@ func TestTemplates(t *testing.T) {
 		wantTitle   string
 		wantText    string
 	}{
-		"run": {alerts.RunFailure, "", "", "Test: Run nightly-7~1 of job nightly [2001-01-01] failed (flights)",
-			"1 of 5 steps failed, in the last of 2 runs.\n\n- route_delays: no such column: fare\n\nStarted by schedule every_night.\n\nperdure run show nightly-7~1"},
-		"schedule": {alerts.ScheduleFailing, "", "", "Test: Schedule arrivals is failing (flights)",
-			"3 ticks in a row have failed since TIME.\n\nconnection refused\n\nperdure schedule ticks arrivals"},
-		"sensor": {alerts.SensorFailing, "", "", "Test: Sensor arrivals is failing (flights)",
-			"3 ticks in a row have failed since TIME.\n\nconnection refused\n\nperdure sensor ticks arrivals"},
-		"backfill": {alerts.BackfillEnded, "", "", "Test: Backfill bf1 has ended: COMPLETED_FAILED (flights)",
-			"88 of 90 partitions made, 2 failed; 88 runs succeeded, 2 failed.\n\n- bf1:route_delays:2001-01-01: no such column: fare\n\nperdure backfill show bf1"},
-		"sink": {alerts.SinkFailing, "", "", "Test: Alerts do not reach sink chat",
-			"3 attempts in a row have failed since TIME.\n\n503 Service Unavailable\n\nperdure alert list --kind sink_failing"},
+		"run": {
+			alerts.RunFailure, "", "", "Test: Run nightly-7~1 of job nightly [2001-01-01] failed (flights)",
+			"1 of 5 steps failed, in the last of 2 runs.\n\n- route_delays: no such column: fare\n\nStarted by schedule every_night.\n\nperdure run show nightly-7~1",
+		},
+		"schedule": {
+			alerts.ScheduleFailing, "", "", "Test: Schedule arrivals is failing (flights)",
+			"3 ticks in a row have failed since TIME.\n\nconnection refused\n\nperdure schedule ticks arrivals",
+		},
+		"sensor": {
+			alerts.SensorFailing, "", "", "Test: Sensor arrivals is failing (flights)",
+			"3 ticks in a row have failed since TIME.\n\nconnection refused\n\nperdure sensor ticks arrivals",
+		},
+		"backfill": {
+			alerts.BackfillEnded, "", "", "Test: Backfill bf1 has ended: COMPLETED_FAILED (flights)",
+			"88 of 90 partitions made, 2 failed; 88 runs succeeded, 2 failed.\n\n- bf1:route_delays:2001-01-01: no such column: fare\n\nperdure backfill show bf1",
+		},
+		"sink": {
+			alerts.SinkFailing, "", "", "Test: Alerts do not reach sink chat",
+			"3 attempts in a row have failed since TIME.\n\n503 Service Unavailable\n\nperdure alert list --kind sink_failing",
+		},
 		"own": {alerts.RunFailure, "{{.Job}}\n broke", "{{range .Run.Failures}}{{.Step}}{{end}} {{index .Tags \"team\"}}", "nightly broke", "route_delays ops"},
 	} {
 		sink := webhook("hook", h.URL, string(test.kind))

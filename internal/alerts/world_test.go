@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,7 +18,6 @@ import (
 	"time"
 
 	_ "github.com/lib/pq"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/perdure-io/perdure/config"
@@ -244,7 +244,7 @@ func (w *world) about(subject string) map[string]string {
 
 func (w *world) await(subject string, statuses map[string]string) {
 	w.Helper()
-	require.EventuallyWithT(w, func(c *assert.CollectT) { require.Equal(c, statuses, w.about(subject)) }, longEnough, often)
+	require.Eventually(w, func() bool { return maps.Equal(statuses, w.about(subject)) }, longEnough, often, "alerts about %s are not %v", subject, statuses)
 }
 
 // received is a request that a hook got.
