@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/perdure-io/perdure/config"
+	"github.com/perdure-io/perdure/internal/alerts"
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/starter"
@@ -26,6 +27,9 @@ const connectTimeout = 10 * time.Second
 func (a *app) config(ctx context.Context) (config.Config, error) {
 	options := config.LoadOptions{File: a.configFile, Folder: a.env.Folder, Environ: a.env.Environ, Flags: a.flags}
 	loaded, err := config.Load(options)
+	if err == nil {
+		err = alerts.Check(loaded.Alerts)
+	}
 	if err != nil || loaded.File != "" || a.namesServers() {
 		return loaded, err
 	}
