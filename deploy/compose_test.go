@@ -211,7 +211,7 @@ func TestDynamicConfigurationHasOneValueAKey(t *testing.T) {
 	// The benchmarks rest on these; internal/devstack sets the same on the local stack.
 	for _, key := range []string{
 		"history.transferProcessorMaxPollRPS", "history.timerProcessorMaxPollRPS",
-		"matching.numTaskqueueReadPartitions", "matching.numTaskqueueWritePartitions", "system.enableActivityEagerExecution",
+		"matching.numTaskqueueReadPartitions", "matching.numTaskqueueWritePartitions", "matching.enableFairness", "system.enableActivityEagerExecution",
 	} {
 		require.Len(t, settings[key], 1, key)
 		require.NotNil(t, settings[key][0].Value, key)

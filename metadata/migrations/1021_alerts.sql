@@ -201,7 +201,7 @@ create function purge_alerts_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
     v_deleted int;
 begin
-    delete from alert_mutes where coalesce(ended_at, until) < (p->>'before')::timestamptz and until < (p->>'before')::timestamptz;
+    delete from alert_mutes where coalesce(ended_at, until) < (p->>'before')::timestamptz;
     delete from alerts where alert_id in (
         select a.alert_id from alerts a
         where a.created_at < (p->>'before')::timestamptz
