@@ -193,7 +193,7 @@ func (f *fixture) detailsOf(t *testing.T, workflow string) string {
 
 // What was freed and nobody was told of is found within seconds, by RunQueue; which begins when something waits, and ends when nothing
 // does.
-func TestALostWakeIsMadeUpFor(t *testing.T) {
+func TestALostWakeOfTheQueueIsMadeUpFor(t *testing.T) {
 	t.Parallel()
 	f := queued(t, []testlocation.Asset{{Key: "a", Pool: "db"}, {Key: "b", Pool: "db"}})
 	f.worker(t, "b1")
