@@ -23,8 +23,9 @@ import (
 const (
 	// wakeCatchup is how long after its time Temporal still wakes a schedule: one wake makes up for all that was missed.
 	wakeCatchup = 10 * 365 * 24 * time.Hour
-	// momentEvery is the interval of a moment: it fires once in the time that matters.
-	momentEvery = 100 * 365 * 24 * time.Hour
+	// momentEvery is the interval of a moment: it fires once in the time that matters. The server reckons with intervals that have
+	// passed at least once since 1970.
+	momentEvery = 30 * 365 * 24 * time.Hour
 	// byToggle is who switches a schedule by Temporal's own means, byPerdure who does so by a rule of its own.
 	byToggle  = "temporal schedule toggle"
 	byPerdure = "perdure"
