@@ -225,21 +225,50 @@ func (w *scheduleWork) woken(ctx context.Context) error {
 	if at.After(w.now) {
 		w.now = at
 	}
-	late := started.Sub(at) > lateWake
-	switch {
-	case w.times.Is(at):
-		if !late || w.running() && at.After(w.after()) {
-			return nil // it is due, or was
-		}
+	reason := reasonOf(w.times, wake{
+		at: at, late: started.Sub(at) > lateWake, ours: w.input.Times == schedule.Hash(w.definition), ahead: w.running() && at.After(w.after()),
+	})
+	if reason == wokenForPast {
 		known, err := w.a.Store.TickKnown(ctx, w.id, tickKey(at), at)
 		if err != nil || known {
 			return planFailure(err)
 		}
-		return w.begin(ctx, at)
-	case at.Second() == 0 && (w.times.Shown(at) || w.input.Times != schedule.Hash(w.definition)):
-		return nil // the clocks have changed, or the definition has
+	}
+	if reason == wokenForNothing {
+		return nil
+	}
+	return w.begin(ctx, at)
+}
+
+// wake is a time for which a Temporal Schedule has started a workflow.
+type wake struct {
+	at time.Time
+	// late says that the workflow began long after that, ours that the schedule wakes by the active definition's times, and ahead that
+	// the time is after all that was taken care of.
+	late, ours, ahead bool
+}
+
+// wakeReason is why a Temporal Schedule has started a workflow.
+type wakeReason int
+
+const (
+	// wokenForNothing is a tick that is due by itself, or was; or a moment that is none, where the clocks or the definition have
+	// changed.
+	wokenForNothing wakeReason = iota
+	// wokenForPast is a tick of the past, which a person fills in, unless it was taken care of.
+	wokenForPast
+	// wokenByHand is a person who triggers the schedule.
+	wokenByHand
+)
+
+func reasonOf(times *schedule.Times, w wake) wakeReason {
+	switch {
+	case times.Is(w.at) && w.late && !w.ahead:
+		return wokenForPast
+	case times.Is(w.at), w.at.Second() == 0 && (times.Shown(w.at) || !w.ours):
+		return wokenForNothing
 	default:
-		return w.begin(ctx, at)
+		return wokenByHand
 	}
 }
 
