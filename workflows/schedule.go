@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// evaluateTimeout bounds one call that evaluates, which ends by itself after a while; a dead worker is noticed sooner.
-	evaluateTimeout = 20 * time.Minute
 	// lookAgainAfter is how soon it is looked again whether open runs have ended, when nothing wakes the workflow before.
 	lookAgainAfter = 10 * time.Second
 	// continueScheduleAfter is the number of history events from which a workflow that waits for open runs continues as new, unless
@@ -208,11 +206,11 @@ func (t *scheduleTick) show(ctx workflow.Context, does string) {
 	workflow.SetCurrentDetails(ctx, b.String())
 }
 
-// evaluateOptions are those of what calls functions of schedules and sensors.
+// evaluateOptions are those of what calls functions of schedules and sensors, each of which has a timeout of its own.
 func evaluateOptions(ctx workflow.Context, queue, id, text string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ActivityID: wire.SystemPrefix + id, TaskQueue: wire.EvaluationQueue(queue), Summary: summary(text),
-		StartToCloseTimeout: evaluateTimeout, HeartbeatTimeout: heartbeatTimeout, RetryPolicy: patientRetries(), WaitForCancellation: true,
+		StartToCloseTimeout: unbounded, HeartbeatTimeout: heartbeatTimeout, RetryPolicy: patientRetries(), WaitForCancellation: true,
 	})
 }
 
