@@ -185,9 +185,6 @@ func (w *scheduleWork) after() time.Time {
 
 // pauseOnFailure stops the schedule when one of its runs has failed.
 func (w *scheduleWork) pauseOnFailure(ctx context.Context) error {
-	if !w.running() || !w.definition.PauseOnFailure {
-		return nil
-	}
 	trigger, err := w.a.Starter.PauseFailed(ctx, w.trigger)
 	if err != nil {
 		return planFailure(err)

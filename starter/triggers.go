@@ -141,9 +141,16 @@ func (s *Starter) unknownTrigger(ctx context.Context, id metadata.TriggerID) err
 	}}
 }
 
-// PauseFailed stops a schedule whose definition wants it so when one of its runs has failed since it was started, after all
-// retries. Whoever keeps Temporal in step does the rest.
+// PauseFailed stops a schedule that is to pause on failure when one of its runs has failed since it was started, after all retries. Whoever
+// keeps Temporal in step does the rest.
 func (s *Starter) PauseFailed(ctx context.Context, row metadata.Trigger) (metadata.Trigger, error) {
+	var definition plan.Schedule
+	if err := json.Unmarshal(row.Definition, &definition); err != nil {
+		return row, fmt.Errorf("read the definition of %s: %w", row.TriggerID, err)
+	}
+	if !definition.PauseOnFailure || row.Status != wire.TriggerRunning {
+		return row, nil
+	}
 	run, err := s.Store.FailedTriggerRun(ctx, row.TriggerID, row.Since)
 	if err != nil || run == "" {
 		return row, err

@@ -109,8 +109,10 @@ func TestAManualTickKeepsItsTime(t *testing.T) {
 func TestAScheduleTickWaitsForOpenRunsAndForDelays(t *testing.T) {
 	t.Parallel()
 	w := &scheduleWorld{answers: []wire.EvaluateScheduleResult{
-		{Until: "2001-01-01T06:20:00Z"}, {Ticks: []wire.ScheduledTick{tickOf(1, wire.TickStarted)}, Waiting: "run r1 is open"},
-		{Ticks: []wire.ScheduledTick{tickOf(1, wire.TickStarted)}, Waiting: "run r1 is open"}, answered(tickOf(1, wire.TickSuccess), tickOf(2, wire.TickSkipped)),
+		{Until: "2001-01-01T06:20:00Z"},
+		{Ticks: []wire.ScheduledTick{tickOf(1, wire.TickStarted)}, Waiting: "run r1 is open"},
+		{Ticks: []wire.ScheduledTick{tickOf(1, wire.TickStarted)}, Waiting: "run r1 is open"},
+		answered(tickOf(1, wire.TickSuccess), tickOf(2, wire.TickSkipped)),
 	}}
 	env := w.env(t)
 	began := time.Date(2001, 1, 1, 6, 0, 0, 0, time.UTC)

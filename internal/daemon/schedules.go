@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,8 +9,6 @@ import (
 
 	"go.temporal.io/api/workflow/v1"
 
-	"github.com/perdure-io/perdure/metadata"
-	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -72,27 +69,12 @@ func (d *Daemon) pauseFailed(ctx context.Context) error {
 	}
 	var failures []error
 	for _, row := range rows {
-		if row.Status != wire.TriggerRunning {
-			continue
+		stopped, err := d.Starter.PauseFailed(ctx, row)
+		if failures = append(failures, err); err == nil && stopped.Status != row.Status {
+			d.Log.Info("stopped a schedule of which a run has failed", "location", row.Location, "schedule", row.Name, "why", stopped.SwitchedWhy)
 		}
-		failures = append(failures, d.pauseIfFailed(ctx, row))
 	}
 	return errors.Join(failures...)
-}
-
-func (d *Daemon) pauseIfFailed(ctx context.Context, row metadata.Trigger) error {
-	var definition plan.Schedule
-	if err := json.Unmarshal(row.Definition, &definition); err != nil {
-		return fmt.Errorf("read the definition of %s: %w", row.TriggerID, err)
-	}
-	if !definition.PauseOnFailure {
-		return nil
-	}
-	stopped, err := d.Starter.PauseFailed(ctx, row)
-	if err == nil && stopped.Status != row.Status {
-		d.Log.Info("stopped a schedule of which a run has failed", "location", row.Location, "schedule", row.Name, "why", stopped.SwitchedWhy)
-	}
-	return err
 }
 
 // deleteTicks deletes the ticks that are older than the instance keeps them.

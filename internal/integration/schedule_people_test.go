@@ -339,6 +339,7 @@ func TestOpenRunsHoldUpTheNextTick(t *testing.T) {
 				require.Contains(t, ticks[2].Skip, "the tick of 2001-01-01T01:00:00Z waits already")
 			case definitions.BufferAll:
 				require.Equal(t, "waits for the tick of 2001-01-01T01:00:00Z before it", f.ticks(t, "hourly")[2].Skip)
+			case definitions.AllowAll, definitions.CancelOther, definitions.TerminateOther:
 			}
 			if policy == definitions.BufferOne || policy == definitions.BufferAll {
 				f.release(t, "source")

@@ -104,7 +104,7 @@ func triggerStatus(style render.Style, row metadata.Trigger) string {
 
 // triggerWhy says why it has its status.
 func triggerWhy(row metadata.Trigger, clock render.Clock) string {
-	text := ""
+	var text string
 	switch {
 	case !row.RemovedAt.IsZero():
 		return "the active build has lost it, " + clock.Moment(row.RemovedAt)

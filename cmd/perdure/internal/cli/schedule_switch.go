@@ -70,11 +70,11 @@ func (a *app) switchSchedules(ctx context.Context, names []string, location stri
 	if a.output == jsonFormat {
 		return a.printJSON(rows)
 	}
-	text := ""
+	var text strings.Builder
 	for _, row := range rows {
-		text += fmt.Sprintf("schedule %s is %s\n", row.Name, triggerStatus(a.style(), row))
+		fmt.Fprintf(&text, "schedule %s is %s\n", row.Name, triggerStatus(a.style(), row))
 	}
-	return a.print(text)
+	return a.print(text.String())
 }
 
 func (a *app) scheduleTriggerCommand() *cobra.Command {
@@ -93,7 +93,7 @@ func (a *app) scheduleTriggerCommand() *cobra.Command {
 	return cmd
 }
 
-// session opens a connection to evaluate a schedule, at a time that is one.
+// sessionFor opens a connection to evaluate a schedule, at a time that is one.
 func (a *app) sessionFor(ctx context.Context, name, location, at string) (*session, metadata.TriggerID, error) {
 	if _, err := time.Parse(time.RFC3339, at); at != "" && err != nil {
 		return nil, metadata.TriggerID{}, usagef("--at: %q is no time of RFC 3339: give one such as 2001-02-01T06:00:00Z", at)
