@@ -40,6 +40,7 @@ func newReplayer() worker.WorkflowReplayer {
 	replayer.RegisterWorkflowWithOptions(workflows.Backfill, workflow.RegisterOptions{Name: wire.BackfillWorkflow})
 	replayer.RegisterWorkflowWithOptions(workflows.RunQueue, workflow.RegisterOptions{Name: wire.RunQueueWorkflow})
 	replayer.RegisterWorkflowWithOptions(workflows.ScheduleTick, workflow.RegisterOptions{Name: wire.ScheduleTickWorkflow})
+	replayer.RegisterWorkflowWithOptions(workflows.Sensor, workflow.RegisterOptions{Name: wire.SensorWorkflow})
 	replayer.RegisterWorkflowWithOptions(workflows.Preview, workflow.RegisterOptions{Name: wire.PreviewWorkflow})
 	return replayer
 }
@@ -82,7 +83,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 
 // everyScenario is every way that a workflow can take.
 func everyScenario() []scenario {
-	return slices.Concat(scenarios(), backfillScenarios(), scheduleScenarios(), queueScenarios())
+	return slices.Concat(scenarios(), backfillScenarios(), scheduleScenarios(), sensorScenarios(), queueScenarios())
 }
 
 // Every way of a workflow is among the histories of this commit.

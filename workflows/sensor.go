@@ -214,7 +214,8 @@ func (s *sensor) idle() bool { return s.taking == nil && s.evaluating == nil }
 // stirs says whether there is something to do, once what is done now has brought nothing.
 func (s *sensor) stirs(ctx workflow.Context) bool {
 	now := workflow.Now(ctx)
-	return s.taking != nil && s.taking.future.IsReady() || s.evaluating != nil && s.evaluating.future.IsReady() ||
+	at, _, _ := s.due(ctx, now)
+	return at.After(now) && (s.timer == nil || !s.timerAt.Equal(at)) || s.taking != nil && s.taking.future.IsReady() || s.evaluating != nil && s.evaluating.future.IsReady() ||
 		s.mayEvaluate(ctx, now) || s.mayTake(ctx, now) || s.mayContinue(ctx) || s.timer != nil && s.timer.IsReady()
 }
 
@@ -250,11 +251,11 @@ func (s *sensor) mayEvaluate(ctx workflow.Context, now time.Time) bool {
 
 // wanted says that something has happened, or that the time has come.
 func (s *sensor) wanted(now time.Time) bool {
-	return s.woken || len(s.events) > 0 || s.more || s.due(now)
+	return s.woken || len(s.events) > 0 || s.more || s.passed(now)
 }
 
-// due says that the sensor's interval has passed.
-func (s *sensor) due(now time.Time) bool {
+// passed says that the sensor's interval has.
+func (s *sensor) passed(now time.Time) bool {
 	return s.every > 0 && s.state.Status == wire.TriggerRunning && !now.Before(s.evaluated.Add(s.every))
 }
 
@@ -284,7 +285,7 @@ func backoff(first time.Duration, failures int) time.Duration {
 // evaluate starts an evaluation; what was signalled goes along.
 func (s *sensor) evaluate(ctx workflow.Context, now time.Time) {
 	batch := s.batch()
-	input := wire.EvaluateSensorInput{Events: s.events[:batch:batch], Due: s.due(now), Manual: len(s.orders) > 0}
+	input := wire.EvaluateSensorInput{Events: s.events[:batch:batch], Due: s.passed(now), Manual: len(s.orders) > 0}
 	ctx, cancel := workflow.WithCancel(ctx)
 	s.evaluating = &sensorWork{
 		future: workflow.ExecuteActivity(s.options(ctx, wire.EvaluationQueue(s.queue), "evaluate"), wire.EvaluateSensorActivity, input),
@@ -397,35 +398,44 @@ func (s *sensor) learn(result wire.EvaluateSensorResult) {
 	s.every, s.minInterval, s.continueAfter = result.Every, result.MinInterval, result.ContinueAfter
 }
 
-// setTimer sets the timer to when the next thing is due.
-func (s *sensor) setTimer(ctx workflow.Context, now time.Time) {
-	if s.timer != nil && s.timer.IsReady() {
-		s.timer = nil
-	}
-	at := workflow.GetInfo(ctx).WorkflowStartTime.Add(sensorMaxAge)
-	summary := "continue as new"
-	s.state.NextTick = ""
-	sooner := func(when time.Time, what string) {
+// due is when the next thing is due that nothing else wakes the workflow for, and what that is. tick is when the sensor is evaluated
+// next; zero is when something wakes it.
+func (s *sensor) due(ctx workflow.Context, now time.Time) (at time.Time, what string, tick time.Time) {
+	at, what = workflow.GetInfo(ctx).WorkflowStartTime.Add(sensorMaxAge), "continue as new"
+	sooner := func(when time.Time, why string) {
 		if when.Before(at) && when.After(now) {
-			at, summary = when, what
+			at, what = when, why
 		}
 	}
 	if s.evaluating != nil {
 		if s.written+len(s.events) > s.evaluating.upTo && s.taking == nil {
 			sooner(s.evaluating.began.Add(busyFor), "write events")
 		}
-	} else if s.known && s.state.Status == wire.TriggerRunning && s.gone == "" {
-		var next time.Time
-		if s.every > 0 {
-			next = later(s.evaluated.Add(s.every), s.soonest())
-		}
-		if s.wanted(now) {
-			next = s.soonest()
-		}
-		if !next.IsZero() {
-			sooner(next, "next tick")
-			s.state.NextTick = later(next, now).UTC().Format(time.RFC3339)
-		}
+		return at, what, tick
+	}
+	if !s.known || s.state.Status != wire.TriggerRunning || s.gone != "" {
+		return at, what, tick
+	}
+	if s.every > 0 {
+		tick = later(s.evaluated.Add(s.every), s.soonest())
+	}
+	if s.wanted(now) {
+		tick = s.soonest()
+	}
+	if !tick.IsZero() {
+		sooner(tick, "next tick")
+	}
+	return at, what, tick
+}
+
+// setTimer sets the timer to when the next thing is due.
+func (s *sensor) setTimer(ctx workflow.Context, now time.Time) {
+	if s.timer != nil && s.timer.IsReady() {
+		s.timer = nil
+	}
+	at, what, tick := s.due(ctx, now)
+	if s.state.NextTick = ""; !tick.IsZero() {
+		s.state.NextTick = later(tick, now).UTC().Format(time.RFC3339)
 	}
 	if !at.After(now) || s.timer != nil && s.timerAt.Equal(at) {
 		return
@@ -435,7 +445,7 @@ func (s *sensor) setTimer(ctx workflow.Context, now time.Time) {
 	}
 	var timerCtx workflow.Context
 	timerCtx, s.stop = workflow.WithCancel(ctx)
-	s.timer, s.timerAt = workflow.NewTimerWithOptions(timerCtx, at.Sub(now), workflow.TimerOptions{Summary: summary}), at
+	s.timer, s.timerAt = workflow.NewTimerWithOptions(timerCtx, at.Sub(now), workflow.TimerOptions{Summary: what}), at
 }
 
 func later(a, b time.Time) time.Time {

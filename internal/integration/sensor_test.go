@@ -274,7 +274,9 @@ func TestAFailingSensorKeepsItsCursorAndItsEvents(t *testing.T) {
 	id := b.sensing(t, "failing", s)
 	workflow := wire.SensorID("", id.Location, id.Sensor)
 	require.NoError(t, b.temporal.SignalWorkflow(t.Context(), workflow, "", wire.EventSignal, json.RawMessage(`{"id":"e1","payload":{"flight":"AA"}}`)))
-	failed := b.awaitTick(t, id, func(tick metadata.Tick) bool { return tick.Error != nil && strings.Contains(tick.Error.Message, "no tower") })
+	failed := b.awaitTick(t, id, func(tick metadata.Tick) bool {
+		return tick.Error != nil && strings.Contains(tick.Error.Message, "no tower")
+	})
 	require.Contains(t, failed.Error.Stack, "sensor_test.go")
 	require.Empty(t, failed.Runs)
 	ticks := b.ticksOf(t, id)
@@ -338,7 +340,9 @@ func TestACursorIsSet(t *testing.T) {
 func TestManyEventsAreSentPastTemporal(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	s := &sensed{answer: func(_ *d.Job, events []d.Event[arrival], cursor int) d.Tick[int] { return d.Tick[int]{Cursor: cursor + len(events)} }}
+	s := &sensed{answer: func(_ *d.Job, events []d.Event[arrival], cursor int) d.Tick[int] {
+		return d.Tick[int]{Cursor: cursor + len(events)}
+	}}
 	id := b.sensing(t, "bulk", s)
 	sender, err := b.starter.SendTo(t.Context(), id)
 	require.NoError(t, err)
@@ -363,7 +367,9 @@ func TestManyEventsAreSentPastTemporal(t *testing.T) {
 func TestASensorContinuesAsNew(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *config.Config) { c.Run.ContinueAfterEvents = 60 })
-	s := &sensed{answer: func(_ *d.Job, events []d.Event[arrival], cursor int) d.Tick[int] { return d.Tick[int]{Cursor: cursor + len(events)} }}
+	s := &sensed{answer: func(_ *d.Job, events []d.Event[arrival], cursor int) d.Tick[int] {
+		return d.Tick[int]{Cursor: cursor + len(events)}
+	}}
 	id := b.sensing(t, "continuing", s)
 	workflow := wire.SensorID("", id.Location, id.Sensor)
 	const n = 60
