@@ -27,6 +27,8 @@ type Spec struct {
 	Fan *Fan `json:"fan,omitempty"`
 	// Schedules are those of the location, each with its job.
 	Schedules []Schedule `json:"schedules,omitempty"`
+	// Sensors are those of the location, each with its job.
+	Sensors []Sensor `json:"sensors,omitempty"`
 }
 
 // Asset is one asset of a Spec.
@@ -149,6 +151,9 @@ func (s Spec) definitions(controls Controls, storageURL string) *definitions.Def
 	}
 	for _, schedule := range s.Schedules {
 		all = append(all, schedule.declare(controls)...)
+	}
+	for _, sensor := range s.Sensors {
+		all = append(all, sensor.declare(controls)...)
 	}
 	return definitions.New(s.Location, all...)
 }
