@@ -28,6 +28,12 @@ wrong type or a surplus argument is refused, and one answer lists every problem.
 | ` + "`set_concurrency`" + ` | update of ` + "`Backfill`" + ` | [SetConcurrencyInput](#setconcurrencyinput) | [BackfillProgress](#backfillprogress) |
 | ` + "`ScheduleTick`" + ` | workflow, on the location's task queue | [ScheduleTickRequest](#scheduletickrequest) | [ScheduleTickResult](#scheduletickresult) |
 | ` + "`Preview`" + ` | workflow, on the location's task queue | [PreviewRequest](#previewrequest) | [PreviewResult](#previewresult) |
+| ` + "`Sensor`" + ` | workflow, on the location's task queue, with the id ` + "`sensor:LOCATION:NAME`" + ` | [SensorRequest](#sensorrequest) | |
+| ` + "`event`" + ` | signal of ` + "`Sensor`" + ` | [SensorEvent](#sensorevent) | |
+| ` + "`wake`" + `, ` + "`pause`" + `, ` + "`resume`" + ` | signals of ` + "`Sensor`" + ` | nothing | |
+| ` + "`tick`" + ` | update of ` + "`Sensor`" + ` | [TickRequest](#tickrequest), or nothing | [SensorTick](#sensortick) |
+| ` + "`set_cursor`" + ` | update of ` + "`Sensor`" + ` | [SetCursorInput](#setcursorinput) | [SensorState](#sensorstate) |
+| ` + "`state`" + ` | query of ` + "`Sensor`" + ` | nothing | [SensorState](#sensorstate) |
 | ` + "`ReportEvent`" + ` | workflow, on the location's task queue | [ReportRequest](#reportrequest) | [ReportResult](#reportresult) |
 
 A step that another program computes (` + "`definitions.Remote`" + `) is an activity of that program, whose type is the name of the
@@ -65,6 +71,11 @@ var examples = []example{
 	{"PreviewRequest", "What a schedule would start at a time", `{"schedule": "nightly", "at": "2001-01-01T06:00:00Z"}`},
 	{"ReportRequest", "Somebody else has made an asset", `{"asset": "airports", "type": "materialization", "metadata": {"perdure/row_count": 3376, "source": {"type": "url", "value": "https://example.com/airports.csv"}}, "data_version": "2001-04", "by": "ana", "why": "loaded by hand"}`},
 	{"ReportRequest", "Two partitions were looked at", `{"asset": "flights", "type": "observation", "partitions": ["2001-01-01", "2001-01-02"], "metadata": {"late": 0.17}}`},
+	{"SensorRequest", "All that a sensor needs", `{}`},
+	{"SensorEvent", "A file has arrived", `{"id": "e1", "payload": {"file": "flights-2001-01.parquet"}}`},
+	{"TickRequest", "Evaluate it now", `{}`},
+	{"SetCursorInput", "Go on from another place", `{"cursor": "2001-01-31", "by": "ana", "why": "January was loaded by hand"}`},
+	{"SetCursorInput", "Begin anew", `{"clear": true}`},
 	{"RemoteInput", "What the program of a remote asset is given", `{"v": 1, "run": "r1", "step": "scores", "assets": ["scores"], "attempt": 1, "cause": "r1", "config": {"top": 3}, "inputs": {"model": {"location": "s3://models/model/17.json", "data_version": "5f1c"}}}`},
 	{"RemoteResult", "A value, which Perdure stores", `{"outputs": {"scores": {"value": [{"route": "RNO-SFO", "score": 7}]}}}`},
 	{"RemoteResult", "What the program has stored itself", `{"outputs": {"model": {"location": "s3://models/model/18.json", "data_version": "9a3e", "metadata": [{"label": "accuracy", "type": "float", "value": 0.9}]}}}`},
