@@ -16,6 +16,9 @@ import (
 // partitionPages are the pages whose commands need partitioned assets, in the order in which they are read.
 var partitionPages = []string{"partitions.md", "backfills.md"}
 
+// sensorPages are those whose commands need a sensor.
+var sensorPages = []string{"sensors.md"}
+
 // It is not parallel: its location has the queue of the example, which another test serves.
 func TestTheCommandsOfThePagesAboutPartitions(t *testing.T) { //nolint:paralleltest // see above
 	b := setup(t)

@@ -128,8 +128,8 @@ func TestTheCommandsOfTheDocumentation(t *testing.T) {
 	environment := append(b.exampleEnvironment(dsn), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "TEMPORAL_ADDRESS="+server.Address)
 	commands, runs, ours := 0, 0, 0
 	for _, page := range documented(t) {
-		if slices.Contains(append(partitionPages, schedulePage), filepath.Base(page)) {
-			continue // they are run on a location that has partitions, or schedules
+		if slices.Contains(slices.Concat(partitionPages, sensorPages, []string{schedulePage}), filepath.Base(page)) {
+			continue // they are run on a location that has partitions, schedules, or sensors
 		}
 		for _, one := range blocksOf(t, page) {
 			for _, line := range commandsOf(one) {
