@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -93,10 +94,10 @@ func put(into map[string]any, attr slog.Attr) {
 // WithAttrs is slog.Handler's.
 func (l *tickLog) WithAttrs(attrs []slog.Attr) slog.Handler {
 	with := *l
-	for i := len(l.groups) - 1; i >= 0; i-- {
-		attrs = []slog.Attr{{Key: l.groups[i], Value: slog.GroupValue(attrs...)}}
+	for _, group := range slices.Backward(l.groups) {
+		attrs = []slog.Attr{{Key: group, Value: slog.GroupValue(attrs...)}}
 	}
-	with.attrs = append(l.attrs[:len(l.attrs):len(l.attrs)], attrs...)
+	with.attrs = append(slices.Clip(l.attrs), attrs...)
 	return &with
 }
 
@@ -106,7 +107,7 @@ func (l *tickLog) WithGroup(name string) slog.Handler {
 		return l
 	}
 	with := *l
-	with.groups = append(l.groups[:len(l.groups):len(l.groups)], name)
+	with.groups = append(slices.Clip(l.groups), name)
 	return &with
 }
 

@@ -16,7 +16,9 @@ type TriggerID struct {
 	Name     string           `json:"name"`
 }
 
-func (t TriggerID) String() string { return fmt.Sprintf("%s %q of location %q", t.Kind, t.Name, t.Location) }
+func (t TriggerID) String() string {
+	return fmt.Sprintf("%s %q of location %q", t.Kind, t.Name, t.Location)
+}
 
 // Trigger is what is known of a schedule or sensor.
 type Trigger struct {

@@ -3,7 +3,6 @@ package workflows_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -367,7 +366,7 @@ func TestASensorContinuesAsNewWithAllThatItHas(t *testing.T) {
 	signalAt(env, time.Second, wire.EventSignal, event("a"))
 	env.ExecuteWorkflow(wire.SensorWorkflow, json.RawMessage(`{}`))
 	var next *workflow.ContinueAsNewError
-	require.True(t, errors.As(env.GetWorkflowError(), &next), "%v", env.GetWorkflowError())
+	require.ErrorAs(t, env.GetWorkflowError(), &next)
 	require.Equal(t, []string{"a"}, w.inbox)
 	var carried wire.CarriedEvents
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayload(next.Input.GetPayloads()[1], &carried))
