@@ -20,7 +20,7 @@ const (
 	// wakesAtOnce is how many workflows are woken at a time.
 	wakesAtOnce = 8
 	// wakeTime bounds one wake. One that does not reach its workflow is made up for by the daemon.
-	wakeTime = 5 * time.Second
+	wakeTime = 30 * time.Second
 	// lastWakes is how long a program that ends waits for the wakes that it owes.
 	lastWakes = 2 * time.Second
 )
