@@ -197,7 +197,7 @@ func TestAnAssetSensorReadsInOrderAndBeginsWithTheNewest(t *testing.T) {
 	}
 	require.Equal(t, "r1", records[0].Run)
 	require.Equal(t, "dx", records[0].DataVersion)
-	require.Equal(t, json.RawMessage("42"), records[0].Metadata[0].Value)
+	require.JSONEq(t, "42", string(records[0].Metadata[0].Value))
 
 	last := func(asset string) int64 { return all[asset][len(all[asset])-1] }
 	read, err := b.ReadForSensor(t.Context(), "flights", watching, nil)
@@ -291,7 +291,7 @@ func TestSensorsReadByIndex(t *testing.T) {
 	var month string
 	require.NoError(t, b.db.GetContext(t.Context(), &month, "select min(tableoid::regclass::text) from event_log"))
 	for query, index := range map[string]string{
-		`select position from event_log l where left(l.type, 4) = 'RUN_' and l.type = 'RUN_FAILURE' and l.position > 10000 order by l.position limit 1000`:                   "type_position_idx",
+		`select position from event_log l where left(l.type, 4) = 'RUN_' and l.type = 'RUN_FAILURE' and l.position > 10000 order by l.position limit 1000`:                 "type_position_idx",
 		`select position from event_log l where l.asset = 'a3' and l.asset <> '' and l.type = 'ASSET_MATERIALIZATION' and l.position > 100 order by l.position limit 1000`: "asset_position_idx",
 	} {
 		var lines []string

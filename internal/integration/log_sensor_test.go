@@ -93,6 +93,7 @@ func (b *bundle) start(t *testing.T, location, id string, request wire.RunReques
 
 // wakes has the test's own store wake who listens, as that of every program does.
 func (b *bundle) wakes(t *testing.T) {
+	t.Helper()
 	waker := starter.NewWaker(b.temporal, b.store, testLog())
 	t.Cleanup(waker.Close)
 }
