@@ -79,6 +79,10 @@ func (r *run) awaitAdmission(ctx workflow.Context) (*wire.RunResult, error) {
 		case answer.Status.Ended():
 			result, err := r.record(ctx, answer.Status, answer.Reason)
 			return &result, err
+		case answer.Status == wire.RunCanceling:
+			// It was cancelled, and reset before that was heard: it has left the queue.
+			result, err := r.cancel(ctx)
+			return &result, err
 		case answer.Admitted:
 			return nil, r.admitted(ctx)
 		default:

@@ -117,6 +117,16 @@ func TestAQueuedRunThatWasEndedEnds(t *testing.T) {
 	require.Equal(t, wire.RunFailure, w.ended[0].Status)
 }
 
+// It was cancelled while it waited, and reset before that: the records have taken it out of the queue.
+func TestAQueuedRunThatTheRecordsHaveAsCancelledEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld("a").queues(0)
+	w.admit = func(int) (wire.AdmitRunResult, error) { return wire.AdmitRunResult{Status: wire.RunCanceling}, nil }
+	_, err := w.environment(t).run(everything())
+	require.Equal(t, wire.StepCounts{Canceled: 1}, canceled(t, err).Steps)
+	require.Empty(t, w.scheduled)
+}
+
 func TestTheTimeOfAQueuedRunCountsFromItsAdmission(t *testing.T) {
 	t.Parallel()
 	w := newWorld("a").queues(3).does(isHeld, "a")

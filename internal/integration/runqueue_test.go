@@ -61,6 +61,11 @@ func TestAQueuedRunBeginsWhenAnotherEnds(t *testing.T) {
 	f.awaitRow(t, second, wire.RunQueued)
 	third := f.start(t, "3", "*")
 	require.Contains(t, f.awaitRow(t, third, wire.RunQueued), first)
+	require.Eventually(t, func() bool {
+		described, err := f.Temporal.DescribeWorkflowExecution(t.Context(), second, "")
+		require.NoError(t, err)
+		return string(described.GetWorkflowExecutionInfo().GetSearchAttributes().GetIndexedFields()[wire.SearchStatus].GetData()) == `"QUEUED"`
+	}, longEnough, often)
 	require.NoError(t, f.Temporal.CancelWorkflow(t.Context(), third, ""))
 	f.requireEnd(t, third, wire.RunCanceled, wire.StepCounts{Canceled: 1})
 	f.release(t, "a")
