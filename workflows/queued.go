@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"time"
 
 	"go.temporal.io/sdk/converter"
@@ -52,48 +53,53 @@ func (w *wakes) takeIn() {
 func (w *wakes) forget() { w.all, w.steps = false, nil }
 
 // awaitAdmission waits until a run that is queued may begin, or is cancelled. A result says that it was ended meanwhile.
-func (r *run) awaitAdmission(ctx workflow.Context) (*wire.RunResult, error) {
-	pause, asks := firstAsk, 0
-	for ctx.Err() == nil {
-		if !r.begun || asks > 0 {
-			r.showDetails(ctx)
-			woken, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
-				Timeout: pause, TimerOptions: workflow.TimerOptions{Summary: "wait in the run queue"},
-			}, r.wakes.pending)
-			if err != nil {
-				break // cancelled
-			}
-			if !woken {
-				pause = min(2*pause, lastAsk)
-			}
+func (r *run) awaitAdmission(ctx workflow.Context) (ended *wire.RunResult, err error) {
+	if r.begun {
+		// The execution before may have been woken when nobody heard it.
+		ended, err = r.askForAdmission(ctx)
+	}
+	for pause := firstAsk; ctx.Err() == nil && err == nil && ended == nil && r.queuedFor != ""; {
+		r.showDetails(ctx)
+		// The error is the cancellation.
+		woken, _ := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+			Timeout: pause, TimerOptions: workflow.TimerOptions{Summary: "wait in the run queue"},
+		}, r.wakes.pending)
+		if !woken {
+			pause = min(2*pause, lastAsk)
 		}
-		r.wakes.takeIn()
-		r.wakes.forget()
-		asks++
-		var answer wire.AdmitRunResult
-		err := r.promptly(ctx, "admit", wire.AdmitRunActivity, wire.AdmitRunInput{RunID: r.id, FirstRunID: r.firstRunID}, &answer)
-		switch {
-		case ctx.Err() != nil:
-		case err != nil:
-			return nil, err
-		case answer.Status.Ended():
-			result, err := r.record(ctx, answer.Status, answer.Reason)
-			return &result, err
-		case answer.Status == wire.RunCanceling:
-			// It was cancelled, and reset before that was heard: it has left the queue.
-			result, err := r.cancel(ctx)
-			return &result, err
-		case answer.Admitted:
-			return nil, r.admitted(ctx)
-		default:
-			r.queuedFor = answer.Reason
-			if err := r.continueQueued(ctx); err != nil {
-				return nil, err
-			}
+		if ctx.Err() == nil {
+			ended, err = r.askForAdmission(ctx)
 		}
 	}
 	r.queuedFor = ""
-	return nil, nil
+	return ended, err
+}
+
+// askForAdmission asks whether a queued run may begin. A cancel ends the asking, and is seen in ctx.
+func (r *run) askForAdmission(ctx workflow.Context) (ended *wire.RunResult, err error) {
+	r.wakes.takeIn()
+	r.wakes.forget()
+	var answer wire.AdmitRunResult
+	err = r.promptly(ctx, "admit", wire.AdmitRunActivity, wire.AdmitRunInput{RunID: r.id, FirstRunID: r.firstRunID}, &answer)
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
+			return nil, err
+		}
+		return nil, nil
+	case answer.Status.Ended():
+		result, err := r.record(ctx, answer.Status, answer.Reason)
+		return &result, err
+	case answer.Status == wire.RunCanceling:
+		// It was cancelled, and reset before that was heard: it has left the queue.
+		result, err := r.cancel(ctx)
+		return &result, err
+	case answer.Admitted:
+		return nil, r.admitted(ctx)
+	default:
+		r.queuedFor = cmp.Or(answer.Reason, r.queuedFor)
+		return nil, r.continueQueued(ctx)
+	}
 }
 
 // admitted lets a run begin that was queued. Its time counts from now.
@@ -113,8 +119,8 @@ func (r *run) continueQueued(ctx workflow.Context) error {
 	}
 	// The error is the cancellation, which the next round sees in ctx.
 	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return r.nextExecution(ctx)
 	}
-	return r.nextExecution(ctx)
+	return nil
 }
