@@ -18,4 +18,5 @@ var Location = definitions.New("flights",
 	SplitFlights, JoinedFlights,
 	RouteDelays, BusiestRoutes, AirportDelays, AirportPunctuality, WorstAirports, HourlyDelays, WeekdayDelays, Report,
 	WeeklyDelays, MonthlyDelays, RunningTotal, DistanceDelays, WatchedDelays,
-	Refresh, WeekdayReport, DepartureReport)
+	Refresh, WeekdayReport, DepartureReport, DailyDelays, Distances, Watch,
+	Watchlist, Nightly, Replay, Arrivals, NewFiles, NewDays, Failures)

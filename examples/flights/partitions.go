@@ -8,6 +8,9 @@ import (
 	"github.com/perdure-io/perdure/definitions"
 )
 
+// Days as times: the first, and the one after the last.
+var firstDay, afterLastDay = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2001, 4, 1, 0, 0, 0, 0, time.UTC)
+
 // How assets are sliced: a backfill makes as many of these partitions as it is asked for, and each is recorded, retried and
 // replaced alone.
 var (

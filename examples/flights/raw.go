@@ -65,9 +65,10 @@ func departing(_ definitions.Context, day definitions.Window, delivery []Flight)
 	return flights, nil
 }
 
-// Holidays come from a service that is down now and then, so a failure is tried again.
+// Holidays come from a service that is down now and then, so a failure is tried again. It bears few callers at once: the pool bounds them
+// over all runs, see perdure.yaml.
 var Holidays = definitions.Asset("holidays", definitions.Bind1(fetchHolidays, HolidayService),
-	definitions.Group("raw"), definitions.Owners{"team:network"},
+	definitions.Group("raw"), definitions.Owners{"team:network"}, definitions.Pool("holiday_service"),
 	definitions.Description("The federal holidays of 2001, from a service that needs a second try."),
 	definitions.Retries{Max: 3, Delay: time.Second})
 
