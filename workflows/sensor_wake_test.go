@@ -16,7 +16,7 @@ import (
 )
 
 // A wake that comes too soon after an evaluation, or after a failure, counts once the time has come: nothing else needs to happen.
-func TestASensorThatIsWokenTooSoonIsEvaluatedLater(t *testing.T) {
+func TestAWakeWaitsForTheIntervalOrTheTimeAfterAFailure(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		first wire.EvaluateSensorResult
