@@ -195,9 +195,9 @@ type Retention struct {
 	Runs time.Duration `mapstructure:"runs" default:"8760h" usage:"how long runs are kept"`
 	// Alerts is how long alerts are kept, with how they were delivered.
 	Alerts time.Duration `mapstructure:"alerts" default:"2160h" usage:"how long alerts are kept"`
-	// Ticks is how long evaluations of schedules and sensors are kept, SkippedTicks those that started nothing. The last one of each
-	// schedule and sensor is always kept.
-	Ticks        time.Duration `mapstructure:"ticks" default:"720h" usage:"how long evaluations of schedules and sensors are kept"`
+	// Ticks is how long evaluations of schedules and sensors are kept. The last one of each schedule and sensor is always kept.
+	Ticks time.Duration `mapstructure:"ticks" default:"720h" usage:"how long evaluations of schedules and sensors are kept"`
+	// SkippedTicks is how long those are kept that started nothing.
 	SkippedTicks time.Duration `mapstructure:"skipped_ticks" default:"168h" usage:"how long those that started nothing are kept"`
 	// SupersededValues is how long a stored value is kept that a later materialization has replaced.
 	SupersededValues time.Duration `mapstructure:"superseded_values" default:"24h" usage:"how long a replaced value is kept"`

@@ -200,7 +200,7 @@ func TestSampleFileHoldsTheDefaults(t *testing.T) {
 	content := []byte(strings.Join(lines, ""))
 	var tree map[string]any
 	require.NoError(t, yaml.Unmarshal(content, &tree))
-	require.Len(t, tree, 9, "deployment and the sections")
+	require.Len(t, tree, 10, "deployment and the sections")
 	require.NoError(t, os.WriteFile(filepath.Join(folder, FileName), content, 0o600))
 	loaded, err := Load(LoadOptions{Folder: folder, Environ: []string{}})
 	require.NoError(t, err)

@@ -22,11 +22,6 @@ func (w *sensorWorld) await(r *recorder, is func() bool) {
 	}, time.Minute, 5*time.Millisecond)
 }
 
-func (r *recorder) signal(name string, argument any) {
-	r.t.Helper()
-	require.NoError(r.t, r.SignalWorkflow(r.t.Context(), r.id, "", name, argument))
-}
-
 func (r *recorder) update(name, argument string) {
 	r.t.Helper()
 	update, err := r.UpdateWorkflow(r.t.Context(), client.UpdateWorkflowOptions{
