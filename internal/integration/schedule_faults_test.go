@@ -126,3 +126,30 @@ func TestMinutesWithoutWorkers(t *testing.T) {
 	}
 	require.Len(t, f.notes(t, testlocation.Called, testlocation.ScheduleKey("minutely")), len(f.ticks(t, "minutely"))-(away-1))
 }
+
+func TestSchedulesOfTwoDeploymentsDoNotTouchEachOther(t *testing.T) {
+	t.Parallel()
+	nightly := testlocation.Schedule{Name: "nightly", Crons: []string{yearly}, Running: true}
+	one := scheduled(t, nightly)
+	other := newFixture(t, one.spec.Assets, "PERDURE_DEPLOYMENT=pr42")
+	other.spec = one.spec
+	one.worker(t, "b1")
+	other.worker(t, "b1")
+	paused := func(f *fixture, id string) func() bool {
+		return func() bool {
+			described, err := f.Temporal.ScheduleClient().GetHandle(t.Context(), id).Describe(t.Context())
+			return err == nil && described.Schedule.State.Paused
+		}
+	}
+	id := wire.ScheduleID("", one.spec.Location, "nightly")
+	one.awaitSchedule(t, "nightly", false)
+	require.Eventually(t, func() bool {
+		row, err := other.Store.Trigger(t.Context(), other.scheduleID("nightly"))
+		return err == nil && row.AppliedPaused != nil
+	}, longEnough, often)
+	temporalCLI(t, "schedule", "toggle", "--schedule-id", wire.ScheduleID("pr42", one.spec.Location, "nightly"), "--pause", "--reason", "closed").ok(t)
+	require.Eventually(t, func() bool { return other.trigger(t, "nightly").Status == wire.TriggerStopped }, longEnough, often)
+	require.True(t, paused(other, "pr42:"+id)())
+	require.False(t, paused(one, id)())
+	require.Equal(t, wire.TriggerRunning, one.trigger(t, "nightly").Status)
+}
