@@ -153,10 +153,10 @@ func TestAScheduleTickAndAPreviewRefuseWhatTheyCannotRead(t *testing.T) {
 	t.Parallel()
 	for workflowType, inputs := range map[string]map[string]string{
 		wire.ScheduleTickWorkflow: {
-			`{}`: "no schedule was named", `{"scedule":"x"}`: `unknown field "scedule"`, `{"schedule":"x","at":"now","manual":true}`: `"now" is no time of RFC 3339`,
+			`{}`: "no schedule or sensor was named", `{"scedule":"x"}`: `unknown field "scedule"`, `{"schedule":"x","at":"now","manual":true}`: `"now" is no time of RFC 3339`,
 			`{"schedule":"x","at":"2001-01-01T00:00:00Z"}`: "no manual tick was asked for",
 		},
-		wire.PreviewWorkflow: {`{}`: "no schedule was named", `{"schedule":"x","at":"now"}`: `"now" is no time of RFC 3339`},
+		wire.PreviewWorkflow: {`{}`: "no schedule or sensor was named", `{"schedule":"x","at":"now"}`: `"now" is no time of RFC 3339`},
 	} {
 		for input, says := range inputs {
 			w := &scheduleWorld{}
@@ -219,6 +219,6 @@ func scheduleScenarios() []scenario {
 			},
 		},
 		{name: "preview", workflow: wire.PreviewWorkflow, request: `{"schedule":"nightly","at":"2001-01-01T06:00:00Z"}`, serves: world()},
-		{name: "preview_refused", workflow: wire.PreviewWorkflow, request: `{}`, ends: "no schedule was named", serves: world()},
+		{name: "preview_refused", workflow: wire.PreviewWorkflow, request: `{}`, ends: "no schedule or sensor was named", serves: world()},
 	}
 }
