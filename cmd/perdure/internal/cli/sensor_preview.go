@@ -92,24 +92,24 @@ func (a *app) readEvents(file string) ([]wire.SensorEvent, error) {
 
 // sensorPreview is what of a preview only sensors have.
 func (a *app) sensorPreview(result wire.PreviewResult) string {
-	text := ""
+	var text strings.Builder
 	if result.Events > 0 {
-		text += "takes in: " + render.Count(result.Events, "event") + "\n"
+		fmt.Fprintf(&text, "takes in: %s\n", render.Count(result.Events, "event"))
 	}
 	for _, rejected := range result.Rejected {
-		text += a.style().Red("rejects") + " " + rejected.ID + ": " + render.OneLine(rejected.Problem) + "\n"
+		fmt.Fprintf(&text, "%s %s: %s\n", a.style().Red("rejects"), rejected.ID, render.OneLine(rejected.Problem))
 	}
 	for _, change := range result.AddPartitions {
-		text += fmt.Sprintf("adds to %s: %s\n", change.Name, strings.Join(change.Keys, ", "))
+		fmt.Fprintf(&text, "adds to %s: %s\n", change.Name, strings.Join(change.Keys, ", "))
 	}
 	for _, change := range result.RemovePartitions {
-		text += fmt.Sprintf("removes from %s: %s\n", change.Name, strings.Join(change.Keys, ", "))
+		fmt.Fprintf(&text, "removes from %s: %s\n", change.Name, strings.Join(change.Keys, ", "))
 	}
 	for _, report := range result.Reports {
-		text += fmt.Sprintf("reports a %s of %s\n", report.Type, report.Asset)
+		fmt.Fprintf(&text, "reports a %s of %s\n", report.Type, report.Asset)
 	}
 	if result.Cursor != nil {
-		text += "sets the cursor to: " + render.OneLine(string(result.Cursor)) + "\n"
+		fmt.Fprintf(&text, "sets the cursor to: %s\n", render.OneLine(string(result.Cursor)))
 	}
-	return text
+	return text.String()
 }

@@ -74,11 +74,11 @@ func (a *app) switchSensors(ctx context.Context, names []string, location, why s
 	if a.output == jsonFormat {
 		return a.printJSON(rows)
 	}
-	text := ""
+	var text strings.Builder
 	for _, row := range rows {
-		text += fmt.Sprintf("sensor %s is %s\n", row.Name, triggerStatus(a.style(), row))
+		fmt.Fprintf(&text, "sensor %s is %s\n", row.Name, triggerStatus(a.style(), row))
 	}
-	return a.print(text)
+	return a.print(text.String())
 }
 
 // sensorSession opens a connection for what is wanted of one sensor.
@@ -157,28 +157,28 @@ func (a *app) sensorTickText(tick wire.SensorTick) string {
 
 func (a *app) sensorSetCursorCommand() *cobra.Command {
 	var location, why string
-	var clear bool
+	var none bool
 	cmd := &cobra.Command{
 		Use: "set-cursor SENSOR [CURSOR]", Short: "Set the cursor of a sensor, or take it away", Args: arguments(cobra.RangeArgs(1, 2)),
 		Long: "Set the cursor of a sensor to a JSON value that its function can read; --clear takes it away, as before the first tick. An\n" +
 			"evaluation that goes on meanwhile is made again.",
 		Example: "  perdure sensor set-cursor arrivals '\"2001-01-31\"'\n  perdure sensor set-cursor arrivals --clear --why \"from the beginning\"",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.setSensorCursor(cmd.Context(), args, location, why, clear)
+			return a.setSensorCursor(cmd.Context(), args, location, why, none)
 		},
 	}
 	locationFlag(cmd, &location)
-	cmd.Flags().BoolVar(&clear, "clear", false, "take the cursor away")
+	cmd.Flags().BoolVar(&none, "clear", false, "take the cursor away")
 	cmd.Flags().StringVar(&why, "why", "", "why, for those who look at it later")
 	return cmd
 }
 
-func (a *app) setSensorCursor(ctx context.Context, args []string, location, why string, clear bool) error {
+func (a *app) setSensorCursor(ctx context.Context, args []string, location, why string, none bool) error {
 	var cursor []byte
 	switch {
-	case clear == (len(args) == 2):
+	case none == (len(args) == 2):
 		return usagef("give a cursor, or --clear")
-	case !clear:
+	case !none:
 		if cursor = []byte(args[1]); !json.Valid(cursor) || string(cursor) == "null" {
 			return usagef("the cursor %q is no JSON value: mind the shell's quotes, as in '\"2001-01-31\"'", args[1])
 		}
@@ -195,7 +195,7 @@ func (a *app) setSensorCursor(ctx context.Context, args []string, location, why 
 	if a.output == jsonFormat {
 		return a.printJSON(row)
 	}
-	if clear {
+	if none {
 		return a.print("sensor " + id.Sensor + " has no cursor\n")
 	}
 	return a.print("the cursor of sensor " + id.Sensor + " is " + render.OneLine(string(row.Cursor)) + "\n")
