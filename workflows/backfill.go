@@ -65,6 +65,7 @@ type backfill struct {
 	asked, answered int
 	askedPaused     bool
 	signals         []workflow.ReceiveChannel
+	turns           *turns
 	// steers and changes are how many times somebody has wanted something, and that was written.
 	steers, changes int
 	// activities numbers those that work on it, for their ids.
@@ -346,8 +347,14 @@ func (b *backfill) continueAsNew(ctx workflow.Context) error {
 }
 
 func (b *backfill) nextExecution(ctx workflow.Context) error {
-	// An update that is being answered, and a signal that is being written down, end in this execution.
-	_ = workflow.Await(ctx, b.settled(ctx)) // the error is the cancellation, which the next round sees
+	// An update that is being answered, and a signal that is being written down, end in this execution; so does what comes meanwhile.
+	for ctx.Err() == nil {
+		_ = b.turns.all(ctx) // the errors are the cancellation, which the next round sees
+		if b.settled(ctx)() {
+			break
+		}
+		_ = workflow.Await(ctx, b.settled(ctx))
+	}
 	if ctx.Err() == nil {
 		return b.next(ctx)
 	}

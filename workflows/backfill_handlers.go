@@ -61,6 +61,7 @@ func (b *backfill) listen(ctx workflow.Context) {
 			b.answered = answering
 		}
 	})
+	b.turns = newTurns(ctx)
 }
 
 func windowOf(argument converter.RawValue) (int, error) {

@@ -389,3 +389,49 @@ func TestASensorContinuesAsNew(t *testing.T) {
 	require.NotEqual(t, info.GetFirstRunId(), info.GetExecution().GetRunId())
 	require.Less(t, info.GetHistoryLength(), int64(150))
 }
+
+func TestAPreviewOfASensorStartsNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := &sensed{}
+	id := b.sensing(t, "previewed", s)
+	var result wire.PreviewResult
+	var err error
+	require.Eventually(t, func() bool {
+		result, err = b.starter.PreviewSensor(t.Context(), id, []wire.SensorEvent{
+			{ID: "e1", Payload: json.RawMessage(`{"flight":"AA1"}`)}, {ID: "e2", Payload: json.RawMessage(`{"flight":7}`)},
+		}, []byte(`41`))
+		return err == nil || !strings.Contains(err.Error(), "no worker polls")
+	}, time.Minute, 100*time.Millisecond, "the worker begins to poll")
+	require.NoError(t, err)
+	require.Nil(t, result.Error)
+	require.Equal(t, 1, result.Events)
+	require.Len(t, result.Runs, 1)
+	require.Equal(t, "land", result.Runs[0].Job)
+	require.Equal(t, 1, result.Runs[0].Steps)
+	require.JSONEq(t, `42`, string(result.Cursor))
+	require.Len(t, result.Rejected, 1)
+	require.Equal(t, "evaluated", result.Log[0].Message)
+	require.Empty(t, b.ticksOf(t, id))
+	_, err = b.starter.PreviewSensor(t.Context(), metadata.SensorID{Location: id.Location, Sensor: "arival"}, nil, nil)
+	require.ErrorContains(t, err, `no sensor "arival"`)
+}
+
+// What a sensor asks for and may not have is its tick's failure, all of it at once; nothing of it happens.
+func TestWhatASensorMayNotAskForFailsItsTick(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := &sensed{answer: func(job *d.Job, _ []d.Event[arrival], cursor int) d.Tick[int] {
+		return d.Tick[int]{Cursor: cursor + 1, Runs: []d.RunRequest{job.Request(d.ForPartition("2001-01-01")), job.Request()}}
+	}}
+	id := b.sensing(t, "asking", s)
+	tick, err := b.starter.TickSensor(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, wire.TickFailure, tick.Status)
+	require.Contains(t, tick.Error.Message, "runs[0]")
+	require.Zero(t, tick.RunCount)
+	row, err := b.store.Trigger(t.Context(), id.Trigger())
+	require.NoError(t, err)
+	require.Equal(t, "null", string(row.Cursor))
+	require.Equal(t, 1, row.Failures)
+}
