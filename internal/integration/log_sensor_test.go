@@ -252,7 +252,7 @@ func TestAFailureSensorOfAnotherLocationHearsOfWhatBeganBeforeIt(t *testing.T) {
 		require.Len(t, heard.Failures, 1)
 		require.Equal(t, "fragile", heard.Failures[0].Step)
 		require.Contains(t, heard.Failures[0].Message, "no more paper")
-		require.Equal(t, b.config.Temporal.WorkflowURL(run), heard.URL)
+		require.Equal(t, b.config.Temporal.UIAddress+"/namespaces/default/workflows/"+run, heard.URL)
 		require.False(t, heard.WillRetry)
 	}
 	require.Eventually(t, func() bool { return b.reactions(t, run) == 2 }, time.Minute, often, "each reaction is on the run")
