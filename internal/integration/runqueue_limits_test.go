@@ -229,7 +229,7 @@ func TestLimitsOfRunsHoldAtEveryInstant(t *testing.T) {
 	require.Empty(t, log.open)
 	require.Equal(t, 8, log.most, "the limits were used")
 	f.requireNothingWaits(t)
-	require.Equal(t, count, len(f.notes(t, testlocation.Called, "")))
+	require.Len(t, f.notes(t, testlocation.Called, ""), count)
 }
 
 // Steps of pools run in turn, whichever runs they are of.

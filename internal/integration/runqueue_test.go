@@ -15,7 +15,6 @@ import (
 
 	"github.com/perdure-io/perdure/internal/testlocation"
 	"github.com/perdure-io/perdure/metadata"
-	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -37,16 +36,6 @@ func (f *fixture) limitPool(t *testing.T, pool string, limit int) {
 	t.Helper()
 	_, err := f.Store.SetPool(t.Context(), metadata.PoolSetting{Pool: pool, Limit: &limit, Who: "test"})
 	require.NoError(t, err)
-}
-
-// startWith starts a run of all assets as it is asked for.
-func (f *fixture) startWith(t *testing.T, name string, request wire.RunRequest) (run string) {
-	t.Helper()
-	id := f.spec.Location + "-" + name
-	request.Assets = wire.AssetSelection{Expression: "*"}
-	_, err := f.Starter.StartRun(t.Context(), starter.NewRun{Location: f.spec.Location, ID: id, Request: request})
-	require.NoError(t, err)
-	return id
 }
 
 func TestAQueuedRunBeginsWhenAnotherEnds(t *testing.T) {
@@ -282,5 +271,30 @@ func TestAWorkerThatDiesLeaksNoSlot(t *testing.T) {
 	f.worker(t, "b1")
 	f.requireGoodAgain(t, first)
 	f.requireGood(t, second)
+	f.requireNothingWaits(t)
+}
+
+// A run of many more steps than a pool has slots takes them all in turn, and continues as new meanwhile.
+func TestALongRunInAPool(t *testing.T) {
+	t.Parallel()
+	const count = 150
+	assets := manyAssets(count)
+	for i := range assets {
+		assets[i].Pool = "db"
+	}
+	f := queued(t, assets, "PERDURE_RUN_CONTINUE_AFTER_EVENTS=500")
+	f.worker(t, "b1")
+	f.limitPool(t, "db", 4)
+	began := time.Now()
+	run := f.start(t, "1", "*")
+	f.requireGood(t, run)
+	executions := f.executions(t, run)
+	require.Greater(t, len(executions), 1)
+	events := 0
+	for _, execution := range executions {
+		events += len(f.history(t, run, execution))
+	}
+	t.Logf("%d steps by 4 slots in %s, %d events in %d executions", count, time.Since(began).Round(time.Millisecond), events, len(executions))
+	require.Less(t, events, 20*count, "what waits fills no history")
 	f.requireNothingWaits(t)
 }
