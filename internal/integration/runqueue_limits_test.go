@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
@@ -246,6 +247,10 @@ func TestLimitsOfPoolsHoldAtEveryInstant(t *testing.T) {
 	f.worker(t, "b1")
 	f.worker(t, "b1")
 	f.limitPool(t, "db", 3)
+	for i := range count {
+		// Long enough to meet each other.
+		f.instruct(t, "first"+strconv.Itoa(i), testlocation.Instruction{Takes: 200 * time.Millisecond})
+	}
 	runs := make([]string, count)
 	for i := range runs {
 		runs[i] = f.start(t, strconv.Itoa(i), fmt.Sprintf("first%d or second%d or other%d", i, i, i))
