@@ -111,7 +111,10 @@ func (b *bundle) serveExample(t *testing.T, dsn string) {
 }
 
 func (b *bundle) exampleEnvironment(dsn string) []string {
-	return []string{"PERDURE_POSTGRES_DSN=" + dsn, "PERDURE_TEMPORAL_ADDRESS=" + b.config.Temporal.Address, "PERDURE_STORAGE_URL=" + b.config.Storage.URL}
+	return []string{
+		"PERDURE_POSTGRES_DSN=" + dsn, "PERDURE_TEMPORAL_ADDRESS=" + b.config.Temporal.Address, "PERDURE_STORAGE_URL=" + b.config.Storage.URL,
+		"PERDURE_DEPLOYMENT=" + b.config.Deployment,
+	}
 }
 
 // The commands of the documentation are run as they stand, on the example as it stands.

@@ -1,13 +1,13 @@
 #!/bin/sh
-# signal.sh tells the sensor "arrivals" that flights have arrived, over Temporal's HTTP API:
+# arrived.sh tells the sensor "arrivals" that flights have arrived, over Temporal's HTTP API:
 #
-#     examples/flights/senders/signal.sh delivery-1 '{"day":"2001-02-14"}'
+#     examples/flights/senders/arrived.sh delivery-1 '{"day":"2001-02-14"}'
 #
 # TEMPORAL_HTTP_ADDRESS, TEMPORAL_NAMESPACE and SENSOR say where, when it is elsewhere than in the local stack.
 set -eu
 
-id=${1:?"usage: signal.sh ID PAYLOAD: an id of your own, and JSON"}
-payload=${2:?"usage: signal.sh ID PAYLOAD: an id of your own, and JSON"}
+id=${1:?"usage: arrived.sh ID PAYLOAD: an id of your own, and JSON"}
+payload=${2:?"usage: arrived.sh ID PAYLOAD: an id of your own, and JSON"}
 workflow=${SENSOR:-sensor:flights:arrivals}
 
 # Temporal answers 429 for a moment now and then: the sender tries again, or the event is lost. curl does so for 429 and 5xx. The request's

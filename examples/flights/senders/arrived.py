@@ -1,6 +1,6 @@
 """Tells the sensor "arrivals" that flights have arrived, by Temporal's Python SDK (see requirements.txt):
 
-    python3 examples/flights/senders/signal.py delivery-3 '{"day":"2001-02-16"}'
+    python3 examples/flights/senders/arrived.py delivery-3 '{"day":"2001-02-16"}'
 
 TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and SENSOR say where, when it is elsewhere than in the local stack.
 """
@@ -23,5 +23,5 @@ async def send(event_id: str, payload: object) -> None:
 
 
 if len(sys.argv) != 3:
-    sys.exit("usage: signal.py ID PAYLOAD: an id of your own, and JSON")
+    sys.exit("usage: arrived.py ID PAYLOAD: an id of your own, and JSON")
 asyncio.run(send(sys.argv[1], json.loads(sys.argv[2])))
