@@ -80,7 +80,7 @@ func New(ctx context.Context, d *definitions.Definitions, options Options) (*Wor
 	w := &Worker{options: options, definitions: d, log: options.Log}
 	err := errors.Join(w.openDefinitions(ctx), w.openPrints(ctx), w.dialTemporal(ctx), w.openStore(ctx))
 	if err == nil {
-		w.waker = starter.NewWaker(w.temporal, w.store, w.log) //nolint:contextcheck // it lives as long as the worker, and not as this call
+		w.waker = starter.NewWaker(w.temporal, w.store, w.log)
 		w.build, err = buildID(options.Config.Worker.Build)
 	}
 	if err != nil {

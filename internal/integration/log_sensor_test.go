@@ -81,7 +81,9 @@ func (h *heard) awaitMade(t *testing.T, n int) []d.Materialization {
 }
 
 // acts is a function that only looks at runs.
-func (h *heard) acts(_ d.Context, run d.MonitoredRun) (d.Nothing, error) { return d.Nothing{}, h.run(run) }
+func (h *heard) acts(_ d.Context, run d.MonitoredRun) (d.Nothing, error) {
+	return d.Nothing{}, h.run(run)
+}
 
 // start starts a run of a job, and returns its id.
 func (b *bundle) start(t *testing.T, location, id string, request wire.RunRequest) string {

@@ -70,7 +70,7 @@ func Open(ctx context.Context, folder, dsn, temporalAddress string, settings ...
 	if i.Storage, err = blob.Open(ctx, storage); err != nil {
 		return nil, err
 	}
-	i.waker = starter.NewWaker(i.Temporal, i.Store, slog.New(slog.DiscardHandler)) //nolint:contextcheck // it lives as long as the instance
+	i.waker = starter.NewWaker(i.Temporal, i.Store, slog.New(slog.DiscardHandler))
 	i.Starter = &starter.Starter{Temporal: i.Temporal, Store: i.Store, Deployment: i.Config.Deployment, Limits: plan.DefaultLimits()}
 	return i, nil
 }

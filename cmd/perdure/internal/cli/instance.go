@@ -100,7 +100,7 @@ func connect(ctx context.Context, settings config.Config) (*session, error) {
 		return nil, err
 	}
 	facts := instanceFacts(settings)
-	waker := starter.NewWaker(temporal, store, slog.New(slog.DiscardHandler)) //nolint:contextcheck // it lives as long as the session
+	waker := starter.NewWaker(temporal, store, slog.New(slog.DiscardHandler))
 	return &session{settings: settings, waker: waker, Starter: &starter.Starter{
 		Temporal: temporal, Store: store, Deployment: settings.Deployment,
 		Limits: facts.Limits, Executor: facts.Executor, MaxRuntime: facts.MaxRuntime,

@@ -131,28 +131,29 @@ func (a *app) tickSensor(ctx context.Context, name, location string) error {
 
 func (a *app) sensorTickText(tick wire.SensorTick) string {
 	style := a.style()
-	text := tickStatus(style, tick.Status) + "  " + render.Count(tick.Events, "event")
+	var text strings.Builder
+	text.WriteString(tickStatus(style, tick.Status) + "  " + render.Count(tick.Events, "event"))
 	if tick.Skip != "" {
-		text += "  " + render.OneLine(tick.Skip)
+		text.WriteString("  " + render.OneLine(tick.Skip))
 	}
 	if tick.Error != nil {
-		text += "  " + render.OneLine(tick.Error.Message)
+		text.WriteString("  " + render.OneLine(tick.Error.Message))
 	}
-	text += "\n"
+	text.WriteString("\n")
 	for _, run := range tick.Runs {
-		text += "  " + strings.TrimSpace(run.RunID+" "+run.Partition)
+		text.WriteString("  " + strings.TrimSpace(run.RunID+" "+run.Partition))
 		switch {
 		case run.Known:
-			text += "  had been asked for before"
+			text.WriteString("  had been asked for before")
 		case run.Error != "":
-			text += "  " + style.Red(run.Error)
+			text.WriteString("  " + style.Red(run.Error))
 		}
-		text += "\n"
+		text.WriteString("\n")
 	}
 	if more := tick.RunCount - len(tick.Runs); more > 0 {
-		text += fmt.Sprintf("  and %d more\n", more)
+		text.WriteString(fmt.Sprintf("  and %d more\n", more))
 	}
-	return text
+	return text.String()
 }
 
 func (a *app) sensorSetCursorCommand() *cobra.Command {
