@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"fmt"
 	"encoding/json"
 	"net"
 	"strings"
@@ -70,7 +71,7 @@ func TestACommandLineThatMakesNoSenseIsExplainedWithoutUsageText(t *testing.T) {
 		{[]string{"partition", "add", "airports"}, "Error: requires at least 2 arg(s), only received 1\n`perdure partition add --help` says how to use it\n"},
 		{[]string{"migrate", "down"}, "Error: --to is missing: the version to go back to, as `perdure migrate status` lists them; 0 removes every table\n`perdure migrate down --help` says how to use it\n"},
 		{[]string{"migrate", "upp"}, "Error: perdure migrate has no command \"upp\" (did you mean up?)\n`perdure migrate --help` says how to use it\n"},
-		{[]string{"schema", "RunRequst"}, "Error: there is no schema \"RunRequst\" (did you mean \"RunRequest\"? known: " + strings.Join(schemas, ", ") + ")\n`perdure schema --help` says how to use it\n"},
+		{[]string{"schema", "RunRequst"}, "Error: there is no schema \"RunRequst\" (did you mean \"RunRequest\"? known: " + strings.Join(schemas[:20], ", ") + fmt.Sprintf(" and %d more)\n", len(schemas)-20) + "`perdure schema --help` says how to use it\n"},
 		{[]string{"demo"}, "Error: there is no folder examples/flights here: call this in a clone of the repository, or name the folder of a code location\n`perdure demo --help` says how to use it\n"},
 		{[]string{"dev", "--output", "json", "--address", "a:1"}, "Error: --output: this command prints no JSON\n--temporal-address: this command brings a Temporal of its own\n`perdure dev --help` says how to use it\n"},
 	} {
