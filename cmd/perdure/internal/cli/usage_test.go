@@ -1,8 +1,8 @@
 package cli_test
 
 import (
-	"fmt"
 	"encoding/json"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
