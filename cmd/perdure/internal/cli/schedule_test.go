@@ -47,7 +47,7 @@ func TestASchedulesCommands(t *testing.T) {
 	shown := s.ok(t, "schedule", "show", "nightly")
 	require.Contains(t, shown, "STOPPED  nightly  as it is declared\n  What traders read.\n")
 	for _, line := range []string{
-		`due +0 6 \* \* \* Europe/Berlin`, "catch up +the last 1 of those that were missed", "overlap +buffer_one, pauses when a run has failed",
+		`due +0 6 \* \* \* Europe/Berlin`, "catch up +the last one of those that were missed", "overlap +buffer_one, pauses when a run has failed",
 		"starts +what its function says", "owners +team:prices", "in temporal +schedule:cli_clock:nightly",
 	} {
 		require.Regexp(t, "(?m)^"+line+"$", shown)
