@@ -36,7 +36,9 @@ func (r *run) showDetails(ctx workflow.Context) {
 	}
 	r.showUnpolled(&b)
 	r.showRunning(&b)
-	r.showWaiting(&b)
+	if r.status != wire.RunQueued { // otherwise all wait for the same
+		r.showWaiting(&b)
+	}
 	workflow.SetCurrentDetails(ctx, b.String())
 }
 
@@ -57,9 +59,9 @@ func (r *run) why(ready, running int, ended wire.StepCounts) string {
 	case ready > 0 && len(r.hooks.due) >= maxDueHooks:
 		return fmt.Sprintf("%d steps are ready and wait for hooks: those of %d are still to be called", ready, len(r.hooks.running)+len(r.hooks.due))
 	case ready > 0 && len(r.progress.Asked()) > 0:
-		return fmt.Sprintf("%d steps are ready, `%s` waits for %s", ready, r.key(r.progress.Asked()[0]), r.slotText(r.progress.Asked()[0]))
+		return fmt.Sprintf("%s ready, `%s` waits for %s", stepsAre(ready), r.key(r.progress.Asked()[0]), r.slotText(r.progress.Asked()[0]))
 	case ready > 0:
-		return fmt.Sprintf("%d steps are ready and held back by a limit on their tag", ready)
+		return fmt.Sprintf("%s ready and held back by a limit on their tag", stepsAre(ready))
 	case running == 0 && len(r.hooks.running) > 0:
 		return fmt.Sprintf("all steps have ended; the hooks of %d are being called", len(r.hooks.running)+len(r.hooks.due))
 	default:
@@ -150,6 +152,13 @@ func limitText(limit plan.TagLimit) string {
 		tag += "=" + limit.Value
 	}
 	return fmt.Sprintf("the limit of %d steps at once with the tag `%s`", limit.Limit, tag)
+}
+
+func stepsAre(n int) string {
+	if n == 1 {
+		return "1 step is"
+	}
+	return fmt.Sprintf("%d steps are", n)
 }
 
 func codes(keys []string) string { return "`" + strings.Join(keys, "`, `") + "`" }

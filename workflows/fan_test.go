@@ -186,7 +186,7 @@ func TestTheDetailsSayWhatALimitHoldsBack(t *testing.T) {
 	e := w.environment(t)
 	e.after(time.Minute, func() {
 		require.Equal(t, map[string]wire.StepStatus{"a": wire.StepRunning, "b": wire.StepWaiting, "c": wire.StepRunning}, e.statuses())
-		require.Contains(t, e.details(), "1 steps are ready and held back by a limit on their tag")
+		require.Contains(t, e.details(), "1 step is ready and held back by a limit on their tag")
 		require.Contains(t, e.details(), "- `b` for the limit of 1 steps at once with the tag `db=main`\n")
 		e.completeAll("a", "c")
 	})
