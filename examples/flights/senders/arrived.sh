@@ -12,8 +12,10 @@ workflow=${SENSOR:-sensor:flights:arrivals}
 
 # Temporal answers 429 for a moment now and then: the sender tries again, or the event is lost. curl does so for 429 and 5xx. The request's
 # id keeps Temporal from taking the same signal twice, and the event's id keeps the sensor from hearing it twice.
-curl --silent --show-error --fail-with-body --retry 8 --retry-connrefused --max-time 60 \
-	"http://${TEMPORAL_HTTP_ADDRESS:-127.0.0.1:7243}/api/v1/namespaces/${TEMPORAL_NAMESPACE:-default}/workflows/$workflow/signal/event" \
-	--header 'Content-Type: application/json' --data-binary @- <<END
-{"requestId": "$id", "input": [{"id": "$id", "payload": $payload}]}
-END
+answer=$(curl --silent --show-error --fail-with-body --retry 8 --retry-connrefused --max-time 60 \
+	--header 'Content-Type: application/json' --data "{\"requestId\": \"$id\", \"input\": [{\"id\": \"$id\", \"payload\": $payload}]}" \
+	"http://${TEMPORAL_HTTP_ADDRESS:-127.0.0.1:7243}/api/v1/namespaces/${TEMPORAL_NAMESPACE:-default}/workflows/$workflow/signal/event") || {
+	code=$?
+	echo "$answer" >&2
+	exit "$code"
+}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -97,6 +98,13 @@ func setBy(who, why, when string) string {
 	return text
 }
 
+// ownTags are the tags that users give: what a list says in another column is none of them.
+func ownTags(tags map[string]string) map[string]string {
+	own := maps.Clone(tags)
+	maps.DeleteFunc(own, func(key, _ string) bool { return strings.HasPrefix(key, "perdure/") })
+	return own
+}
+
 func (a *app) queuedRuns(runs []metadata.QueuedRun) string {
 	if len(runs) == 0 {
 		return ""
@@ -109,7 +117,7 @@ func (a *app) queuedRuns(runs []metadata.QueuedRun) string {
 			what = run.Selection
 		}
 		rows[i] = []string{
-			run.RunID, style.RunStatus(run.Status), strconv.Itoa(int(run.Priority)), render.OneLine(what), run.Partition, render.Tags(run.Tags),
+			run.RunID, style.RunStatus(run.Status), strconv.Itoa(int(run.Priority)), render.OneLine(what), run.Partition, render.Tags(ownTags(run.Tags)),
 			render.Duration(clock.Now.Sub(run.Since)), run.Reason, run.Location,
 		}
 	}
