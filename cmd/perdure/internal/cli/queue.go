@@ -11,6 +11,7 @@ import (
 
 	"github.com/perdure-io/perdure/cmd/perdure/internal/render"
 	"github.com/perdure-io/perdure/metadata"
+	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -98,10 +99,11 @@ func setBy(who, why, when string) string {
 	return text
 }
 
-// ownTags are the tags that users give: what a list says in another column is none of them.
+// ownTags are the tags but those of its partitions, which have a column of their own.
 func ownTags(tags map[string]string) map[string]string {
 	own := maps.Clone(tags)
-	maps.DeleteFunc(own, func(key, _ string) bool { return strings.HasPrefix(key, "perdure/") })
+	delete(own, plan.TagPartitionRangeStart)
+	delete(own, plan.TagPartitionRangeEnd)
 	return own
 }
 
