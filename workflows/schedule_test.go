@@ -153,7 +153,7 @@ func TestAScheduleTickAndAPreviewRefuseWhatTheyCannotRead(t *testing.T) {
 	t.Parallel()
 	for workflowType, inputs := range map[string]map[string]string{
 		wire.ScheduleTickWorkflow: {
-			`{}`: "no schedule or sensor was named", `{"scedule":"x"}`: `unknown field "scedule"`, `{"schedule":"x","at":"now","manual":true}`: `"now" is no time of RFC 3339`,
+			`{}`: "no schedule was named", `{"scedule":"x"}`: `unknown field "scedule"`, `{"schedule":"x","at":"now","manual":true}`: `"now" is no time of RFC 3339`,
 			`{"schedule":"x","at":"2001-01-01T00:00:00Z"}`: "no manual tick was asked for",
 		},
 		wire.PreviewWorkflow: {`{}`: "no schedule or sensor was named", `{"schedule":"x","at":"now"}`: `"now" is no time of RFC 3339`},
