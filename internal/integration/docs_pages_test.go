@@ -133,7 +133,7 @@ var spaces = regexp.MustCompile(`\s+`)
 func TestTheGoOfTheDocumentationIsCompiled(t *testing.T) {
 	t.Parallel()
 	var sources strings.Builder
-	for _, pattern := range []string{"examples/flights/*.go", "definitions/example_*test.go", "internal/integration/docs_pages_test.go"} {
+	for _, pattern := range []string{"examples/flights/*.go", "definitions/example_*test.go", "internal/integration/docs_*_test.go"} {
 		files, err := filepath.Glob(filepath.Join(repository, pattern))
 		require.NoError(t, err)
 		require.NotEmpty(t, files)

@@ -12,15 +12,35 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	d "github.com/perdure-io/perdure/definitions"
+	"github.com/perdure-io/perdure/definitions"
 	"github.com/perdure-io/perdure/internal/devstack/testenv"
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/wire"
 )
 
-// landedFile is the payload in the page about sensors.
-type landedFile struct {
+// What follows stands in the page about sensors, as it is here.
+
+var (
+	flightsOfThePage = definitions.Asset("flights", definitions.Bind0(numbers))
+	load             = definitions.AssetJob("load", definitions.Assets(flightsOfThePage))
+)
+
+// landed is what services signal when a file has landed.
+type landed struct {
 	File string `config:"required"`
+}
+
+var arrivals = definitions.Sensor("arrivals", []*definitions.Job{load},
+	definitions.Bind2(arrived, definitions.Events[landed](), definitions.CursorOf[string]()),
+	definitions.DefaultRunning{})
+
+func arrived(_ definitions.Context, events []definitions.Event[landed], last string) (definitions.Tick[string], error) {
+	tick := definitions.Tick[string]{Cursor: last}
+	for _, event := range events {
+		tick.Runs = append(tick.Runs, load.Request(definitions.RunKey(event.ID)))
+		tick.Cursor = event.Payload.File
+	}
+	return tick, nil
 }
 
 // It is not parallel: its location has the queue of the example, which another test serves.
@@ -28,18 +48,7 @@ func TestTheCommandsOfThePageAboutSensors(t *testing.T) { //nolint:paralleltest 
 	b := setup(t)
 	dsn, err := b.config.PostgresDSN()
 	require.NoError(t, err)
-	flights := d.Asset("flights", d.Bind0(numbers))
-	load := d.AssetJob("load", d.Assets(flights))
-	arrivals := func(_ d.Context, events []d.Event[landedFile], last string) (d.Tick[string], error) {
-		tick := d.Tick[string]{Cursor: last}
-		for _, event := range events {
-			tick.Runs = append(tick.Runs, load.Request(d.RunKey(event.ID)))
-			tick.Cursor = event.Payload.File
-		}
-		return tick, nil
-	}
-	b.serve(t, d.New("flights", flights, load,
-		d.Sensor("arrivals", []*d.Job{load}, d.Bind2(arrivals, d.Events[landedFile](), d.CursorOf[string]()), d.DefaultRunning{})))
+	b.serve(t, definitions.New("flights", flightsOfThePage, load, arrivals))
 	b.syncSensors(t, "flights")
 	id := metadata.SensorID{Location: "flights", Sensor: "arrivals"}
 	t.Cleanup(func() {
