@@ -80,8 +80,8 @@ func command(d *definitions.Definitions, environment []string, stdout, stderr io
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(stdout, "location %s: %d assets, %d jobs, %d resources: valid\n",
-				snapshot.Location, len(snapshot.Assets), len(snapshot.Jobs), len(snapshot.Resources))
+			_, err = fmt.Fprintf(stdout, "location %s: %d assets, %d jobs, %d schedules, %d sensors, %d resources: valid\n",
+				snapshot.Location, len(snapshot.Assets), len(snapshot.Jobs), len(snapshot.Schedules), len(snapshot.Sensors), len(snapshot.Resources))
 			return err
 		},
 	}

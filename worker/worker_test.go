@@ -94,7 +94,7 @@ func TestVerbs(t *testing.T) {
 	}
 	code, out, _ := verb(valid(), "check")
 	require.Zero(t, code)
-	require.Equal(t, "location location: 1 assets, 0 jobs, 0 resources: valid\n", out)
+	require.Equal(t, "location location: 1 assets, 0 jobs, 0 schedules, 0 sensors, 0 resources: valid\n", out)
 
 	code, _, errs := verb(invalid(), "check")
 	require.Equal(t, 1, code)
