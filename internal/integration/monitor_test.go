@@ -34,15 +34,16 @@ func (f *fixture) requireTerminated(t *testing.T, run, reason string) {
 // The row that the daemon made of it ends with its workflow, and the run is started again where that is set.
 func TestARunThatDoesNotBeginInTimeFails(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, []testlocation.Asset{asset("a")})
+	// Runs of other tests, which the daemon sees, too, may take longer to begin.
+	f := queued(t, []testlocation.Asset{asset("a")})
 	f.daemon(t, limited(config.Run{StartTimeout: 25 * time.Second}))
 	f.worker(t, "b1")
-	run, nowhere := f.spec.Location+"-1", f.spec.Location+"-nowhere"
+	run, nowhere := f.spec.Location+"-1", wire.Queue(f.Config.Deployment, f.spec.Location+"-nowhere")
 	request := all()
 	request.Tags = map[string]string{plan.TagMaxRetries: "1"}
 	f.startOn(t, nowhere, run, client.StartWorkflowOptions{}, request)
 	reason := f.awaitRow(t, run, wire.RunFailure)
-	require.Equal(t, `it did not begin within 25s (run.start_timeout): no worker polls "`+nowhere+`"; nearest: `+f.spec.Location, reason)
+	require.Equal(t, `it did not begin within 25s (run.start_timeout): no worker polls "`+nowhere+`"; nearest: `+wire.Queue(f.Config.Deployment, f.spec.Location), reason)
 	f.requireTerminated(t, run, reason)
 	require.Len(t, f.events(t, run, metadata.EventRunFailure), 1)
 	require.Eventually(t, func() bool {
