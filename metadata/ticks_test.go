@@ -2,6 +2,7 @@ package metadata_test
 
 import (
 	"encoding/json"
+	"sync"
 	"testing"
 	"time"
 
@@ -163,4 +164,70 @@ func TestOldTicksGoAndTheNewestStays(t *testing.T) {
 	deleted, err = b.PurgeTicks(t.Context(), time.Nanosecond, 0, 10)
 	require.NoError(t, err)
 	require.Equal(t, 2, deleted)
+}
+
+// Postgres is asked directly: a store would try again after a deadlock.
+func TestWhoBeginsDecidesAndEndsTicksAtOnceNeverDeadlocks(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.defined(nightly)
+	const rounds = 60
+	for n := range rounds {
+		due := hour(n)
+		open := hour(n + rounds)
+		tick, err := askDirectly[metadata.Tick](b, "begin_tick_v1", metadata.NewTick{TriggerID: nightly, Key: open.Key, Nominal: &open.Nominal, Cause: "c"})
+		require.NoError(t, err)
+		var group sync.WaitGroup
+		ask := func(function string, argument any) {
+			group.Go(func() {
+				if _, err := askDirectly[json.RawMessage](b, function, argument); err != nil {
+					t.Errorf("%s: %v", function, err)
+				}
+			})
+		}
+		ask("begin_tick_v1", metadata.NewTick{TriggerID: nightly, Key: due.Key, Nominal: &due.Nominal, Manual: true, Cause: "c"})
+		ask("begin_due_ticks_v1", metadata.DueTicks{Location: "flights", Name: "nightly", Evaluate: []metadata.DueTick{due}})
+		for range 3 {
+			ask("decide_tick_v1", metadata.TickDecision{ID: tick.ID, Skip: "nothing"})
+			ask("end_tick_v1", metadata.TickEnd{ID: tick.ID, Status: wire.TickFailure, Error: &wire.TickError{Message: "failed"}})
+		}
+		group.Wait()
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// A tick that nobody has evaluated, because it was missed, or runs were open, is evaluated when a person asks for it; any other is not
+// evaluated again.
+func TestAPersonMakesUpForATickThatWasLeftOut(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.defined(nightly)
+	_, err := b.BeginDueTicks(t.Context(), metadata.DueTicks{
+		Location: "flights", Name: "nightly", Evaluate: []metadata.DueTick{hour(2)}, Skipped: []metadata.DueTick{hour(1)}, Why: "missed",
+	})
+	require.NoError(t, err)
+	begin := func(n int, manual bool) metadata.Tick {
+		due := hour(n)
+		tick, err := b.BeginTick(t.Context(), metadata.NewTick{TriggerID: nightly, Key: due.Key, Nominal: &due.Nominal, Manual: manual, Cause: "c"})
+		require.NoError(t, err)
+		return tick
+	}
+	require.Equal(t, wire.TickSkipped, begin(1, false).Status, "nobody asked")
+	tick := begin(1, true)
+	require.Equal(t, wire.TickStarted, tick.Status)
+	require.True(t, tick.Manual)
+	require.Empty(t, tick.Skip)
+	require.True(t, tick.DecidedAt.IsZero())
+	require.True(t, tick.EndedAt.IsZero())
+	decided, err := b.DecideTick(t.Context(), metadata.TickDecision{ID: tick.ID, Skip: "nothing to do"})
+	require.NoError(t, err)
+	require.Equal(t, wire.TickSkipped, decided.Status)
+	require.Equal(t, decided, begin(1, true), "it was evaluated")
+
+	waiting := begin(2, false)
+	_, err = b.EndTick(t.Context(), metadata.TickEnd{ID: waiting.ID, Status: wire.TickFailure})
+	require.NoError(t, err)
+	require.Equal(t, wire.TickFailure, begin(2, true).Status, "it was evaluated")
 }

@@ -136,19 +136,28 @@ end $$;
 -- +goose StatementEnd
 
 -- {location, kind, name, key, nominal, manual, cause, build} -> the tick's row: begins a tick, or takes one up that was begun: one that
--- was decided only has its runs started, one that has ended is over.
+-- was decided only has its runs started, one that has ended is over. Only what was left out unevaluated is made up for when a person asks.
 -- +goose StatementBegin
 create function begin_tick_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
-    v_row ticks;
+    v_row    ticks;
+    v_manual boolean := coalesce((p->>'manual')::boolean, false);
 begin
+    -- The trigger's row before the tick's, as everywhere.
+    perform 1 from triggers where location = p->>'location' and kind = p->>'kind' and name = p->>'name' for no key update;
     insert into ticks as t (location, kind, name, key, nominal, manual, started_at, cause, build, cursor_before)
-    select p->>'location', p->>'kind', p->>'name', p->>'key', (p->>'nominal')::timestamptz, coalesce((p->>'manual')::boolean, false), clock_v1(),
+    select p->>'location', p->>'kind', p->>'name', p->>'key', (p->>'nominal')::timestamptz, v_manual, clock_v1(),
            p->>'cause', coalesce(p->>'build', ''),
            (select cursor from triggers where location = p->>'location' and kind = p->>'kind' and name = p->>'name')
     on conflict (location, kind, name, key) do update
     set attempts = t.attempts + case when t.status = 'STARTED' and t.decided_at is null then 1 else 0 end
     returning * into v_row;
+    if v_manual and v_row.status = 'SKIPPED' and v_row.attempts = 0 then
+        update ticks
+        set status = 'STARTED', manual = true, attempts = 1, started_at = clock_v1(), decided_at = null, ended_at = null, skip = '', cause = p->>'cause',
+            build = coalesce(p->>'build', '')
+        where tick_id = v_row.tick_id returning * into v_row;
+    end if;
     update triggers set last_tick = v_row.tick_id
     where location = v_row.location and kind = v_row.kind and name = v_row.name and v_row.tick_id > coalesce(last_tick, 0);
     return to_jsonb(v_row);
@@ -170,12 +179,12 @@ declare
     v_change  jsonb;
     v_at      timestamptz := clock_v1();
 begin
+    -- The trigger's row before the tick's, as everywhere; and before the log, as whoever switches it does: changes of partitions are events.
+    perform 1 from triggers g join ticks t using (location, kind, name) where t.tick_id = (p->>'tick_id')::bigint for no key update of g;
     select * into v_row from ticks where tick_id = (p->>'tick_id')::bigint for update;
     if not found or v_row.decided_at is not null or v_row.status <> 'STARTED' then
         return to_jsonb(v_row);
     end if;
-    -- Before the log, as whoever switches it does: changes of partitions are events.
-    perform 1 from triggers where location = v_row.location and kind = v_row.kind and name = v_row.name for update;
     for v_run in select value from jsonb_array_elements(coalesce(nullif(p->'runs', 'null'), '[]')) loop
         v_known := null;
         if coalesce(v_run->>'run_key', '') <> '' then
@@ -231,7 +240,7 @@ declare
     v_row ticks;
     v_at  timestamptz := clock_v1();
 begin
-    -- The trigger's row before the tick's, as whoever sets a sensor's cursor does.
+    -- The trigger's row before the tick's, as everywhere.
     perform 1 from triggers g join ticks t using (location, kind, name) where t.tick_id = (p->>'tick_id')::bigint for no key update of g;
     update ticks
     set status = p->>'status', ended_at = v_at, error = nullif(p->'error', 'null'), skip = coalesce(nullif(p->>'skip', ''), skip),
