@@ -222,11 +222,9 @@ func (w *scheduleWork) woken(ctx context.Context) error {
 	if at.After(w.now) {
 		w.now = at
 	}
-	reason := reasonOf(w.times, wake{
-		at: at, late: started.Sub(at) > lateWake, ours: w.input.Times == schedule.Hash(w.definition), ahead: w.running() && at.After(w.after()),
-	})
+	reason := w.reason(at, started)
 	if reason == wokenForPast {
-		known, err := w.a.Store.TickKnown(ctx, w.id, tickKey(at), at)
+		known, err := w.a.Store.TickKnown(ctx, w.id, w.dueTick(at))
 		if err != nil || known {
 			return planFailure(err)
 		}
@@ -237,14 +235,6 @@ func (w *scheduleWork) woken(ctx context.Context) error {
 	return w.begin(ctx, at)
 }
 
-// wake is a time for which a Temporal Schedule has started a workflow.
-type wake struct {
-	at time.Time
-	// late says that the workflow began long after that, ours that the schedule wakes by the active definition's times, and ahead that
-	// the time is after all that was taken care of.
-	late, ours, ahead bool
-}
-
 // wakeReason is why a Temporal Schedule has started a workflow.
 type wakeReason int
 
@@ -252,26 +242,49 @@ const (
 	// wokenForNothing is a tick that is due by itself, or was; or a moment that is none, where the clocks or the definition have
 	// changed.
 	wokenForNothing wakeReason = iota
-	// wokenForPast is a tick of the past, which a person fills in, unless it was taken care of.
+	// wokenForPast is a tick that a person asks for, most often of the past, unless it was taken care of.
 	wokenForPast
 	// wokenByHand is a person who triggers the schedule.
 	wokenByHand
 )
 
-func reasonOf(times *schedule.Times, w wake) wakeReason {
+// reason is why the Temporal Schedule has started a workflow at one time for another one.
+func (w *scheduleWork) reason(at, started time.Time) wakeReason {
 	switch {
-	case times.Is(w.at) && w.late && !w.ahead:
+	case w.times.Is(at):
+		if w.byItself(at, started) {
+			return wokenForNothing
+		}
 		return wokenForPast
-	case times.Is(w.at), w.at.Second() == 0 && (times.Shown(w.at) || !w.ours):
+	case at.Second() == 0 && (w.times.Shown(at) || w.input.Times != schedule.Hash(w.definition)):
 		return wokenForNothing
 	default:
 		return wokenByHand
 	}
 }
 
+// byItself says whether Temporal has woken the workflow for a tick by itself, and not for a person.
+func (w *scheduleWork) byItself(at, started time.Time) bool {
+	if rests := w.trigger.AppliedPaused != nil && *w.trigger.AppliedPaused; rests && !w.running() {
+		// Then it wakes nobody: a person asks for what is past, or has had it wake again a moment ago; unless it was told to rest
+		// after that.
+		return started.Sub(at) <= lateWake && !at.After(w.trigger.SwitchedAt)
+	}
+	// What was stopped while Temporal could not be told is woken too.
+	return at.After(w.after())
+}
+
 // begin begins a tick that somebody asked for.
 func (w *scheduleWork) begin(ctx context.Context, nominal time.Time) error {
 	due := w.dueTick(nominal)
+	forgotten, err := w.a.Store.TickForgotten(ctx, w.id, due)
+	if err != nil {
+		return planFailure(err)
+	}
+	if forgotten {
+		w.result.Note = "it was evaluated before, longer ago than ticks are kept"
+		return nil
+	}
 	tick, err := w.a.Store.BeginTick(ctx, metadata.NewTick{TriggerID: w.id, Key: due.Key, Nominal: &nominal, Manual: true, Cause: due.Cause, Build: w.build})
 	if err != nil {
 		return planFailure(err)

@@ -6,34 +6,68 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/plan/schedule"
+	"github.com/perdure-io/perdure/wire"
 )
 
 func TestWhatAScheduleWasWokenFor(t *testing.T) {
 	t.Parallel()
-	times, err := schedule.Of(plan.Schedule{Name: "early", Crons: []string{"30 1 * * *"}, Zone: "America/New_York"})
+	definition := plan.Schedule{Name: "early", Crons: []string{"30 1 * * *"}, Zone: "America/New_York"}
+	times, err := schedule.Of(definition)
 	require.NoError(t, err)
+	paused, rested := true, false
+	// At rest is what people have stopped and Temporal was told so, unheard what Temporal was not told yet.
+	const tick, before, after = "2027-06-01T01:30:00-04:00", "2027-05-31T01:30:00-04:00", "2027-06-01T01:30:01-04:00"
 	for name, test := range map[string]struct {
-		at   string
-		wake wake
-		want wakeReason
+		at string
+		// last is the last tick that was taken care of; switched is when it was stopped, "" of one that runs.
+		last, switched string
+		late, unheard  bool
+		other          bool // it wakes by another definition's times
+		want           wakeReason
 	}{
-		"in time":                            {at: "2027-06-01T01:30:00-04:00", wake: wake{ours: true, ahead: true}},
-		"late, while nobody was there":       {at: "2027-06-01T01:30:00-04:00", wake: wake{ours: true, ahead: true, late: true}},
-		"again, in time":                     {at: "2027-06-01T01:30:00-04:00", wake: wake{ours: true}},
-		"filled in":                          {at: "2027-06-01T01:30:00-04:00", wake: wake{ours: true, late: true}, want: wokenForPast},
-		"filled in, with the clocks back":    {at: "2027-11-07T01:30:00-05:00", wake: wake{ours: true, late: true}, want: wokenForPast},
-		"the first of two such times":        {at: "2027-11-07T01:30:00-04:00", wake: wake{ours: true, ahead: true}},
-		"the same, filled in":                {at: "2027-11-07T01:30:00-04:00", wake: wake{ours: true, late: true}},
-		"by hand":                            {at: "2027-06-01T14:05:37-04:00", wake: wake{ours: true, ahead: true}, want: wokenByHand},
-		"by hand, at a full minute":          {at: "2027-06-01T14:05:00-04:00", wake: wake{ours: true, ahead: true}, want: wokenByHand},
-		"by an older definition":             {at: "2027-06-01T14:05:00-04:00", wake: wake{ahead: true}},
-		"by hand, as the definition changes": {at: "2027-06-01T14:05:37-04:00", wake: wake{ahead: true}, want: wokenByHand},
+		"in time":                               {at: tick, last: before},
+		"late, while nobody was there":          {at: tick, last: before, late: true},
+		"again":                                 {at: tick, last: tick, want: wokenForPast},
+		"filled in":                             {at: tick, last: "2027-07-01T01:30:00-04:00", late: true, want: wokenForPast},
+		"filled in, with the clocks back":       {at: "2027-11-07T01:30:00-05:00", last: "2027-12-01T01:30:00-05:00", late: true, want: wokenForPast},
+		"the first of two such times":           {at: "2027-11-07T01:30:00-04:00", last: before},
+		"the same, filled in":                   {at: "2027-11-07T01:30:00-04:00", last: "2027-12-01T01:30:00-05:00", late: true},
+		"by hand":                               {at: "2027-06-01T14:05:37-04:00", last: tick, want: wokenByHand},
+		"by hand, at a full minute":             {at: "2027-06-01T14:05:00-04:00", last: tick, want: wokenByHand},
+		"by an older definition":                {at: "2027-06-01T14:05:00-04:00", last: tick, other: true},
+		"by hand, as the definition changes":    {at: "2027-06-01T14:05:37-04:00", last: tick, other: true, want: wokenByHand},
+		"stopped while Temporal was away":       {at: tick, last: before, switched: after, unheard: true, late: true},
+		"stopped a moment after":                {at: tick, last: before, switched: after},
+		"stopped, and filled in":                {at: tick, last: before, switched: after, late: true, want: wokenForPast},
+		"unpaused in Temporal a moment ago":     {at: tick, last: before, switched: before, want: wokenForPast},
+		"unpaused, and that is written down":    {at: tick, last: after, want: wokenForPast},
+		"filled in before Temporal was told of": {at: before, last: tick, switched: after, unheard: true, late: true, want: wokenForPast},
 	} {
-		test.wake.at, err = time.Parse(time.RFC3339, test.at)
-		require.NoError(t, err)
-		require.Equal(t, test.want, reasonOf(times, test.wake), name)
+		w := &scheduleWork{times: times, definition: definition, trigger: metadata.Trigger{Status: wire.TriggerRunning, AppliedPaused: &rested}}
+		w.input.Times = schedule.Hash(definition)
+		if test.other {
+			w.input.Times = "other"
+		}
+		moment := func(text string) time.Time {
+			at, err := time.Parse(time.RFC3339, text)
+			require.NoError(t, err)
+			return at
+		}
+		w.trigger.LastNominal = moment(test.last)
+		if test.switched != "" {
+			w.trigger.Status, w.trigger.SwitchedAt = wire.TriggerStopped, moment(test.switched)
+			if !test.unheard {
+				w.trigger.AppliedPaused = &paused
+			}
+		}
+		started := moment(test.at).Add(2 * time.Second)
+		if test.late {
+			started = started.Add(time.Hour)
+		}
+		require.Equal(t, test.want, w.reason(moment(test.at), started), name)
 	}
 }
 

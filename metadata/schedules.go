@@ -56,12 +56,21 @@ func (s *Store) WaitingTicks(ctx context.Context, id TriggerID, limit int) ([]Ti
 }
 
 // TickKnown says whether a schedule's tick was taken care of: it has a record, or one that stands for many.
-func (s *Store) TickKnown(ctx context.Context, id TriggerID, key string, nominal time.Time) (bool, error) {
-	found, err := rows[bool](ctx, s, fmt.Sprintf("look up tick %s of %s", key, id), `
+func (s *Store) TickKnown(ctx context.Context, id TriggerID, tick DueTick) (bool, error) {
+	found, err := rows[bool](ctx, s, fmt.Sprintf("look up tick %s of %s", tick.Key, id), `
 		select to_jsonb(exists (select 1 from ticks where location = $1 and kind = $2 and name = $3 and key = $4)
 		             or exists (select 1 from ticks where location = $1 and kind = 'schedule' and kind = $2 and name = $3 and consumed ? 'count'
 		                          and nominal >= $5 and (consumed->>'first')::timestamptz <= $5))`,
-		id.Location, id.Kind, id.Name, key, nominal)
+		id.Location, id.Kind, id.Name, tick.Key, tick.Nominal)
+	return len(found) == 1 && found[0], err
+}
+
+// TickForgotten says that a schedule's tick has started runs, and its record is gone: records of ticks are not kept as long as runs.
+func (s *Store) TickForgotten(ctx context.Context, id TriggerID, tick DueTick) (bool, error) {
+	found, err := rows[bool](ctx, s, fmt.Sprintf("look for runs of tick %s of %s", tick.Key, id), `
+		select to_jsonb(not exists (select 1 from ticks where location = $1 and kind = 'schedule' and name = $2 and key = $3)
+		            and exists (select 1 from runs where trigger_kind = 'schedule' and cause = $4 and location = $1 and trigger_name = $2))`,
+		id.Location, id.Name, tick.Key, tick.Cause)
 	return len(found) == 1 && found[0], err
 }
 

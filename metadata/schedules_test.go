@@ -74,7 +74,7 @@ func TestDueTicksBeginOnce(t *testing.T) {
 	require.Equal(t, open[1].ID, trigger.LastTick)
 
 	for n, known := range map[int]bool{0: false, 1: true, 3: true, 4: true, 6: true, 8: true, 9: false} {
-		found, err := b.TickKnown(t.Context(), nightly, hour(n).Key, hour(n).Nominal)
+		found, err := b.TickKnown(t.Context(), nightly, hour(n))
 		require.NoError(t, err)
 		require.Equal(t, known, found, n)
 	}
@@ -163,6 +163,34 @@ func TestOpenAndFailedRunsOfASchedule(t *testing.T) {
 }
 
 var hour1 = hour(1).Nominal
+
+func TestATickThatStartedRunsIsKnownWhenItsRecordIsGone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	other := metadata.TriggerID{Location: "flights", Kind: wire.TriggerSchedule, Name: "other"}
+	b.defined(nightly, other)
+	forgotten := func(id metadata.TriggerID, n int) bool {
+		found, err := b.TickForgotten(t.Context(), id, hour(n))
+		require.NoError(t, err)
+		return found
+	}
+	require.False(t, forgotten(nightly, 1), "there was none")
+	for n := range 3 {
+		due := hour(n)
+		tick, err := b.BeginTick(t.Context(), metadata.NewTick{TriggerID: nightly, Key: due.Key, Nominal: &due.Nominal, Cause: due.Cause})
+		require.NoError(t, err)
+		_, err = b.EndTick(t.Context(), metadata.TickEnd{ID: tick.ID, Status: wire.TickSuccess})
+		require.NoError(t, err)
+	}
+	b.execute(`insert into runs (run_id, first_run_id, location, status, trigger_kind, trigger_name, tick_id, steps_total, created_at, cause)
+		values ('r1', 'f', 'flights', 'SUCCESS', 'schedule', 'nightly', '1', 1, clock_v1(), '` + hour(1).Cause + `')`)
+	require.False(t, forgotten(nightly, 1), "its record is there")
+	_, err := b.PurgeTicks(t.Context(), time.Nanosecond, time.Nanosecond, 10)
+	require.NoError(t, err)
+	require.True(t, forgotten(nightly, 1))
+	require.False(t, forgotten(nightly, 0), "it has started nothing")
+	require.False(t, forgotten(other, 1))
+}
 
 func TestWhatTemporalWasToldIsWrittenDown(t *testing.T) {
 	t.Parallel()
