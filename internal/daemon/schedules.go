@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,9 @@ func (d *Daemon) resumeTicks(ctx context.Context) error {
 	}
 	var failures []error
 	for _, id := range stuck {
-		if anyHasPrefix(working, wire.ScheduleTickID(d.Starter.Deployment, id.Location, id.Name)) {
+		if slices.ContainsFunc(working, func(workflow string) bool {
+			return worksOn(workflow, wire.ScheduleTickID(d.Starter.Deployment, id.Location, id.Name))
+		}) {
 			continue
 		}
 		if err := d.Starter.ResumeSchedule(ctx, id); err != nil {
@@ -39,13 +42,15 @@ func (d *Daemon) resumeTicks(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-func anyHasPrefix(texts []string, prefix string) bool {
-	for _, text := range texts {
-		if strings.HasPrefix(text, prefix) {
-			return true
-		}
+// worksOn says whether a workflow evaluates the schedule whose workflows' ids begin with that: behind it Temporal writes a time, and
+// Perdure ":" and what it is for. Another schedule's name may begin with this one's.
+func worksOn(workflow, id string) bool {
+	rest, found := strings.CutPrefix(workflow, id)
+	if !found {
+		return false
 	}
-	return false
+	_, err := time.Parse("-"+time.RFC3339, rest)
+	return rest == "" || strings.HasPrefix(rest, ":") || err == nil
 }
 
 // workingSchedules are the ids of the workflows that evaluate schedules now.
