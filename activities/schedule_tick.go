@@ -109,7 +109,7 @@ func (w *scheduleWork) evaluate(ctx context.Context, tick metadata.Tick) (metada
 	case err != nil:
 		return tick, err
 	case len(evaluated.Runs) == 0 && evaluated.Skip == "":
-		evaluated.Skip = nothingRequested
+		evaluated.Skip = nothingLeftToRun
 	}
 	decided, err := w.a.Store.DecideTick(ctx, metadata.TickDecision{ID: tick.ID, Runs: evaluated.Runs, Skip: storable(evaluated.Skip), Log: log.Lines()})
 	return decided, planFailure(err)

@@ -22,7 +22,7 @@ type ScheduleTickRequest struct {
 // ScheduleTickResult is the result of the workflow ScheduleTick.
 type ScheduleTickResult struct {
 	Schedule string `json:"schedule"`
-	// Ticks are those that it took care of, the earliest first; of more than 200 the last ones.
+	// Ticks are those that it took care of, the earliest first; of more than 200, or half a megabyte, the last ones.
 	Ticks []ScheduledTick `json:"ticks"`
 	// Note says why there are none.
 	Note string `json:"note,omitempty"`
@@ -50,6 +50,21 @@ type ScheduledRun struct {
 	Known bool `json:"known,omitempty"`
 	// Error is why it could not be started.
 	Error string `json:"error,omitempty"`
+}
+
+// maxScheduledTicks bounds the ticks of an answer, in bytes of their JSON: of 2 MB Temporal takes none.
+const maxScheduledTicks = 512 << 10
+
+// LastScheduledTicks are the last ones of some ticks, as many as fit into an answer.
+func LastScheduledTicks(ticks []ScheduledTick) []ScheduledTick {
+	size := 0
+	for i := len(ticks) - 1; i >= 0; i-- {
+		data, err := json.Marshal(ticks[i])
+		if size += len(data); err != nil || size > maxScheduledTicks {
+			return ticks[i+1:]
+		}
+	}
+	return ticks
 }
 
 // EvaluateScheduleInput is the input of perdure.EvaluateSchedule.

@@ -3,7 +3,6 @@ package workflows
 import (
 	"cmp"
 	"fmt"
-	"time"
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
@@ -57,13 +56,8 @@ func previewProblems(request wire.PreviewRequest) wire.Problems {
 			problems = append(problems, wire.Problem{Path: wire.ItemPath("events", i) + ".payload", Code: wire.CodeMissing, Message: "there is no payload", Fix: "give one"})
 		}
 	}
-	if request.At == "" {
-		return problems
-	}
-	if _, err := time.Parse(time.RFC3339, request.At); err != nil {
-		problems = append(problems, wire.Problem{
-			Path: "at", Code: wire.CodeInvalid, Message: fmt.Sprintf("%q is no time of RFC 3339", request.At), Fix: "give one such as 2001-04-01T06:00:00Z",
-		})
+	if request.At != "" {
+		problems = append(problems, timeProblems(request.At)...)
 	}
 	return problems
 }

@@ -95,15 +95,21 @@ func (t *scheduleTick) decode(ctx workflow.Context, request, carried converter.R
 
 func manualProblems(request wire.ScheduleTickRequest) wire.Problems {
 	var problems wire.Problems
-	if _, err := time.Parse(time.RFC3339, request.At); err != nil {
-		problems = append(problems, wire.Problem{
-			Path: "at", Code: wire.CodeInvalid, Message: fmt.Sprintf("%q is no time of RFC 3339", request.At), Fix: "give one such as 2001-04-01T06:00:00Z",
-		})
-	}
+	problems = append(problems, timeProblems(request.At)...)
 	if !request.Manual {
 		problems = append(problems, wire.Problem{Path: "at", Code: wire.CodeConflict, Message: "a time was given, and no manual tick was asked for", Fix: `give "manual":true beside it`})
 	}
 	return problems
+}
+
+// timeProblems says what is wrong with the nominal time of a tick. Postgres knows no year 0.
+func timeProblems(at string) wire.Problems {
+	if nominal, err := time.Parse(time.RFC3339, at); err == nil && nominal.UTC().Year() > 0 {
+		return nil
+	}
+	return wire.Problems{{
+		Path: "at", Code: wire.CodeInvalid, Message: fmt.Sprintf("%q is no time of RFC 3339", at), Fix: "give one such as 2001-04-01T06:00:00Z",
+	}}
 }
 
 // work has evaluated what is due until nothing is left to do and nothing waits.
@@ -177,6 +183,7 @@ func (t *scheduleTick) merge(answer wire.EvaluateScheduleResult) {
 	if surplus := len(t.result.Ticks) - shownTicks; surplus > 0 {
 		t.result.Ticks = t.result.Ticks[surplus:]
 	}
+	t.result.Ticks = wire.LastScheduledTicks(t.result.Ticks)
 	if len(t.result.Ticks) > 0 && answer.Note == "the schedule is stopped" {
 		t.result.Note = ""
 	}

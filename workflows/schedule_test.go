@@ -2,6 +2,8 @@ package workflows_test
 
 import (
 	"context"
+	"encoding/json"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -131,6 +133,33 @@ func TestAScheduleTickWaitsForOpenRunsAndForDelays(t *testing.T) {
 	require.True(t, woken)
 }
 
+func TestTheResultOfManyTicksIsWhatTemporalTakes(t *testing.T) {
+	t.Parallel()
+	large := func(id int64) wire.ScheduledTick {
+		tick := tickOf(id, wire.TickSuccess)
+		for range 100 {
+			tick.Runs = append(tick.Runs, wire.ScheduledRun{RunID: strings.Repeat("r", 80), RunKey: strings.Repeat("k", 300)})
+		}
+		return tick
+	}
+	w := &scheduleWorld{}
+	for n := range int64(10) {
+		answer := wire.EvaluateScheduleResult{More: n < 9}
+		for i := range int64(10) {
+			answer.Ticks = append(answer.Ticks, large(10*n+i))
+		}
+		w.answers = append(w.answers, answer)
+	}
+	env := w.env(t)
+	env.ExecuteWorkflow(wire.ScheduleTickWorkflow, payload(`{"schedule":"nightly"}`))
+	ticks := tickResult(t, env).Ticks
+	data, err := json.Marshal(ticks)
+	require.NoError(t, err)
+	require.Less(t, len(data), 1<<20)
+	require.Greater(t, len(ticks), 10)
+	require.Equal(t, int64(99), ticks[len(ticks)-1].ID, "the last ones stay")
+}
+
 func TestAScheduleTickContinuesAsNewWithItsTicks(t *testing.T) {
 	t.Parallel()
 	w := &scheduleWorld{answers: []wire.EvaluateScheduleResult{{Ticks: []wire.ScheduledTick{tickOf(1, wire.TickStarted)}, Waiting: "run r1 is open", ContinueAfter: 1}}}
@@ -154,9 +183,10 @@ func TestAScheduleTickAndAPreviewRefuseWhatTheyCannotRead(t *testing.T) {
 	for workflowType, inputs := range map[string]map[string]string{
 		wire.ScheduleTickWorkflow: {
 			`{}`: "no schedule was named", `{"scedule":"x"}`: `unknown field "scedule"`, `{"schedule":"x","at":"now","manual":true}`: `"now" is no time of RFC 3339`,
-			`{"schedule":"x","at":"2001-01-01T00:00:00Z"}`: "no manual tick was asked for",
+			`{"schedule":"x","at":"0000-01-01T00:00:00Z","manual":true}`: `"0000-01-01T00:00:00Z" is no time of RFC 3339`,
+			`{"schedule":"x","at":"2001-01-01T00:00:00Z"}`:               "no manual tick was asked for",
 		},
-		wire.PreviewWorkflow: {`{}`: "no schedule or sensor was named", `{"schedule":"x","at":"now"}`: `"now" is no time of RFC 3339`},
+		wire.PreviewWorkflow: {`{}`: "no schedule or sensor was named", `{"schedule":"x","at":"now"}`: `"now" is no time of RFC 3339`, `{"schedule":"x","at":"0000-01-01T00:00:00Z"}`: "is no time of RFC 3339"},
 	} {
 		for input, says := range inputs {
 			w := &scheduleWorld{}
