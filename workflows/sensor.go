@@ -193,7 +193,7 @@ func (s *sensor) work(ctx workflow.Context) error {
 				}
 			}
 		}
-		if s.gone != "" && s.idle() && len(s.orders) == 0 {
+		if s.ends(ctx) {
 			return s.end(ctx)
 		}
 		if s.mayContinue(ctx) {
@@ -211,12 +211,30 @@ func (s *sensor) work(ctx workflow.Context) error {
 // idle says that no activity is in flight that works on the sensor.
 func (s *sensor) idle() bool { return s.taking == nil && s.evaluating == nil }
 
+// ends says that the sensor is no more, and that nobody waits for it any longer: who waited for an evaluation is told so first.
+func (s *sensor) ends(ctx workflow.Context) bool {
+	if s.gone == "" || !s.idle() {
+		return false
+	}
+	for _, order := range s.orders {
+		order.take(wire.EvaluateSensorResult{Gone: s.gone}, nil)
+	}
+	s.orders = nil
+	return s.isLeft(ctx)
+}
+
+// isLeft says that nothing is on its way that somebody wants of the sensor.
+func (s *sensor) isLeft(ctx workflow.Context) bool {
+	return len(s.orders) == 0 && s.answered == s.asked && workflow.AllHandlersFinished(ctx)
+}
+
 // stirs says whether there is something to do, once what is done now has brought nothing.
 func (s *sensor) stirs(ctx workflow.Context) bool {
 	now := workflow.Now(ctx)
 	at, _, _ := s.due(ctx, now)
 	return at.After(now) && (s.timer == nil || !s.timerAt.Equal(at)) || s.taking != nil && s.taking.future.IsReady() || s.evaluating != nil && s.evaluating.future.IsReady() ||
-		s.mayEvaluate(ctx, now) || s.mayTake(ctx, now) || s.mayContinue(ctx) || s.timer != nil && s.timer.IsReady()
+		s.mayEvaluate(ctx, now) || s.mayTake(ctx, now) || s.mayContinue(ctx) || s.timer != nil && s.timer.IsReady() ||
+		s.gone != "" && s.idle() && (len(s.orders) > 0 || s.isLeft(ctx))
 }
 
 // dispatch starts what can be done now, and a timer for what can be done later.

@@ -377,3 +377,91 @@ func TestASensorContinuesAsNewWithAllThatItHas(t *testing.T) {
 	}
 	require.Equal(t, []string{"0", "1", "2"}, ids)
 }
+
+// Whoever waits for an evaluation of a sensor that turns out to be no more is told so.
+func TestWhoWaitsForATickOfASensorThatIsNoMoreIsAnswered(t *testing.T) {
+	t.Parallel()
+	w := newSensorWorld()
+	env := w.env(t)
+	env.SetTestTimeout(time.Minute)
+	answer := &answeredError{}
+	w.evaluate = func(_ context.Context, n int) error {
+		if n == 1 {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.gone = "no such sensor"
+			env.UpdateWorkflow(wire.TickUpdate, "", answer, json.RawMessage(`{}`))
+		}
+		return nil
+	}
+	env.ExecuteWorkflow(wire.SensorWorkflow, json.RawMessage(`{}`))
+	require.ErrorContains(t, env.GetWorkflowError(), "no such sensor")
+	require.ErrorContains(t, answer.err, "no such sensor")
+}
+
+// A sensor that is found to be no more while its cursor is set ends then, and not a day later.
+func TestASensorThatIsSteeredAndIsNoMoreEnds(t *testing.T) {
+	t.Parallel()
+	w := newSensorWorld()
+	env := w.env(t)
+	began := env.Now()
+	env.RegisterDelayedCallback(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.gone = "no such sensor"
+		env.SignalWorkflow(wire.PauseSignal, nil)
+	}, time.Minute)
+	env.ExecuteWorkflow(wire.SensorWorkflow, json.RawMessage(`{}`))
+	require.True(t, env.IsWorkflowCompleted())
+	require.NoError(t, env.GetWorkflowError())
+	require.Less(t, env.Now().Sub(began), time.Hour)
+}
+
+// answeredError is an update that is answered with an error.
+type answeredError struct{ err error }
+
+func (a *answeredError) Accept()                   {}
+func (a *answeredError) Reject(err error)          { a.err = err }
+func (a *answeredError) Complete(_ any, err error) { a.err = err }
+
+// A workflow that is cancelled while it is busy writes what was signalled, as any other.
+func TestACancelledSensorKeepsWhatCameWhileItWasBusy(t *testing.T) {
+	t.Parallel()
+	w := newSensorWorld()
+	env := w.env(t)
+	env.SetTestTimeout(time.Minute)
+	w.evaluate = func(_ context.Context, n int) error {
+		if n == 2 {
+			env.SignalWorkflow(wire.EventSignal, event("b"))
+			env.CancelWorkflow()
+			return temporal.NewApplicationErrorWithOptions("no worker has it", wire.FailureNotOnThisBuild, temporal.ApplicationErrorOptions{NextRetryDelay: time.Minute})
+		}
+		return nil
+	}
+	signalAt(env, time.Second, wire.EventSignal, event("a"))
+	env.ExecuteWorkflow(wire.SensorWorkflow, json.RawMessage(`{}`))
+	require.True(t, temporal.IsCanceledError(env.GetWorkflowError()), "%v", env.GetWorkflowError())
+	require.Equal(t, []string{"a", "b"}, w.inbox)
+}
+
+// What a workflow task brings together with the reason to continue as new is heard before: see turns.
+func TestASensorHearsWhatComesWithTheReasonToContinueAsNew(t *testing.T) {
+	t.Parallel()
+	w := newSensorWorld()
+	env := w.env(t)
+	env.RegisterDelayedCallback(func() {
+		// Without delay it brings no workflow task of its own.
+		env.RegisterDelayedCallback(func() {
+			env.SetCurrentHistoryLength(5000)
+			env.SignalWorkflow(wire.EventSignal, event("a"))
+		}, 0)
+	}, time.Minute)
+	env.ExecuteWorkflow(wire.SensorWorkflow, json.RawMessage(`{}`))
+	var next *workflow.ContinueAsNewError
+	require.ErrorAs(t, env.GetWorkflowError(), &next)
+	var carried wire.CarriedEvents
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayload(next.Input.GetPayloads()[1], &carried))
+	require.Equal(t, 1, carried.Heard)
+	require.Len(t, carried.Events, 1)
+	require.Equal(t, "a", carried.Events[0].ID)
+}

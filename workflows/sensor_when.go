@@ -144,12 +144,9 @@ func (s *sensor) mayContinue(ctx workflow.Context) bool {
 	if !s.known || s.gone != "" || s.taking != nil || !s.continues(ctx) || s.bytes() > eventBatchBytes || len(s.events) > eventBatch {
 		return false
 	}
-	if s.answered != s.asked {
-		return false
-	}
 	if s.evaluating != nil {
 		// Too many signals have come: the evaluation is made anew.
-		return s.signals >= forceSignals
+		return s.answered == s.asked && s.signals >= forceSignals
 	}
-	return len(s.orders) == 0 && workflow.AllHandlersFinished(ctx)
+	return s.isLeft(ctx)
 }
