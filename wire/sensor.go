@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -64,6 +65,11 @@ func DecodeEvent(data []byte) (SensorEvent, Problems) {
 			Path: "payload", Code: CodeMissing, Message: "there is no payload", Fix: `send {"id":"…","payload":{…}}, with {} when there is nothing to tell`,
 		})
 	}
+	if number := unkept(event.Payload); number != "" {
+		problems = append(problems, Problem{
+			Path: "payload", Code: CodeTooLarge, Message: "it holds a number that cannot be kept: " + short(number), Fix: "send it as a string",
+		})
+	}
 	if len(event.ID) > MaxEventID {
 		problems = append(problems, Problem{
 			Path: "id", Code: CodeTooLarge, Message: fmt.Sprintf("the id has %d bytes, and at most %d are taken", len(event.ID), MaxEventID), Fix: "shorten it, or send its hash",
@@ -77,10 +83,44 @@ func DecodeEvent(data []byte) (SensorEvent, Problems) {
 	return event, problems
 }
 
+// maxNumber is how many characters a number in an event may have, and how large its exponent may be: Postgres keeps some thousands, a
+// float64 has an exponent below 310.
+const maxNumber = 1000
+
+// unkept is the first number in valid JSON that is not kept, "" when there is none.
+func unkept(data []byte) string {
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '"':
+			for i++; i < len(data) && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+		case c == '-' || c >= '0' && c <= '9':
+			end := i + 1
+			for end < len(data) && strings.IndexByte("0123456789+-.eE", data[end]) >= 0 {
+				end++
+			}
+			number := string(data[i:end])
+			if at := strings.IndexAny(number, "eE"); len(number) > maxNumber || at >= 0 && !smallExponent(number[at+1:]) {
+				return number
+			}
+			i = end - 1
+		}
+	}
+	return ""
+}
+
+func smallExponent(text string) bool {
+	exponent, err := strconv.Atoi(text)
+	return err == nil && exponent >= -maxNumber && exponent <= maxNumber
+}
+
 // SentEvent is an event on its way to the inbox of a sensor.
 type SentEvent struct {
 	ID string `json:"id"`
-	// Payload is its own, or of one that was refused all that was sent, as a string when that is not JSON.
+	// Payload is its own, or of one that was refused all that was sent, as a string when that is not JSON, or none that can be kept.
 	Payload json.RawMessage `json:"payload"`
 	// At is when it was heard.
 	At time.Time `json:"at"`
@@ -102,7 +142,7 @@ func Sent(data []byte, id string, at time.Time) SentEvent {
 		return sent
 	}
 	sent.Problem = problems.Error()
-	if len(data) <= maxRejected && json.Valid(data) {
+	if len(data) <= maxRejected && json.Valid(data) && unkept(data) == "" {
 		sent.Payload = data
 		return sent
 	}
