@@ -102,6 +102,10 @@ func (s *Store) setQueueLimits(ctx context.Context, limits QueueLimits, who, why
 	if problems := limits.Problems(); len(problems) > 0 {
 		return LimitsSet{}, fmt.Errorf("%s: %w", operation, problems)
 	}
+	if limits.TagLimits != nil {
+		given := orEmpty(*limits.TagLimits)
+		limits.TagLimits = &given
+	}
 	return call[LimitsSet](ctx, s, operation, "set_queue_limits_v1", struct {
 		QueueLimits
 		Who        string       `json:"who"`

@@ -165,6 +165,15 @@ func (m *queueModel) settle() {
 	m.slots = slices.DeleteFunc(m.slots, func(s *modelSlot) bool { return !m.counted(s.step.Pool) })
 }
 
+// countedPools are the pools that have a limit on steps.
+func (m *queueModel) countedPools() map[string]bool {
+	counted := map[string]bool{}
+	for _, pool := range []string{"gpu", "db", "free"} {
+		counted[pool] = m.counted(pool)
+	}
+	return counted
+}
+
 func (m *queueModel) slot(run, step string) *modelSlot {
 	for _, slot := range m.slots {
 		if slot.run.ID == run && slot.step.Step == step {
@@ -176,10 +185,11 @@ func (m *queueModel) slot(run, step string) *modelSlot {
 
 func (m *queueModel) free(drop func(*modelSlot) bool) { m.slots = slices.DeleteFunc(m.slots, drop) }
 
-// adopt counts the steps that run in those of the pools that have a limit now.
-func (m *queueModel) adopt(pools ...string) {
+// adopt counts the steps that run in those of the pools that have a limit now, and had none before. What runs without a slot in one
+// that had a limit lost it to somebody who took it away.
+func (m *queueModel) adopt(before map[string]bool, pools ...string) {
 	for key, step := range m.running {
-		if slices.Contains(pools, step.Pool) && m.counted(step.Pool) && m.slot(key[0], key[1]) == nil {
+		if slices.Contains(pools, step.Pool) && !before[step.Pool] && m.counted(step.Pool) && m.slot(key[0], key[1]) == nil {
 			m.slots = append(m.slots, &modelSlot{run: m.runs[key[0]], step: step, seq: m.next(), granted: true})
 		}
 	}

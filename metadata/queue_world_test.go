@@ -247,7 +247,7 @@ func (w *queueWorld) work() string {
 
 func (w *queueWorld) relimit() string {
 	var limits metadata.QueueLimits
-	before := [2]any{w.poolLimit, w.granularity}
+	before, counted := [2]any{w.poolLimit, w.granularity}, w.countedPools()
 	switch w.random.IntN(4) {
 	case 0:
 		w.max = pick(w, []int{-1, 0, 1, 2, 4})
@@ -280,7 +280,7 @@ func (w *queueWorld) relimit() string {
 	if before != [2]any{w.poolLimit, w.granularity} {
 		for _, pool := range []string{"gpu", "db", "free"} {
 			if set := w.pools[pool]; set.limit == nil || set.granularity == "" {
-				w.adopt(pool)
+				w.adopt(counted, pool)
 			}
 		}
 	}
@@ -296,11 +296,12 @@ func (w *queueWorld) repool() string {
 		limit := w.random.IntN(5) - 1
 		set.limit = &limit
 	}
+	counted := w.countedPools()
 	w.pools[pool] = set
 	admitted, err := w.SetPool(w.Context(), metadata.PoolSetting{Pool: pool, Limit: set.limit, Granularity: set.granularity, Who: "tester"})
 	require.NoError(w, err)
 	if admitted.Changed {
-		w.adopt(pool)
+		w.adopt(counted, pool)
 	}
 	w.settle()
 	w.wakes("pool", admitted.Admitted, "")

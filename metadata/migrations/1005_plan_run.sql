@@ -141,6 +141,11 @@ begin
 
     -- Whether it may begin is asked late: who changes the limits, and every other run when there are any, waits from here on.
     perform pg_advisory_xact_lock_shared(limits_lock_v1());
+    if (v_answer->>'noted')::boolean and v_row.status = 'STARTED' then
+        -- One that had ended before it was planned, and was reset, has got a place by that: it waits like any other.
+        delete from queue_entries where run_id = v_run;
+        delete from queue_holds where run_id = v_run;
+    end if;
     perform 1 from queue_head where limited;
     if found and v_row.status = 'STARTED' and not enter_queue_v1(v_run) then
         v_queued := queue_reason_v1(v_run);

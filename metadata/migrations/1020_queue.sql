@@ -7,7 +7,7 @@
 create table queue_head (
     id                  boolean primary key default true check (id),
     max_concurrent_runs int   check (max_concurrent_runs >= 0), -- null is no bound
-    tag_limits          jsonb not null default '[]',            -- [{key, value, per_value, limit}]
+    tag_limits          jsonb not null default '[]' check (jsonb_typeof(tag_limits) = 'array'), -- [{key, value, per_value, limit}]
     default_pool_limit  int   not null default 0 check (default_pool_limit >= 0), -- of pools without a limit of their own; 0 is none
     pool_granularity    text  not null default 'step' check (pool_granularity in ('step', 'run')),
     -- Whether any limit could hold a run back. While none can, runs have no entries.

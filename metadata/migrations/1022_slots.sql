@@ -167,9 +167,9 @@ begin
     for i in 1 .. cardinality(v_counted) loop
         v_others := v_others || grant_slots_v1(v_counted[i], v_limits[i]);
     end loop;
-    select o_wakes into v_wakes from append_events_v1(v_run, v_row.cause, v_events);
     update slots set noticed_at = v_at
     where run_id = v_run and granted_at is not null and noticed_at is null and step in (select c.step from jsonb_to_recordset(p->'steps') c(step text));
+    select o_wakes into v_wakes from append_events_v1(v_run, v_row.cause, v_events);
     return with_wakes_v1(jsonb_build_object('found', true, 'status', v_row.status,
         'granted', (
             select jsonb_agg(c.value->'step' order by c.place) from jsonb_array_elements(p->'steps') with ordinality c(value, place)

@@ -38,10 +38,11 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- After the limits of pools were changed, all that follows of it: a pool that has a limit now counts the steps that run in it, and one that
--- has none any more needs no slots. Returns [{run_id, step}].
+-- After the limits of pools were changed, all that follows of it: a pool that has a limit now counts the steps that run in it, unless it is
+-- one of p_counted, which had one before: a step that runs there without a slot had it taken away. A pool that has no limit any more needs
+-- no slots. Returns [{run_id, step}].
 -- +goose StatementBegin
-create function relimit_pools_v1(p_pools text[]) returns jsonb language plpgsql as $$
+create function relimit_pools_v1(p_pools text[], p_counted text[]) returns jsonb language plpgsql as $$
 declare
     v_pool    record;
     v_granted jsonb := '[]';
@@ -59,7 +60,7 @@ begin
         select r.run_id, s.step, v_pool.pool, s.scheduled, r.priority, 0, s.claimed_at, s.claimed_at, s.claimed_at
         from runs r join plan_steps ps on ps.run_id = r.run_id and ps.pool = v_pool.pool
         join steps s on s.run_id = ps.run_id and s.step = ps.step and s.state = 'open' and s.claimed_at is not null
-        where r.status in ('STARTED', 'CANCELING') and v_pool.pool = any (r.pools)
+        where r.status in ('STARTED', 'CANCELING') and v_pool.pool = any (r.pools) and v_pool.pool <> all (coalesce(p_counted, '{}'))
         on conflict (run_id, step) do nothing;
         v_granted := v_granted || grant_slots_v1(v_pool.pool, v_pool.o_limit);
     end loop;
@@ -76,6 +77,7 @@ declare
     v_row      queue_head;
     v_new      queue_head;
     v_pools    text[];
+    v_counted  text[]; -- those of them that had a limit on steps
     v_admitted jsonb;
     v_granted  jsonb := '[]';
     v_wakes    jsonb;
@@ -107,11 +109,14 @@ begin
     v_admitted := relimit_runs_v1();
     if v_new.default_pool_limit <> v_row.default_pool_limit or v_new.pool_granularity <> v_row.pool_granularity then
         insert into pools (pool)
-        select distinct u.pool from runs r cross join lateral unnest(r.pools) u(pool)
-        where r.status in ('QUEUED', 'STARTING', 'STARTED', 'CANCELING') order by 1
+        select u.pool from (
+            select distinct unnest(r.pools) as pool from runs r where r.status in ('QUEUED', 'STARTING', 'STARTED', 'CANCELING')) u
+        order by u.pool collate "C"
         on conflict (pool) do nothing;
-        select array_agg(pool) into v_pools from pools where slot_limit is null or granularity is null;
-        v_granted := relimit_pools_v1(v_pools);
+        select array_agg(pool), array_agg(pool) filter (
+            where coalesce(slot_limit, nullif(v_row.default_pool_limit, 0), -1) >= 0 and coalesce(granularity, v_row.pool_granularity) = 'step')
+        into v_pools, v_counted from pools where slot_limit is null or granularity is null;
+        v_granted := relimit_pools_v1(v_pools, v_counted);
     end if;
     select o_wakes into v_wakes
     from append_events_v1('', '', jsonb_build_array(jsonb_build_object('type', 'QUEUE_LIMITS_SET', 'body', jsonb_build_object(
@@ -127,6 +132,7 @@ create function set_pool_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
     v_before   pools;
     v_new      pools;
+    v_counted  text[]; -- the pool, when it had a limit on steps
     v_admitted jsonb;
     v_granted  jsonb;
     v_wakes    jsonb;
@@ -134,6 +140,7 @@ begin
     perform pg_advisory_xact_lock(limits_lock_v1());
     perform 1 from queue_head for update;
     select * into v_before from pools where pool = p->>'pool';
+    select array[p->>'pool'] into v_counted from pool_limit_v1(p->>'pool') e where e.o_limit is not null and e.o_granularity = 'step';
     insert into pools as o (pool, slot_limit, granularity, set_by, set_why, set_at)
     values (p->>'pool', (p->>'limit')::int, nullif(p->>'granularity', ''), p->>'who', p->>'why', clock_v1())
     on conflict (pool) do update
@@ -143,7 +150,7 @@ begin
         return '{"changed":false}';
     end if;
     v_admitted := relimit_runs_v1();
-    v_granted := relimit_pools_v1(array[p->>'pool']);
+    v_granted := relimit_pools_v1(array[p->>'pool'], v_counted);
     select o_wakes into v_wakes
     from append_events_v1('', '', jsonb_build_array(jsonb_build_object('type', 'POOL_SET', 'body', jsonb_build_object(
         'pool', p->'pool', 'limit', v_new.slot_limit, 'granularity', v_new.granularity, 'who', p->'who', 'why', p->'why'))));
@@ -242,5 +249,5 @@ drop function admit_runs_v1(jsonb);
 drop function wake_due_v1(timestamptz, timestamptz, interval);
 drop function set_pool_v1(jsonb);
 drop function set_queue_limits_v1(jsonb);
-drop function relimit_pools_v1(text[]);
+drop function relimit_pools_v1(text[], text[]);
 drop function relimit_runs_v1();
