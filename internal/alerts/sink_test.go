@@ -71,6 +71,20 @@ func TestAWebhookIsGivenTheWholeAlert(t *testing.T) {
 	require.ErrorContains(t, send(t, sink, environ, alerts.RunFailure), "the environment variable HOOK_URL holds no URL")
 }
 
+// Whoever follows a redirect calls with a GET, and nobody is told.
+func TestARedirectIsNotFollowed(t *testing.T) {
+	t.Parallel()
+	h := newHook(t, httptest.NewServer)
+	h.answers(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/old" {
+			http.Redirect(w, r, "/new", http.StatusFound)
+		}
+	})
+	require.NoError(t, send(t, webhook("hook", h.URL+"/new", "run_failure"), nil, alerts.RunFailure))
+	require.ErrorContains(t, send(t, webhook("hook", h.URL+"/old", "run_failure"), nil, alerts.RunFailure),
+		"it answers 302 Found, and redirects are not followed: give the address that it leads to")
+}
+
 func TestSlackIsGivenBlocks(t *testing.T) {
 	t.Parallel()
 	h := newHook(t, httptest.NewServer)

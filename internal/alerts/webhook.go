@@ -47,7 +47,11 @@ func (s *sink) hook(secret func(string) (string, error)) (err error) {
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust, ForceAttemptHTTP2: true}}
+	client := &http.Client{
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust, ForceAttemptHTTP2: true},
+		// Followed, most redirects make a GET of it, which tells nobody; and secret headers would go elsewhere.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	s.send = func(ctx context.Context, said Message) error {
 		var content any = said
 		if s.Type == "slack" {
@@ -81,6 +85,9 @@ func post(ctx context.Context, client *http.Client, address string, headers http
 	answer, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20)) // so that the connection is used again
 	_ = response.Body.Close()
+	if response.StatusCode/100 == 3 {
+		return fmt.Errorf("it answers %s, and redirects are not followed: give the address that it leads to", response.Status)
+	}
 	if response.StatusCode/100 != 2 {
 		return fmt.Errorf("it answers %s: %s", response.Status, strings.Join(strings.Fields(strings.ToValidUTF8(string(answer), "")), " "))
 	}
