@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/perdure-io/perdure/cmd/perdure/internal/render"
 	"github.com/perdure-io/perdure/metadata"
@@ -144,7 +146,7 @@ func (a *app) poolSetCommand() *cobra.Command {
 				unlimited := metadata.Unlimited
 				setting.Limit = &unlimited
 			case err != nil || number < 0:
-				return usagef("LIMIT is %s and must be a number from 0 on, none or default", args[1])
+				return wrongLimit(args[1])
 			default:
 				setting.Limit = &number
 			}
@@ -154,7 +156,20 @@ func (a *app) poolSetCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&granularity, "granularity", "", "what the limit counts: step or run (default: as the queue has it)")
 	cmd.Flags().StringVar(&why, "why", "", "why, for people")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		// A number below 0 looks like a flag.
+		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+			if number, numeric := strconv.Atoi("-" + unknown.GetSpecifiedShortnames()); numeric == nil {
+				return wrongLimit(strconv.Itoa(number))
+			}
+		}
+		return usageError{err}
+	})
 	return cmd
+}
+
+func wrongLimit(given string) error {
+	return usagef("LIMIT is %s and must be a number from 0 on, none or default", given)
 }
 
 func (a *app) poolFreeCommand() *cobra.Command {
