@@ -15,7 +15,9 @@ import (
 // AdmitRun asks whether a run that waits in the queue may begin.
 func (a *Activities) AdmitRun(ctx context.Context, input wire.AdmitRunInput) (wire.AdmitRunResult, error) {
 	defer keepAlive(ctx)()
-	admission, err := a.Store.AdmitRun(ctx, input.RunID, input.FirstRunID)
+	admission, err := a.Store.AdmitRun(ctx, metadata.Asking{
+		RunID: input.RunID, FirstRunID: input.FirstRunID, Scheduled: scheduledAt(ctx, input.At), Execution: input.Execution,
+	})
 	if err != nil {
 		return wire.AdmitRunResult{}, queueFailure(err)
 	}

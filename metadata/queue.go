@@ -20,20 +20,30 @@ type Admission struct {
 	Others []wire.AdmittedRun `json:"others"`
 }
 
+// Asking is a run's question whether it may begin.
+type Asking struct {
+	// RunID, FirstRunID, Scheduled and Execution are as in [NewRun].
+	RunID, FirstRunID string
+	Scheduled         time.Time
+	Execution         string
+}
+
 // AdmitRun asks, in the name of a run that [Store.PlanRun] has put in the queue, whether it may begin: what a signal says is only that
-// it is worth asking. When it may, it begins here: its time counts from now. Asked again it answers the same. [ErrNotFound] says that
-// no run has both ids.
-func (s *Store) AdmitRun(ctx context.Context, runID, firstRunID string) (Admission, error) {
-	operation := fmt.Sprintf("ask whether run %q may begin", runID)
+// it is worth asking. When it may, it begins here: its time counts from now. Asked again it answers the same. A run that has ended and
+// was reset to when it waited begins at once. [ErrNotFound] says that no run has both ids.
+func (s *Store) AdmitRun(ctx context.Context, asking Asking) (Admission, error) {
+	operation := fmt.Sprintf("ask whether run %q may begin", asking.RunID)
 	answer, err := call[struct {
 		Admission
 		Found bool `json:"found"`
 	}](ctx, s, operation, "admit_run_v1", struct {
 		RunID      string `json:"run_id"`
 		FirstRunID string `json:"first_run_id"`
-	}{runID, firstRunID})
+		Scheduled  int64  `json:"scheduled"`
+		Execution  string `json:"execution"`
+	}{asking.RunID, asking.FirstRunID, nanoseconds(asking.Scheduled), asking.Execution})
 	if err == nil && !answer.Found {
-		err = fmt.Errorf("%s: there is no such run with first execution %q: %w", operation, firstRunID, ErrNotFound)
+		err = fmt.Errorf("%s: there is no such run with first execution %q: %w", operation, asking.FirstRunID, ErrNotFound)
 	}
 	return answer.Admission, err
 }

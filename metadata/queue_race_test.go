@@ -73,7 +73,7 @@ func (r *queueRace) travel(random *rand.Rand, run metadata.NewRun, steps []wire.
 	}
 	for admitted := planned.Queued == ""; !admitted; {
 		<-r.of(run.ID)
-		admission, err := r.AdmitRun(ctx, run.ID, run.FirstRunID)
+		admission, err := r.AdmitRun(ctx, metadata.Asking{RunID: run.ID, FirstRunID: run.FirstRunID})
 		if err != nil {
 			return err
 		}

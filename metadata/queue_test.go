@@ -30,7 +30,7 @@ func (b *bench) planned(run metadata.NewRun) string {
 
 func (b *bench) admit(run string) metadata.Admission {
 	b.Helper()
-	admission, err := b.AdmitRun(b.Context(), run, "first-"+run)
+	admission, err := b.AdmitRun(b.Context(), metadata.Asking{RunID: run, FirstRunID: "first-" + run})
 	require.NoError(b, err)
 	return admission
 }
@@ -387,7 +387,7 @@ func TestARunWithoutAnEntryEntersAgain(t *testing.T) {
 	require.False(t, b.admit("r2").Admitted)
 	require.Equal(t, []string{"r2"}, woken(b.end("r1", 1, wire.RunSuccess).Admitted))
 	require.True(t, b.admit("r2").Admitted)
-	_, err = b.AdmitRun(t.Context(), "r2", "another")
+	_, err = b.AdmitRun(t.Context(), metadata.Asking{RunID: "r2", FirstRunID: "another"})
 	require.ErrorIs(t, err, metadata.ErrNotFound)
 	_, err = b.ClaimSlots(t.Context(), metadata.SlotClaim{RunID: "nobody"})
 	require.ErrorIs(t, err, metadata.ErrNotFound)
@@ -505,4 +505,35 @@ func TestAStepWhoseSlotWasTakenAwayIsNotCountedAgain(t *testing.T) {
 	require.Zero(t, b.count("select count(*) from slots"), "it has no limit of its own accord")
 	b.setPool("gpu", 2)
 	require.Equal(t, 1, b.count("select count(*) from slots where step = 'x'"), "while there was no limit it had every right")
+}
+
+// A run may be reset to a moment at which it waited: its planning is not done again, and its next question is what it goes on with.
+func TestARunThatIsResetToTheQueueBegins(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	one := 1
+	b.limit(metadata.QueueLimits{MaxConcurrentRuns: &one})
+	require.Empty(t, b.planned(tagged("r1", 3, nil)))
+	require.NotEmpty(t, b.planned(tagged("r2", 3, nil)))
+	b.end("r1", 10, wire.RunSuccess)
+	require.True(t, b.admit("r2").Admitted)
+	_, err := b.EndRun(t.Context(), metadata.RunEnd{RunID: "r2", FirstRunID: "first-r2", Scheduled: time.Unix(0, 20), Status: wire.RunSuccess, Execution: "e2"})
+	require.NoError(t, err)
+
+	asking := metadata.Asking{RunID: "r2", FirstRunID: "first-r2", Execution: "e3", Scheduled: time.Unix(0, 15)}
+	ask := func() metadata.Admission {
+		admission, err := b.AdmitRun(t.Context(), asking)
+		require.NoError(t, err)
+		return admission
+	}
+	require.Equal(t, metadata.Admission{Status: wire.RunSuccess}, ask(), "it asked before it ended")
+	asking.Scheduled, asking.Execution = time.Unix(0, 30), "e2"
+	require.Equal(t, metadata.Admission{Status: wire.RunSuccess}, ask(), "the execution that has recorded the end")
+	asking.Execution = "e3"
+	for range 2 {
+		require.Equal(t, metadata.Admission{Admitted: true, Status: wire.RunStarted}, ask())
+	}
+	require.Equal(t, 1, b.count("select count(*) from queue_holds where run_id = 'r2'"), "it has its place again")
+	types := b.types("r2")
+	require.Equal(t, metadata.EventRunRestarted, types[len(types)-1])
 }

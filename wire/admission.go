@@ -8,6 +8,10 @@ type AdmitRunInput struct {
 	RunID string `json:"run_id"`
 	// FirstRunID is as in [PlanRunInput].
 	FirstRunID string `json:"first_run_id"`
+	// Execution is Temporal's id of the execution that asks, and At when it asked: a run that has ended by another one before is
+	// a reset one, and begins.
+	Execution string `json:"execution,omitempty"`
+	At        int64  `json:"at,omitempty"`
 }
 
 // AdmitRunResult is the result of perdure.AdmitRun.

@@ -80,7 +80,9 @@ func (r *run) askForAdmission(ctx workflow.Context) (ended *wire.RunResult, err 
 	r.wakes.takeIn()
 	r.wakes.forget()
 	var answer wire.AdmitRunResult
-	err = r.promptly(ctx, "admit", wire.AdmitRunActivity, wire.AdmitRunInput{RunID: r.id, FirstRunID: r.firstRunID}, &answer)
+	err = r.promptly(ctx, "admit", wire.AdmitRunActivity, wire.AdmitRunInput{
+		RunID: r.id, FirstRunID: r.firstRunID, Execution: workflow.GetInfo(ctx).WorkflowExecution.RunID, At: workflow.Now(ctx).UnixNano(),
+	}, &answer)
 	switch {
 	case err != nil:
 		if ctx.Err() == nil {

@@ -41,7 +41,12 @@ func TestAQueuedRunBeginsWhenItIsAdmitted(t *testing.T) {
 	result, err := e.run(everything())
 	require.NoError(t, err)
 	require.Equal(t, 2, result.Steps.Succeeded)
-	require.Equal(t, []wire.AdmitRunInput{{RunID: "r1", FirstRunID: w.planned[0].FirstRunID}, {RunID: "r1", FirstRunID: w.planned[0].FirstRunID}}, w.admissions)
+	require.Len(t, w.admissions, 2)
+	for _, asked := range w.admissions {
+		require.Equal(t, []string{"r1", w.planned[0].FirstRunID}, []string{asked.RunID, asked.FirstRunID})
+		require.NotEmpty(t, asked.Execution)
+	}
+	require.Equal(t, int64(10*time.Second), w.admissions[1].At-w.admissions[0].At, "a reset run is told by when it asks")
 }
 
 // Nobody wakes it: its own timer does, ever more seldom.

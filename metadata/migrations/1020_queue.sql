@@ -379,8 +379,9 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- {run_id, first_run_id} -> {"found", "admitted", "status", "reason", "others": [{run_id, steps}]}: the workflow of a run that waits asks
--- whether it may begin. When it may, the run begins here. others were admitted besides.
+-- {run_id, first_run_id, scheduled, execution} -> {"found", "admitted", "status", "reason", "others": [{run_id, steps}]}: the workflow of a
+-- run that waits asks whether it may begin. When it may, the run begins here. others were admitted besides. scheduled and execution are as
+-- in reopen_run_v1: a run that has ended, and was reset to when it waited, begins anew.
 -- +goose StatementBegin
 create function admit_run_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
@@ -395,6 +396,11 @@ begin
     select * into v_row from runs where run_id = v_run and first_run_id = p->>'first_run_id' for no key update;
     if not found then
         return jsonb_build_object('found', false);
+    end if;
+    if reopen_run_v1(v_run, coalesce((p->>'scheduled')::bigint, 0), p->>'execution') then
+        update runs set started_at = clock_v1() where run_id = v_run;
+        select o_wakes into v_wakes from append_events_v1(v_run, v_row.cause, '[{"type":"RUN_RESTARTED"}]');
+        return with_wakes_v1('{"found":true,"admitted":true,"status":"STARTED","reason":""}', v_wakes);
     end if;
     if v_row.status not in ('QUEUED', 'STARTING') or not exists (select 1 from run_plans where run_id = v_run) then
         update queue_entries set noticed_at = clock_v1() where run_id = v_run and noticed_at is null and admitted_at is not null;
