@@ -121,7 +121,7 @@ func (l *local) banner(partitioned bool) string {
 	a, style := l.app, l.app.style()
 	queue := l.queue()
 	temporal := "temporal workflow start"
-	if l.stack.TemporalAddress != "127.0.0.1:7233" {
+	if l.stack.TemporalAddress != temporalDefault {
 		temporal += " --address " + l.stack.TemporalAddress
 	}
 	perdure := a.env.Program

@@ -30,7 +30,7 @@ func (a *app) config(ctx context.Context) (config.Config, error) {
 	if err == nil {
 		err = alerts.Check(loaded.Alerts)
 	}
-	if err != nil || loaded.File != "" || a.namesServers() {
+	if err != nil || a.namesServers() || fileNamesServers(loaded) {
 		return loaded, err
 	}
 	stack, found, err := findStack(ctx, a.env.Folder)
@@ -53,6 +53,14 @@ func (a *app) namesServers() bool {
 	}
 	value, _ := a.env.lookup("PERDURE_POSTGRES_DSN_ENV")
 	return value != ""
+}
+
+// temporalDefault is where Temporal is when nothing says so.
+const temporalDefault = "127.0.0.1:7233"
+
+// fileNamesServers says whether perdure.yaml names a server. One with nothing but limits, say, leaves that to the local stack.
+func fileNamesServers(loaded config.Config) bool {
+	return loaded.Postgres.DSN != "" || loaded.Postgres.DSNEnv != "" || loaded.Temporal.Address != temporalDefault
 }
 
 // openStore connects to Postgres and checks that this program works on its schema. Close what it returns.

@@ -132,6 +132,8 @@ func TestStackOfTheFolderIsUsedWhereNothingElseIsConfigured(t *testing.T) {
 	require.Contains(t, below.ok(t, "check", "--instance"), want)
 
 	require.Contains(t, s.fails(t, 1, "check", "--instance", "--address", "127.0.0.1:1"), "temporal at 127.0.0.1:1")
+	s.write(t, "perdure.yaml", "queue:\n  max_concurrent_runs: 5\n")
+	require.Contains(t, s.ok(t, "check", "--instance"), want)
 	s.write(t, "perdure.yaml", "temporal:\n  address: 127.0.0.1:1\n")
 	require.Contains(t, s.fails(t, 1, "check", "--instance"), "temporal at 127.0.0.1:1")
 }
