@@ -39,7 +39,7 @@ demo-kill: deps build ## The same, with the worker killed twice in the middle
 .PHONY: dev
 dev: deps build ## Run the example beside a local stack, with the Web UI, until Ctrl-C
 	@tools/deps.sh example
-	bin/perdure dev examples/flights
+	bin/perdure dev --config examples/flights/perdure.yaml examples/flights
 
 ##@ Change it
 

@@ -14,7 +14,7 @@ var (
 
 	// Nightly takes from the job which day a tick is for: the one that ended last. The days of the example end with March 2001, so
 	// tonight's tick says that it has none; try it as of then: perdure schedule preview nightly --at 2001-02-15T04:00:00Z.
-	Nightly = definitions.PartitionedSchedule("nightly", DailyDelays, definitions.AtHour(4), definitions.BufferOne, definitions.PauseOnFailure{},
+	Nightly = definitions.PartitionedSchedule("nightly", DailyDelays, definitions.AtHour(4), definitions.PauseOnFailure{},
 		definitions.Owners{"team:network"}, definitions.Description("Makes each day at four in the morning of the next."))
 
 	// Replay has a function that says what a tick is for.
