@@ -17,8 +17,12 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-// nothingRequested is why a tick without runs has started none, when nothing else says it.
-const nothingRequested = "nothing was requested"
+const (
+	// nothingRequested is why a tick without runs has started none, when nothing else says it.
+	nothingRequested = "nothing was requested"
+	// nothingLeftToRun is why, when it has requested some.
+	nothingLeftToRun = "nothing is left of the runs that it asked for: they were narrowed to what is stale"
+)
 
 // open takes every tick that has begun as far as it goes, the earliest first.
 func (w *scheduleWork) open(ctx context.Context) error {
