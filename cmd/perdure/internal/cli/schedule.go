@@ -121,46 +121,6 @@ func triggerWhy(row metadata.Trigger, clock render.Clock) string {
 	return text
 }
 
-func tickStatus(style render.Style, status wire.TickStatus) string {
-	switch status {
-	case wire.TickSuccess:
-		return style.Green(string(status))
-	case wire.TickFailure:
-		return style.Red(string(status))
-	case wire.TickSkipped:
-		return style.Faint(string(status))
-	case wire.TickStarted:
-	}
-	return string(status)
-}
-
-// tickSays is what a tick started, why it did not, or why it failed, in a line.
-func tickSays(tick metadata.Tick) string {
-	var said []string
-	started := 0
-	for _, run := range tick.Runs {
-		if !run.Known && run.Error == "" {
-			started++
-		}
-	}
-	switch {
-	case started == 1 && len(tick.Runs) == 1:
-		said = append(said, tick.Runs[0].RunID)
-	case len(tick.Runs) > 0:
-		said = append(said, render.Count(started, "run"))
-		if others := len(tick.Runs) - started; others > 0 {
-			said = append(said, fmt.Sprintf("%d not started", others))
-		}
-	}
-	if tick.Skip != "" {
-		said = append(said, tick.Skip)
-	}
-	if tick.Error != nil {
-		said = append(said, tick.Error.Message)
-	}
-	return render.OneLine(strings.Join(said, "; "))
-}
-
 func (a *app) scheduleListCommand() *cobra.Command {
 	var location string
 	cmd := &cobra.Command{
@@ -212,32 +172,6 @@ func (a *app) listSchedules(ctx context.Context, location string) error {
 		{Title: "last tick"},
 		{Title: "location"},
 	}, lines))
-}
-
-// findTrigger finds a schedule or sensor by name; several locations may have one of it.
-func findTrigger(ctx context.Context, store *metadata.Store, kind wire.TriggerKind, name, location string) (metadata.Trigger, error) {
-	rows, err := store.Triggers(ctx, location, kind)
-	if err != nil {
-		return metadata.Trigger{}, err
-	}
-	var found []metadata.Trigger
-	var names, places []string
-	for _, row := range rows {
-		names = append(names, row.Name)
-		if row.Name == name {
-			found, places = append(found, row), append(places, row.Location)
-		}
-	}
-	switch {
-	case len(found) == 1:
-		return found[0], nil
-	case len(found) > 1:
-		return metadata.Trigger{}, usagef("%s is a %s of several code locations: name one of %s with --location", name, kind, strings.Join(places, ", "))
-	case len(names) == 0:
-		return metadata.Trigger{}, fmt.Errorf("there is no %s %q: there are none at all", kind, name)
-	default:
-		return metadata.Trigger{}, fmt.Errorf("there is no %s %q (%s)", kind, name, wire.FixUnknown(name, names))
-	}
 }
 
 func (a *app) scheduleShowCommand() *cobra.Command {

@@ -19,68 +19,6 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-func (a *app) sensorStartCommand() *cobra.Command {
-	return a.switchSensorCommand("start", "Have a sensor evaluated, from now on", wire.TriggerRunning,
-		"Events that came while it was stopped are taken in first. It stays so through deploys.")
-}
-
-func (a *app) sensorStopCommand() *cobra.Command {
-	return a.switchSensorCommand("stop", "Have a sensor start no runs, until it is started again", wire.TriggerStopped,
-		"Events that come meanwhile wait. It stays so through deploys.")
-}
-
-func (a *app) sensorResetCommand() *cobra.Command {
-	return a.switchSensorCommand("reset", "Give a sensor the status that its definition declares", "", "From then on deploys decide it again.")
-}
-
-func (a *app) switchSensorCommand(verb, short string, status wire.TriggerStatus, long string) *cobra.Command {
-	var location, why string
-	cmd := &cobra.Command{
-		Use: verb + " SENSOR…", Short: short, Args: arguments(cobra.MinimumNArgs(1)),
-		Long:    short + ". " + long + " Who called this, and --why, are recorded.",
-		Example: fmt.Sprintf("  perdure sensor %s arrivals --why \"the source is being moved\"", verb),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.switchSensors(cmd.Context(), args, location, why, status)
-		},
-	}
-	locationFlag(cmd, &location)
-	cmd.Flags().StringVar(&why, "why", "", "why, for those who look at it later")
-	return cmd
-}
-
-func (a *app) switchSensors(ctx context.Context, names []string, location, why string, status wire.TriggerStatus) error {
-	s, err := a.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	var ids []metadata.SensorID
-	var problems []error
-	for _, name := range names {
-		row, err := findTrigger(ctx, s.Store, wire.TriggerSensor, name, location)
-		ids, problems = append(ids, metadata.SensorID{Location: row.Location, Sensor: row.Name}), append(problems, err)
-	}
-	if err := errors.Join(problems...); err != nil {
-		return err
-	}
-	var rows []metadata.Trigger
-	for _, id := range ids {
-		row, _, err := s.SwitchSensor(ctx, starter.SensorOrder{SensorID: id, Who: a.env.User, Why: why}, status)
-		if err != nil {
-			return err
-		}
-		rows = append(rows, row)
-	}
-	if a.output == jsonFormat {
-		return a.printJSON(rows)
-	}
-	var text strings.Builder
-	for _, row := range rows {
-		fmt.Fprintf(&text, "sensor %s is %s\n", row.Name, triggerStatus(a.style(), row))
-	}
-	return a.print(text.String())
-}
-
 // sensorSession opens a connection for what is wanted of one sensor.
 func (a *app) sensorSession(ctx context.Context, name, location string) (*session, metadata.SensorID, error) {
 	s, err := a.connect(ctx)

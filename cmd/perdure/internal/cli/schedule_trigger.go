@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -13,69 +11,6 @@ import (
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/wire"
 )
-
-func (a *app) scheduleStartCommand() *cobra.Command {
-	return a.switchCommand("start", "Let a schedule start runs, from now on", wire.TriggerRunning,
-		"What was due before is not made up for. It stays so through deploys.")
-}
-
-func (a *app) scheduleStopCommand() *cobra.Command {
-	return a.switchCommand("stop", "Have a schedule start no runs, until it is started again", wire.TriggerStopped,
-		"Its open runs end as they would. It stays so through deploys.")
-}
-
-func (a *app) scheduleResetCommand() *cobra.Command {
-	return a.switchCommand("reset", "Give a schedule the status that its definition declares", "", "From then on deploys decide it again.")
-}
-
-func (a *app) switchCommand(verb, short string, status wire.TriggerStatus, long string) *cobra.Command {
-	var location, why string
-	cmd := &cobra.Command{
-		Use: verb + " SCHEDULE…", Short: short, Args: arguments(cobra.MinimumNArgs(1)),
-		Long:    short + ". " + long + " Who called this, and --why, are recorded.",
-		Example: fmt.Sprintf("  perdure schedule %s nightly --why \"the source is being moved\"", verb),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.switchSchedules(cmd.Context(), args, location, metadata.TriggerSwitch{Status: status, Who: a.env.User, Why: why})
-		},
-	}
-	locationFlag(cmd, &location)
-	cmd.Flags().StringVar(&why, "why", "", "why, for those who look at it later")
-	return cmd
-}
-
-func (a *app) switchSchedules(ctx context.Context, names []string, location string, to metadata.TriggerSwitch) error {
-	s, err := a.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	var ids []metadata.TriggerID
-	var problems []error
-	for _, name := range names {
-		row, err := findTrigger(ctx, s.Store, wire.TriggerSchedule, name, location)
-		ids, problems = append(ids, row.TriggerID), append(problems, err)
-	}
-	if err := errors.Join(problems...); err != nil {
-		return err
-	}
-	var rows []metadata.Trigger
-	for _, id := range ids {
-		to.TriggerID = id
-		row, err := s.SwitchSchedule(ctx, to)
-		if err != nil {
-			return err
-		}
-		rows = append(rows, row)
-	}
-	if a.output == jsonFormat {
-		return a.printJSON(rows)
-	}
-	var text strings.Builder
-	for _, row := range rows {
-		fmt.Fprintf(&text, "schedule %s is %s\n", row.Name, triggerStatus(a.style(), row))
-	}
-	return a.print(text.String())
-}
 
 func (a *app) scheduleTriggerCommand() *cobra.Command {
 	var location, at string
