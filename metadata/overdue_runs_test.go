@@ -10,6 +10,38 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
+// The time in which a run has to begin counts from its admission, however long it waited, and whoever looked at it meanwhile.
+func TestAQueuedRunHasItsTimeToBeginFromItsAdmissionOn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	overdue := func(at string) []string {
+		b.Helper()
+		b.setClock("2026-11-01T" + at + "Z")
+		found, err := b.OverdueRuns(t.Context(), metadata.OverdueLimits{Start: 5 * time.Minute}, 10)
+		require.NoError(t, err)
+		var ids []string
+		for _, run := range found {
+			ids = append(ids, run.ID)
+		}
+		return ids
+	}
+	require.Empty(t, overdue("10:00:00"))
+	one := 1
+	b.limit(metadata.QueueLimits{MaxConcurrentRuns: &one})
+	require.Empty(t, b.planned(tagged("r1", 3, nil)))
+	_, err := b.NoteRun(t.Context(), metadata.NotedRun{ID: "r2", FirstRunID: "first-r2", Queue: "flights", Reason: "no worker"})
+	require.NoError(t, err)
+	require.NotEmpty(t, b.planned(tagged("r2", 3, nil)))
+	require.Empty(t, overdue("12:00:00"))
+	b.end("r1", 1, wire.RunSuccess)
+	_, err = b.NoteRun(t.Context(), metadata.NotedRun{ID: "r2", FirstRunID: "first-r2", Queue: "flights", Reason: "no worker again"})
+	require.NoError(t, err)
+	require.Empty(t, overdue("12:04:59"))
+	require.Equal(t, []string{"r2"}, overdue("12:05:01"))
+	require.True(t, b.admit("r2").Admitted)
+	require.Empty(t, overdue("13:00:00"))
+}
+
 // Waiting in the queue does not count, whatever came of a run before or after.
 func TestOverdueRuns(t *testing.T) {
 	t.Parallel()

@@ -59,4 +59,16 @@ func TestWhoGetsWhatACallFreesIsWoken(t *testing.T) {
 	require.Equal(t, map[string][]string{"p1": {"s2"}}, w.takeAdmitted())
 	b.setPool("db", 3)
 	require.Equal(t, map[string][]string{"p2": {"s1", "s2"}}, w.takeAdmitted())
+
+	// A step fails also when it is claimed once too often.
+	b.setPool("db", 2)
+	require.Empty(t, b.planned(inPool("p3", "db", "s1")))
+	require.Len(t, b.claimSlots("p3", 1, wire.PoolStep{Step: "s1", Pool: "db"}).Waiting, 1)
+	b.end("p1", 10, wire.RunCanceled)
+	require.Empty(t, w.take(), "two slots are taken still")
+	for started := range int64(3) {
+		require.Equal(t, wire.ClaimGranted, b.claim("p2", "s1", 1, started+1).Outcome)
+	}
+	require.Equal(t, wire.ClaimLost, b.claim("p2", "s1", 1, 4).Outcome)
+	require.Equal(t, map[string][]string{"p3": {"s1"}}, w.takeAdmitted())
 }
