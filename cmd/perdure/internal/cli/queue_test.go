@@ -86,6 +86,32 @@ func TestTheQueueAndItsPoolsAreShownAndSet(t *testing.T) {
 	}
 }
 
+// What the configuration says holds once a daemon has started, for runs that wait already, too.
+func TestADaemonAppliesTheLimitsOfItsConfiguration(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	store, err := metadata.Open(t.Context(), s.environ[0][len("PERDURE_POSTGRES_DSN="):], metadata.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	s.ok(t, "queue", "set", "--max-concurrent-runs", "0")
+	queued(t, store, "r1", nil)
+	queued(t, store, "r2", map[string]string{"team": "a"})
+	queued(t, store, "r3", map[string]string{"team": "a"})
+	s.environ = append(s.environ, "PERDURE_QUEUE_MAX_CONCURRENT_RUNS=5", "PERDURE_QUEUE_TAG_LIMITS=team=*:1", "PERDURE_QUEUE_DEFAULT_POOL_LIMIT=2")
+	s.daemon(t)
+	var queue metadata.Queue
+	require.Eventually(t, func() bool {
+		queue, err = store.Queue(t.Context(), 10)
+		return err == nil && queue.Limits.SetBy == "configuration"
+	}, time.Minute, 20*time.Millisecond)
+	require.Equal(t, 5, queue.Limits.MaxConcurrentRuns)
+	require.Equal(t, []wire.TagLimit{{Key: "team", PerValue: true, Limit: 1}}, queue.Limits.TagLimits)
+	require.Equal(t, 2, queue.Limits.DefaultPoolLimit)
+	require.Equal(t, 2, queue.InProgressTotal)
+	require.Len(t, queue.Waiting, 1)
+	require.Equal(t, "r3", queue.Waiting[0].RunID)
+}
+
 func TestLimitsThatMakeNoSenseAreRefused(t *testing.T) {
 	t.Parallel()
 	s := migrated(t)
