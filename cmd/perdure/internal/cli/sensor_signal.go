@@ -89,7 +89,7 @@ func (a *app) sensorTickText(tick wire.SensorTick) string {
 		text.WriteString("\n")
 	}
 	if more := tick.RunCount - len(tick.Runs); more > 0 {
-		text.WriteString(fmt.Sprintf("  and %d more\n", more))
+		fmt.Fprintf(&text, "  and %d more\n", more)
 	}
 	return text.String()
 }
