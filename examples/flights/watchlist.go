@@ -63,7 +63,7 @@ func newFiles(ctx definitions.Context, folder fs.FS, before listing) (definition
 			definitions.ForPartitions(airports...), definitions.Title(entry.Name()), definitions.Tags{"file": entry.Name()}))
 	}
 	if len(tick.Runs) == 0 {
-		tick.Skip = fmt.Sprintf("nothing new in %d files", len(tick.Cursor))
+		tick.Skip = fmt.Sprintf("nothing new, files: %d", len(tick.Cursor))
 	}
 	return tick, nil
 }

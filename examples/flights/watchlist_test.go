@@ -37,7 +37,7 @@ func TestNewFilesAreWatched(t *testing.T) {
 	again := look(t, folder, tick.Cursor)
 	require.Empty(t, again.Runs)
 	require.Empty(t, again.Added)
-	require.Equal(t, "nothing new in 2 files", again.Skip)
+	require.Equal(t, "nothing new, files: 2", again.Skip)
 
 	// A file that is moved here and is older than what was seen is new; one that was written anew is, too.
 	folder["east.txt"] = &fstest.MapFile{Data: []byte("BOS"), ModTime: noon.AddDate(0, -1, 0)}
@@ -53,5 +53,5 @@ func TestTheFolderNeedNotBeThere(t *testing.T) {
 	t.Parallel()
 	gone, err := fs.Sub(fstest.MapFS{}, "gone")
 	require.NoError(t, err)
-	require.Equal(t, "nothing new in 0 files", look(t, gone, listing{"west.txt": time.Now()}).Skip)
+	require.Equal(t, "nothing new, files: 0", look(t, gone, listing{"west.txt": time.Now()}).Skip)
 }
