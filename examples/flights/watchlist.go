@@ -23,9 +23,9 @@ var (
 		definitions.Owners{"team:network"}, definitions.Description("Watches the airports that files in the folder of watch lists name."))
 )
 
-// openWatchlist gives the folder that FLIGHTS_WATCHLIST names, or "watchlist" where the program runs. It need not be there.
+// openWatchlist gives the folder that FLIGHTS_WATCHLIST names, or .perdure/watchlist where the program runs. It need not be there.
 func openWatchlist(definitions.Context) (fs.FS, error) {
-	return os.DirFS(cmp.Or(os.Getenv("FLIGHTS_WATCHLIST"), "watchlist")), nil
+	return os.DirFS(cmp.Or(os.Getenv("FLIGHTS_WATCHLIST"), ".perdure/watchlist")), nil
 }
 
 // listing is the sensor's cursor: the files that were there, and when each was written. The time of the newest file would be shorter, and

@@ -237,7 +237,7 @@ func (a *app) showSchedule(ctx context.Context, name, location string) error {
 		{"failing since", failing},
 		{"open runs", strings.Join(open, ", ")},
 		{"declared as", string(row.Declared)},
-		{"runs since", clock.Moment(row.Since)},
+		{"runs since", runsSince(clock, row)},
 		{"catch up", catchUpText(d.CatchUp)},
 		{"jitter", nonZero(d.Jitter)},
 		{"overlap", overlapText(d)},
@@ -260,6 +260,9 @@ func nonZero(d time.Duration) string {
 func catchUpText(n int) string {
 	if n < 0 {
 		return "all ticks that were missed"
+	}
+	if n == 1 {
+		return "the last one of those that were missed"
 	}
 	return "the last " + strconv.Itoa(n) + " of those that were missed"
 }
@@ -318,7 +321,7 @@ func (o *tickList) flags(cmd *cobra.Command) {
 	flags.StringSliceVar(&o.statuses, "status", nil, "only those in these statuses: "+strings.Join(tickStatuses, ", "))
 	flags.IntVar(&o.limit, "limit", 20, "how many, at most 1000")
 	flags.StringVar(&o.cursor, "cursor", "", "go on where a list ended, by what it printed as next")
-	flags.BoolVar(&o.log, "log", false, "print errors with their stack, and what was logged")
+	flags.BoolVar(&o.log, "log", false, "print each run of several, errors with their stack, and what was logged")
 }
 
 // tickStatuses are those that a tick can have.
@@ -376,51 +379,4 @@ func nextPage(cursor string) string {
 		return ""
 	}
 	return "\nnext: --cursor " + cursor + "\n"
-}
-
-// tickTable prints ticks; named says of which schedule or sensor each is.
-func (a *app) tickTable(ticks []metadata.Tick, named, log bool) string {
-	style, clock := a.style(), a.clock()
-	columns := []render.Column{{Title: "tick"}, {Title: "status"}, {Title: "evaluated"}, {Title: "what"}}
-	if named {
-		columns = append([]render.Column{{Title: string(ticks[0].Kind)}}, columns...)
-	}
-	lines := make([][]string, len(ticks))
-	for i, tick := range ticks {
-		what := tick.Key
-		if tick.Manual {
-			what += " (by hand)"
-		}
-		lines[i] = []string{what, tickStatus(style, tick.Status), clock.Moment(tick.StartedAt), tickSays(tick)}
-		if named {
-			lines[i] = append([]string{tick.Name}, lines[i]...)
-		}
-	}
-	text := style.Table(columns, lines)
-	if !log {
-		return text
-	}
-	for _, tick := range ticks {
-		text += a.tickLog(tick)
-	}
-	return text
-}
-
-// tickLog prints why a tick failed and what it logged.
-func (a *app) tickLog(tick metadata.Tick) string {
-	style := a.style()
-	var b strings.Builder
-	if tick.Error != nil {
-		b.WriteString(render.Indent(style.Red(tick.Error.Message), 2) + "\n")
-		if tick.Error.Stack != "" {
-			b.WriteString(render.Indent(style.Faint(strings.TrimSpace(tick.Error.Stack)), 4) + "\n")
-		}
-	}
-	for _, line := range tick.Log {
-		b.WriteString(render.Indent(strings.TrimSpace(fmt.Sprintf("%s %-5s %s %s", line.At, line.Level, line.Message, line.Attributes)), 2) + "\n")
-	}
-	if b.Len() == 0 {
-		return ""
-	}
-	return "\n" + style.Bold(tick.Name+" "+tick.Key) + "\n" + b.String()
 }

@@ -200,7 +200,7 @@ func (a *app) sensorText(shown shownSensor) string {
 		{"at least", nonZero(d.MinInterval)},
 		{"timeout", nonZero(d.Timeout)},
 		{"declared as", string(row.Declared)},
-		{"runs since", clock.Moment(row.Since)},
+		{"runs since", runsSince(clock, row)},
 		{"tags", render.Tags(d.Tags)},
 		{"owners", strings.Join(d.Owners, ", ")},
 		{"location", row.Location},

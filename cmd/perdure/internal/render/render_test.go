@@ -178,3 +178,8 @@ func TestPainterRepaintsInPlaceAndNeverWraps(t *testing.T) {
 	require.NoError(t, painter.Clear())
 	require.Equal(t, "\x1b[1A\r\x1b[J", out.String())
 }
+
+func TestFieldsStandInAColumnAlsoOverSeveralLines(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "next    one\n        two\nstatus  three\n", render.Style{}.Fields([][2]string{{"next", "one\ntwo"}, {"longer than any", ""}, {"status", "three"}}))
+}

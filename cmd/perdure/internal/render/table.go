@@ -69,7 +69,8 @@ func (s Style) Fields(pairs [][2]string) string {
 	var b strings.Builder
 	for _, pair := range pairs {
 		if pair[1] != "" {
-			b.WriteString(s.Faint(pair[0]) + strings.Repeat(" ", width-len(pair[0])+2) + pair[1] + "\n")
+			value := strings.ReplaceAll(pair[1], "\n", "\n"+strings.Repeat(" ", width+2))
+			b.WriteString(s.Faint(pair[0]) + strings.Repeat(" ", width-len(pair[0])+2) + value + "\n")
 		}
 	}
 	return b.String()
