@@ -138,6 +138,7 @@ func (e *sensorEvaluation) decide(ctx context.Context, log *tickLog) (metadata.S
 		decision.Reports = append(decision.Reports, fmt.Sprintf("%s-report-%d", name, i+1))
 		decision.ReportRequests = append(decision.ReportRequests, report)
 	}
+	decision.Acted = len(evaluated.Runs) == 0 && evaluated.Skip == ""
 	decision.Skip, decision.Cursor, decision.Add, decision.Remove = evaluated.Skip, evaluated.Cursor, evaluated.Add, evaluated.Remove
 	decision.Position, decision.Reactions = e.reading.position(), e.reading.reactions("")
 	return decision, nil
@@ -163,7 +164,7 @@ func (e *sensorEvaluation) call(ctx context.Context, events []definitions.Receiv
 		return evaluated, nil, evaluationFailure(err)
 	}
 	plans, err := e.a.checkEvaluated(ctx, e.sensor, wire.RunTrigger{Kind: wire.TriggerSensor, Name: e.id.Sensor, Tick: tick}, &evaluated)
-	if len(evaluated.Runs) == 0 && evaluated.Skip == "" {
+	if len(evaluated.Runs) == 0 && evaluated.Skip == "" && len(e.sensor.Jobs) > 0 {
 		evaluated.Skip = nothingRequested
 	}
 	return evaluated, plans, err

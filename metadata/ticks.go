@@ -17,7 +17,7 @@ type Tick struct {
 	TriggerID
 	// Key is what the tick is, once: of a schedule its nominal time.
 	Key     string    `json:"key"`
-	Nominal time.Time `json:"nominal"`
+	Nominal time.Time `json:"nominal,omitzero"`
 	// Manual says that a person asked for it.
 	Manual bool            `json:"manual"`
 	Status wire.TickStatus `json:"status"`
@@ -74,6 +74,8 @@ type TickDecision struct {
 	ID   int64          `json:"tick_id"`
 	Runs []wire.TickRun `json:"runs"`
 	Skip string         `json:"skip"`
+	// Acted says that its function did itself what is to be done: the tick has succeeded without any run.
+	Acted bool `json:"acted,omitempty"`
 	// Cursor and Position are the trigger's from then on; nil leaves them.
 	Cursor   json.RawMessage       `json:"cursor,omitempty"`
 	Position *int64                `json:"position,omitempty"`

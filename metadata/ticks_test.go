@@ -2,6 +2,7 @@ package metadata_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -230,4 +231,17 @@ func TestAPersonMakesUpForATickThatWasLeftOut(t *testing.T) {
 	_, err = b.EndTick(t.Context(), metadata.TickEnd{ID: waiting.ID, Status: wire.TickFailure})
 	require.NoError(t, err)
 	require.Equal(t, wire.TickFailure, begin(2, true).Status, "it was evaluated")
+}
+
+func TestATickWhoseFunctionActsSucceedsWithoutRuns(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.defined(arrivals)
+	for _, acted := range []bool{true, false} {
+		tick, err := b.BeginTick(t.Context(), metadata.NewTick{TriggerID: arrivals, Key: fmt.Sprint(acted), Cause: "c"})
+		require.NoError(t, err)
+		tick, err = b.DecideTick(t.Context(), metadata.TickDecision{ID: tick.ID, Acted: acted})
+		require.NoError(t, err)
+		require.Equal(t, map[bool]wire.TickStatus{true: wire.TickSuccess, false: wire.TickSkipped}[acted], tick.Status)
+	}
 }

@@ -164,9 +164,10 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- {tick_id, runs: [wire.TickRun], skip, cursor, position, add, remove: [{name, keys}], reports: [id], log, consumed} -> the tick's row:
+-- {tick_id, runs: [wire.TickRun], skip, cursor, position, add, remove: [{name, keys}], reports: [id], log, consumed, acted} -> the tick's row:
 -- fixes what a tick starts, all or nothing, once: the first decision stands. Runs with a key that was asked for before become known
--- ones. Dynamic partitions are changed, the cursor moves on. A tick without new runs has ended, unless it reports events.
+-- ones. Dynamic partitions are changed, the cursor moves on. A tick without new runs has ended, unless it reports events: as
+-- skipped, or, when its function acted itself, in success.
 -- +goose StatementBegin
 create function decide_tick_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
@@ -226,7 +227,8 @@ begin
             where coalesce(r.value->>'run_key', '') <> '' order by r.place desc limit 1), last_run_key)
     where location = v_row.location and kind = v_row.kind and name = v_row.name;
     if v_new = 0 and v_row.reports = '[]' then
-        return end_tick_v1(jsonb_build_object('tick_id', v_row.tick_id, 'status', 'SKIPPED'));
+        return end_tick_v1(jsonb_build_object('tick_id', v_row.tick_id,
+            'status', case when (p->>'acted')::boolean then 'SUCCESS' else 'SKIPPED' end));
     end if;
     return to_jsonb(v_row);
 end $$;
