@@ -68,7 +68,7 @@ func (a *Activities) previewSchedule(ctx context.Context, request wire.PreviewRe
 	}
 	result.Runs = previewRuns(runs, plans)
 	if result.Skip = evaluated.Skip; len(runs) == 0 && result.Skip == "" {
-		result.Skip = nothingRequested
+		result.Skip = nothingLeftToRun
 	}
 	return result, nil
 }

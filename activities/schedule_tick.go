@@ -43,7 +43,7 @@ func (w *scheduleWork) open(ctx context.Context) error {
 		}
 		w.show(tick)
 	}
-	w.result.Waiting = gate.reason
+	w.result.Ticks, w.result.Waiting = wire.LastScheduledTicks(w.result.Ticks), gate.reason
 	// What waits holds up all that comes after it.
 	w.result.More = (w.result.More || more) && gate.reason == ""
 	return nil

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/perdure-io/perdure/definitions"
+	"github.com/perdure-io/perdure/internal/devstack/testenv"
 	"github.com/perdure-io/perdure/internal/testlocation"
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/wire"
@@ -102,7 +103,7 @@ func TestASchedulesDefinitionIsTheActiveBuilds(t *testing.T) {
 		described := f.awaitSchedule(t, "stays", false)
 		return described.Schedule.Spec.Calendars[0].Hour[0].Start
 	}
-	require.Equal(t, 6, hour())
+	require.Eventually(t, func() bool { return hour() == 6 }, longEnough, often)
 
 	// An old replica that begins again has nothing to say.
 	late, err := f.StartWorker(t.Context(), old, "b1")
@@ -221,6 +222,47 @@ func TestATickGoesOnWhereAWorkerDied(t *testing.T) {
 	require.Len(t, f.notes(t, testlocation.Called, key), 2)
 }
 
+// A worker that decides what a tick starts, cannot start it, and is killed.
+func TestATickThatWasDecidedIsStartedOnceByAnotherWorker(t *testing.T) {
+	t.Parallel()
+	f := scheduled(t, testlocation.Schedule{Name: "nightly", Crons: []string{yearly}, Computed: true, Runs: 2})
+	p := newProxy(t, testenv.Temporal(t).Address)
+	dying := f.worker(t, "b1", "PERDURE_TEMPORAL_ADDRESS="+p.Address)
+	f.awaitSchedule(t, "nightly", true)
+	key := testlocation.ScheduleKey("nightly")
+	f.hold(t, key)
+	started, err := f.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: f.spec.Location}, wire.ScheduleTickWorkflow,
+		wire.ScheduleTickRequest{Schedule: "nightly", Manual: true, At: "2001-01-01T00:00:00Z"})
+	require.NoError(t, err)
+	f.awaitNotes(t, testlocation.Called, key, 1)
+	p.cut()
+	f.release(t, key)
+	require.Eventually(t, func() bool {
+		ticks := f.ticks(t, "nightly")
+		return len(ticks) == 1 && !ticks[0].DecidedAt.IsZero()
+	}, longEnough, often)
+	decided := f.ticks(t, "nightly")[0]
+	require.Equal(t, wire.TickStarted, decided.Status)
+	require.Len(t, decided.Runs, 2)
+	for _, run := range decided.Runs {
+		_, err := f.Temporal.DescribeWorkflowExecution(t.Context(), run.RunID, "")
+		require.ErrorContains(t, err, "not found")
+	}
+	require.NoError(t, dying.Kill())
+	f.worker(t, "b1")
+	var result wire.ScheduleTickResult
+	require.NoError(t, started.Get(t.Context(), &result))
+	tick := f.awaitTicks(t, "nightly", 1)[0]
+	require.Equal(t, wire.TickSuccess, tick.Status)
+	require.Equal(t, decided.Runs, tick.Runs)
+	for _, run := range tick.Runs {
+		_, err := f.await(t, run.RunID)
+		require.NoError(t, err)
+	}
+	require.Equal(t, 2, f.count(t, "select count(*) from runs"))
+	require.Len(t, f.notes(t, testlocation.Called, key), 1, "it is not evaluated again")
+}
+
 func TestWhatIsWrongWithATickIsRecorded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, []testlocation.Asset{{Key: "flights", Days: 10}})
@@ -228,6 +270,7 @@ func TestWhatIsWrongWithATickIsRecorded(t *testing.T) {
 		{Name: "panics", Crons: []string{yearly}, Computed: true, Runs: 1},
 		{Name: "beyond", Crons: []string{yearly}, Computed: true, Runs: 1, Partition: "2001-01-03"},
 		{Name: "skips", Crons: []string{yearly}, Computed: true},
+		{Name: "fresh", Crons: []string{yearly}, Computed: true, Runs: 1, Partition: "2001-01-02", Stale: true},
 	}
 	f.worker(t, "b1")
 	f.awaitSchedule(t, "panics", true)
@@ -257,6 +300,15 @@ func TestWhatIsWrongWithATickIsRecorded(t *testing.T) {
 	tick = byHand("skips", "2001-01-03T12:00:00Z")
 	require.Equal(t, wire.TickSkipped, tick.Status)
 	require.Equal(t, "there is nothing to do at 2001-01-03T12:00:00Z", tick.Skip)
+
+	// Its run is narrowed to what is stale.
+	tick = byHand("fresh", "2001-01-05T00:00:00Z")
+	require.Equal(t, wire.TickSuccess, tick.Status)
+	_, err := f.await(t, tick.Runs[0].RunID)
+	require.NoError(t, err)
+	tick = byHand("fresh", "2001-01-06T00:00:00Z")
+	require.Equal(t, wire.TickSkipped, tick.Status)
+	require.Contains(t, tick.Skip, "nothing is left of the runs that it asked for")
 
 	preview, err := f.Starter.PreviewSchedule(t.Context(), f.scheduleID("beyond"), "2001-01-05T00:00:00Z")
 	require.NoError(t, err)

@@ -30,6 +30,8 @@ type Schedule struct {
 	Runs     int  `json:"runs,omitempty"`
 	// Partition is the one that its runs are for, whether it exists or not.
 	Partition string `json:"partition,omitempty"`
+	// Stale narrows its runs to what is stale.
+	Stale bool `json:"stale,omitempty"`
 	// Note changes its definition, and nothing else.
 	Note string `json:"note,omitempty"`
 }
@@ -124,6 +126,9 @@ func (f *scheduleFunction) evaluate(ctx definitions.Context, at time.Time) (defi
 		options := []definitions.RequestOption{definitions.RunKey(fmt.Sprintf("k%d", i+1))}
 		if f.schedule.Partition != "" {
 			options = append(options, definitions.ForPartition(f.schedule.Partition))
+		}
+		if f.schedule.Stale {
+			options = append(options, definitions.StaleOnly{})
 		}
 		asked.Runs = append(asked.Runs, f.job.Request(options...))
 	}

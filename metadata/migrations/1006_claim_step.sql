@@ -311,8 +311,8 @@ begin
                 perform free_writers_v1(v_run, array[v_step]);
                 v_events := v_events || jsonb_build_object('type', 'STEP_FAILURE', 'step', v_step, 'body',
                     jsonb_build_object('error', jsonb_build_object('message', v_error), 'lost_workers', to_jsonb(v_row.lost_workers)));
-                v_answer := json_build_object('outcome', 'lost', 'workers', to_jsonb(v_row.lost_workers),
-                    'admitted', to_wake_v1('[]', free_slots_v1(v_run, array[v_step])));
+                v_answer := jsonb_build_object('outcome', 'lost', 'workers', to_jsonb(v_row.lost_workers),
+                    'admitted', to_wake_v1('[]', free_slots_v1(v_run, array[v_step])))::json; -- as all that name somebody to wake are written
                 exit decide;
             end if;
             v_row.held := false;
