@@ -92,6 +92,7 @@ func TestASchedulesCommands(t *testing.T) {
 	failed = s.run(t.Context(), "schedule", "trigger", "nightly", "--at", "2001-02-13T05:00:00Z")
 	require.Equal(t, 1, failed.code)
 	require.Contains(t, failed.stdout, "FAILURE  2001-02-13T06:00:00+01:00  panic: an unlucky day\n")
+	require.Equal(t, 1, s.run(t.Context(), "schedule", "trigger", "nightly", "--at", "2001-02-13T05:00:00Z", "-o", "json").code)
 	require.Regexp(t, `(?m)^failing since .*: 1 tick$`, s.ok(t, "schedule", "show", "nightly"))
 	require.Contains(t, s.ok(t, "schedule", "trigger", "nightly", "--at", "2001-02-14T05:00:00Z"), "SKIPPED  2001-02-14T06:00:00+01:00  ")
 

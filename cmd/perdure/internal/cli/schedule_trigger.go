@@ -55,16 +55,21 @@ func (a *app) triggerSchedule(ctx context.Context, name, location, at string) er
 	if err != nil {
 		return err
 	}
-	if a.output == jsonFormat {
-		return a.printJSON(result)
+	failed := false
+	for _, tick := range result.Ticks {
+		failed = failed || tick.Status == wire.TickFailure
 	}
-	style := a.style()
-	text, failed := "", false
+	if a.output == jsonFormat {
+		if err := a.printJSON(result); err != nil || !failed {
+			return err
+		}
+		return silentError{exitFailure}
+	}
+	style, text := a.style(), ""
 	if result.Note != "" {
 		text = result.Note + "\n"
 	}
 	for _, tick := range result.Ticks {
-		failed = failed || tick.Status == wire.TickFailure
 		text += tickStatus(style, tick.Status) + "  " + tick.Nominal
 		for _, said := range []string{tick.Skip, tick.Error} {
 			if said != "" {
