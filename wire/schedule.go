@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // ScheduleTickRequest is the input of the workflow ScheduleTick, which evaluates what is due of a schedule and starts its runs.
 // A Temporal Schedule starts it; anybody may.
@@ -58,8 +61,8 @@ const maxScheduledTicks = 512 << 10
 // LastScheduledTicks are the last ones of some ticks, as many as fit into an answer.
 func LastScheduledTicks(ticks []ScheduledTick) []ScheduledTick {
 	size := 0
-	for i := len(ticks) - 1; i >= 0; i-- {
-		data, err := json.Marshal(ticks[i])
+	for i, tick := range slices.Backward(ticks) {
+		data, err := json.Marshal(tick)
 		if size += len(data); err != nil || size > maxScheduledTicks {
 			return ticks[i+1:]
 		}
