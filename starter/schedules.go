@@ -130,11 +130,16 @@ func (s *Starter) syncSchedule(ctx context.Context, row metadata.Trigger, listed
 	if listed.found && row.Applied == want.hash && row.AppliedPaused != nil && *row.AppliedPaused == rests && listed.paused == rests {
 		return nil
 	}
-	// What is listed may be old.
+	// What is listed may be old. What is written down is, too, where somebody has switched it since: it would look like what a
+	// person does by Temporal's own means.
 	stands, err := s.describeSchedule(ctx, want.id)
 	if err != nil {
 		return err
 	}
+	if row, err = s.Store.Trigger(ctx, row.TriggerID); err != nil || !row.RemovedAt.IsZero() {
+		return err
+	}
+	rests = row.Status != wire.TriggerRunning
 	if stands.found && row.AppliedPaused != nil && stands.paused != *row.AppliedPaused && rests == *row.AppliedPaused {
 		if row, err = s.adopt(ctx, row, stands); err != nil {
 			return err
@@ -143,7 +148,10 @@ func (s *Starter) syncSchedule(ctx context.Context, row metadata.Trigger, listed
 	}
 	switch {
 	case !stands.found:
-		err = s.createSchedule(ctx, want, rests, pauseNote(row))
+		made := false
+		if made, err = s.createSchedule(ctx, want, rests, pauseNote(row)); err == nil && !made {
+			return nil // another process was faster: what it has made is compared by the next look
+		}
 	case row.Applied != want.hash:
 		err = s.updateSchedule(ctx, want)
 	}
@@ -186,18 +194,19 @@ func pauseNote(row metadata.Trigger) string {
 	}
 }
 
-func (s *Starter) createSchedule(ctx context.Context, want wanted, rests bool, note string) error {
-	_, err := s.Temporal.ScheduleClient().Create(ctx, client.ScheduleOptions{
+// createSchedule makes a Temporal Schedule. made is false when there is one already.
+func (s *Starter) createSchedule(ctx context.Context, want wanted, rests bool, note string) (made bool, err error) {
+	_, err = s.Temporal.ScheduleClient().Create(ctx, client.ScheduleOptions{
 		ID: want.id, Spec: want.spec, Action: want.action, Overlap: enums.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE, CatchupWindow: wakeCatchup,
-		Paused: rests, Note: note, Memo: map[string]any{"perdure": "made by Perdure, which keeps it as the active build defines it: only pause, trigger and backfill it"},
+		Paused: rests, Note: note, Memo: map[string]any{"perdure": "made by Perdure, which keeps it as the active build defines it: only pause, trigger and backfill it, with --overlap-policy BufferAll"},
 	})
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
-		return nil // another process was faster, and the next look compares
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("make the Temporal schedule %q: %w", want.id, err)
+		return false, fmt.Errorf("make the Temporal schedule %q: %w", want.id, err)
 	}
-	return nil
+	return true, nil
 }
 
 // updateSchedule changes when Temporal wakes and what it starts, and leaves the rest: whether it is paused, and what a person noted.

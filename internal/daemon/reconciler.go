@@ -140,7 +140,7 @@ func (d *Daemon) search(ctx context.Context) error {
 }
 
 // noteUnbegun gives runs that were started and never began a row that says why, and ends those that were cancelled
-// meanwhile: nobody else hears of that.
+// meanwhile, also in the run queue: nobody else hears of that.
 func (d *Daemon) noteUnbegun(ctx context.Context) error {
 	return openRuns(ctx, d.Temporal, time.Now().Add(-beginWithin), func(page []*workflow.WorkflowExecutionInfo) error {
 		var ids []string
@@ -157,39 +157,72 @@ func (d *Daemon) noteUnbegun(ctx context.Context) error {
 			return err
 		}
 		var unbegun []string
+		queued := map[string][]string{} // by queue
 		for _, id := range ids {
 			run, known := recorded[id]
-			// A row of an earlier run under this id has ended.
-			if !known || run.Status == wire.RunStarting || run.FirstRunID != executions[id].GetFirstRunId() && run.Status.Ended() {
+			first, queue := executions[id].GetFirstRunId(), executions[id].GetTaskQueue()
+			switch {
+			case !known || run.Status == wire.RunStarting, run.FirstRunID != first && run.Status.Ended():
+				// A row of an earlier run under this id has ended.
 				unbegun = append(unbegun, id)
+			case run.Status == wire.RunQueued && (first == "" || run.FirstRunID == first): // older servers do not say it
+				queued[queue] = append(queued[queue], id)
 			}
 		}
-		return d.each(ctx, unbegun, func(ctx context.Context, id string) error { return d.note(ctx, executions[id]) })
+		failures := []error{d.each(ctx, unbegun, func(ctx context.Context, id string) error {
+			return d.note(ctx, executions[id], recorded[id].Status == wire.RunStarting && recorded[id].StepsTotal > 0)
+		})}
+		for queue, waiting := range queued {
+			reason, err := d.whyUnbegun(ctx, queue)
+			if err != nil || reason == "" {
+				failures = append(failures, err)
+				continue
+			}
+			failures = append(failures, d.each(ctx, waiting, func(ctx context.Context, id string) error {
+				_, cancelled, err := d.isOpen(ctx, executions[id])
+				if err != nil || !cancelled {
+					return err
+				}
+				return d.cancelUnbegun(ctx, metadata.NotedRun{ID: id, FirstRunID: recorded[id].FirstRunID, Reason: reason}, executions[id].GetExecution().GetRunId())
+			}))
+		}
+		return errors.Join(failures...)
 	})
 }
 
-// note says why a run does not begin, unless it is about to.
-func (d *Daemon) note(ctx context.Context, execution *workflow.WorkflowExecutionInfo) error {
-	id, queue := execution.GetExecution().GetWorkflowId(), execution.GetTaskQueue()
+// isOpen looks at an execution that a list had as open: nil is that it is closed by now. cancelled says that somebody has
+// asked it to stop.
+func (d *Daemon) isOpen(ctx context.Context, execution *workflow.WorkflowExecutionInfo) (open *workflow.WorkflowExecutionInfo, cancelled bool, err error) {
+	id := execution.GetExecution().GetWorkflowId()
 	described, err := d.Temporal.DescribeWorkflowExecution(ctx, id, execution.GetExecution().GetRunId())
 	if _, gone := errors.AsType[*serviceerror.NotFound](err); gone {
-		return nil
+		return nil, false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("look at run %q: %w", id, err)
+		return nil, false, fmt.Errorf("look at run %q: %w", id, err)
 	}
 	if described.GetWorkflowExecutionInfo().GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return nil
+		return nil, false, nil
+	}
+	return described.GetWorkflowExecutionInfo(), described.GetWorkflowExtendedInfo().GetCancelRequested(), nil
+}
+
+// note says why a run does not begin, unless it is about to. planned says that it was planned, and admitted from the run queue.
+func (d *Daemon) note(ctx context.Context, execution *workflow.WorkflowExecutionInfo, planned bool) error {
+	id, queue := execution.GetExecution().GetWorkflowId(), execution.GetTaskQueue()
+	open, cancelled, err := d.isOpen(ctx, execution)
+	if err != nil || open == nil {
+		return err
 	}
 	reason, err := d.whyUnbegun(ctx, queue)
-	if err == nil && reason == "" && d.Limits.StartTimeout > 0 && time.Since(execution.GetStartTime().AsTime()) > d.Limits.StartTimeout {
+	if err == nil && reason == "" && !planned && d.Limits.StartTimeout > 0 && time.Since(execution.GetStartTime().AsTime()) > d.Limits.StartTimeout {
 		reason = fmt.Sprintf("workers poll %q, and none of them has planned it", queue)
 	}
 	if err != nil || reason == "" {
 		return err
 	}
 	noted := metadata.NotedRun{
-		ID: id, FirstRunID: described.GetWorkflowExecutionInfo().GetFirstRunId(), Queue: queue, Reason: reason,
+		ID: id, FirstRunID: open.GetFirstRunId(), Queue: queue, Reason: reason,
 		Created: execution.GetStartTime().AsTime(), Request: d.requestOf(ctx, execution),
 	}
 	if noted.FirstRunID == "" {
@@ -202,13 +235,13 @@ func (d *Daemon) note(ctx context.Context, execution *workflow.WorkflowExecution
 	if isNew {
 		d.Log.Warn("a run does not begin", "run", id, "reason", reason)
 	}
-	if !described.GetWorkflowExtendedInfo().GetCancelRequested() {
+	if !cancelled {
 		return nil
 	}
 	return d.cancelUnbegun(ctx, noted, execution.GetExecution().GetRunId())
 }
 
-// cancelUnbegun ends a run that was cancelled before any worker took it: no worker will hear of the cancel.
+// cancelUnbegun ends a run that was cancelled before it began, where no worker will hear of the cancel.
 func (d *Daemon) cancelUnbegun(ctx context.Context, run metadata.NotedRun, execution string) error {
 	if err := d.Temporal.TerminateWorkflow(ctx, run.ID, execution, "it was cancelled before it began"); err != nil {
 		return fmt.Errorf("end run %q, which was cancelled before it began: %w", run.ID, err)

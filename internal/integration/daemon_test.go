@@ -90,14 +90,15 @@ func TestWhatEndsBehindARunsBackIsPutRight(t *testing.T) {
 
 func TestARunThatNobodyTakesSaysWhy(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, []testlocation.Asset{asset("a")})
+	// In a deployment of its own: no daemon of another instance takes the run for one of its own.
+	f := queued(t, []testlocation.Asset{asset("a")})
 	f.daemon(t)
 	f.worker(t, "b1")
-	run := f.spec.Location + "-lost"
-	f.startOn(t, f.spec.Location+"s", run, client.StartWorkflowOptions{}, all())
+	run, queue := f.spec.Location+"-lost", wire.Queue(f.Config.Deployment, f.spec.Location)
+	f.startOn(t, queue+"s", run, client.StartWorkflowOptions{}, all())
 
 	reason := f.awaitRow(t, run, wire.RunStarting)
-	require.Equal(t, `no worker polls "`+f.spec.Location+`s"; nearest: `+f.spec.Location, reason)
+	require.Equal(t, `no worker polls "`+queue+`s"; nearest: `+queue, reason)
 	row, err := f.Store.Run(t.Context(), run)
 	require.NoError(t, err)
 	require.Equal(t, "*", row.Selection)

@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/perdure-io/perdure/config"
 	"github.com/perdure-io/perdure/internal/daemon"
@@ -34,7 +36,7 @@ func (f *fixture) requireTerminated(t *testing.T, run, reason string) {
 // The row that the daemon made of it ends with its workflow, and the run is started again where that is set.
 func TestARunThatDoesNotBeginInTimeFails(t *testing.T) {
 	t.Parallel()
-	// Runs of other tests, which the daemon sees, too, may take longer to begin.
+	// In a deployment of its own: the daemon ends what does not begin in any of its locations.
 	f := queued(t, []testlocation.Asset{asset("a")})
 	f.daemon(t, limited(config.Run{StartTimeout: 25 * time.Second}))
 	f.worker(t, "b1")
@@ -116,4 +118,52 @@ func TestACancelThatNoWorkerHearsIsRecorded(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, ended)
 	require.Equal(t, wire.RunCanceled, result.Status)
+}
+
+// plannedNowhere starts a run's workflow on a queue where nobody plans it, and plans it as a worker would have that died then.
+func (f *fixture) plannedNowhere(t *testing.T, queue, run string) {
+	t.Helper()
+	started, err := f.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: run, TaskQueue: queue}, wire.RunWorkflow, all())
+	require.NoError(t, err)
+	planned, err := f.Store.PlanRun(t.Context(), metadata.NewRun{
+		ID: run, FirstRunID: started.GetRunID(), Location: f.spec.Location, Queue: queue, Walk: []byte("{}"), Request: all(),
+		Plan: &plan.Plan{Steps: []plan.Step{{Key: "a", Type: "a"}}, Walk: plan.Walk{Steps: []plan.WalkStep{{Key: "a"}}, Kinds: []plan.Kind{{}}}, Priority: wire.PriorityNormal},
+	})
+	require.NoError(t, err)
+	require.NotEmpty(t, planned.Queued)
+}
+
+// While a run waits in the queue it has all time; from its admission on it has to begin. What is cancelled there ends, also when no
+// worker hears of it.
+func TestQueuedRunsThatNobodyServes(t *testing.T) {
+	t.Parallel()
+	f := queued(t, []testlocation.Asset{asset("a")})
+	// Here somebody takes the run, and does not ask whether it may begin.
+	stuckQueue, nowhere := wire.Queue(f.Config.Deployment, f.spec.Location+"-stuck"), wire.Queue(f.Config.Deployment, f.spec.Location+"-nowhere")
+	stuckWorker := worker.New(f.Temporal, stuckQueue, worker.Options{})
+	stuckWorker.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
+		return workflow.Await(ctx, func() bool { return false })
+	}, workflow.RegisterOptions{Name: wire.RunWorkflow})
+	require.NoError(t, stuckWorker.Start())
+	t.Cleanup(stuckWorker.Stop)
+	f.limitRuns(t, 0)
+	stuck, lost, cancelled := f.spec.Location+"-stuck", f.spec.Location+"-lost", f.spec.Location+"-cancelled"
+	f.plannedNowhere(t, stuckQueue, stuck)
+	f.plannedNowhere(t, nowhere, lost)
+	f.plannedNowhere(t, nowhere, cancelled)
+	f.daemon(t, limited(config.Run{StartTimeout: 5 * time.Second}))
+	require.NoError(t, f.Starter.CancelRun(t.Context(), cancelled))
+	require.Contains(t, f.awaitRow(t, cancelled, wire.RunCanceled), `it was cancelled before it began: no worker polls "`+nowhere+`"`)
+	f.requireTerminated(t, cancelled, "it was cancelled before it began")
+
+	// That took longer than a run has to begin.
+	require.Equal(t, wire.RunQueued, f.run(t, stuck).Status)
+	require.Equal(t, wire.RunQueued, f.run(t, lost).Status)
+	f.limitRuns(t, 1)
+	require.Equal(t, "it did not begin within 5s (run.start_timeout)", f.awaitRow(t, stuck, wire.RunFailure))
+	require.Contains(t, f.awaitRow(t, lost, wire.RunFailure), `it did not begin within 5s (run.start_timeout): no worker polls "`+nowhere+`"`)
+	ended, admitted := f.events(t, stuck, metadata.EventRunFailure), f.events(t, lost, metadata.EventRunStarting)
+	require.Equal(t, []int{1, 1}, []int{len(ended), len(admitted)})
+	require.Less(t, ended[0].Position, admitted[0].Position, "the place of one that does not begin is handed on")
+	f.requireNothingWaits(t)
 }
