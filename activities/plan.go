@@ -104,6 +104,9 @@ func (a *Activities) replanOrRefuse(ctx context.Context, input wire.PlanRunInput
 // answer is that to a run that has begun, or waits in the queue.
 func (a *Activities) answer(planned metadata.PlannedRun) wire.PlanRunResult {
 	result := wire.PlanRunResult{Queued: planned.Queued}
+	if !planned.Began.IsZero() {
+		result.Began = planned.Began.UnixNano()
+	}
 	if result.Queued != "" {
 		a.lookAfterQueue()
 	}

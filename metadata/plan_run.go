@@ -47,6 +47,8 @@ type PlannedRun struct {
 	Walk []byte `json:"walk"`
 	// Queued says for what the run waits in the queue, which [Store.AdmitRun] lets it out of; "" says that it has begun.
 	Queued string `json:"queued"`
+	// Began is when a run that is Replanned began, if that was later than its planning: it had waited.
+	Began time.Time `json:"began,omitzero"`
 	// Status and CreatedAt are of the run that has the id, when RunExists; Status is its backfill's, or its own in it, when
 	// NotAskedFor.
 	Status    wire.RunStatus `json:"status"`

@@ -30,6 +30,8 @@ type PlanRunResult struct {
 	DryRun []PlannedStep   `json:"dry_run,omitempty"`
 	// Queued is why the run may not begin yet, and who holds what it waits for; absent, it may.
 	Queued string `json:"queued,omitempty"`
+	// Began is when a run that is reset began, in nanoseconds, where it had waited before; 0 is with its workflow.
+	Began int64 `json:"began,omitempty"`
 }
 
 // RefuseInput is the input of perdure.Refuse: a request that changes nothing but the row that remembers it.

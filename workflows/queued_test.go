@@ -159,6 +159,20 @@ func TestAQueuedRunThatTakesTooLongAfterItsAdmissionFails(t *testing.T) {
 }
 
 // No step of a queued run can be cancelled: none runs.
+// One that is reset to its planning has waited already, longer than it may take.
+func TestTheTimeOfAResetRunCountsFromItsAdmission(t *testing.T) {
+	t.Parallel()
+	w := newWorld("a").does(isHeld, "a")
+	w.walk.Timeout = 10 * time.Minute
+	e := w.environment(t)
+	e.SetStartTime(time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC))
+	w.admitted = time.Date(2026, 11, 1, 10, 30, 0, 0, time.UTC).UnixNano()
+	e.after(39*time.Minute, func() { e.completeAll("a") })
+	result, err := e.run(everything())
+	require.NoError(t, err)
+	require.Equal(t, 1, result.Steps.Succeeded)
+}
+
 func TestNoStepOfAQueuedRunIsCancelled(t *testing.T) {
 	t.Parallel()
 	w := newWorld("a").queues(1)

@@ -131,6 +131,8 @@ func (r *run) plan(ctx workflow.Context) (*wire.RunResult, error) {
 	switch {
 	case planned.Queued != "":
 		r.status, r.queuedFor = wire.RunQueued, planned.Queued
+	case walk.Timeout > 0 && planned.Began > 0:
+		r.deadline = time.Unix(0, planned.Began).Add(walk.Timeout)
 	case walk.Timeout > 0:
 		r.deadline = workflow.GetInfo(ctx).WorkflowStartTime.Add(walk.Timeout)
 	}

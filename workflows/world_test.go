@@ -71,8 +71,10 @@ type world struct {
 	recordedEnd wire.RunStatus
 	// pools are the slots that steps ask for; nil are none.
 	pools *pools
-	// queued is why planning says that the run is queued, admit what each ask is answered, and admissions the asks.
+	// queued is why planning says that the run is queued, admitted when it was let out, in nanoseconds, admit what each ask is
+	// answered, and admissions the asks.
 	queued     string
+	admitted   int64
 	admit      func(n int) (wire.AdmitRunResult, error)
 	admissions []wire.AdmitRunInput
 	// round is what waits after the nth look at the queue, rounds how many there were.
@@ -180,9 +182,9 @@ func (w *world) planRun(_ context.Context, input wire.PlanRunInput) (wire.PlanRu
 		return wire.PlanRunResult{}, err
 	}
 	if json.Valid(encoded) {
-		return wire.PlanRunResult{Walk: encoded, Queued: w.queued}, nil
+		return wire.PlanRunResult{Walk: encoded, Queued: w.queued, Began: w.admitted}, nil
 	}
-	return wire.PlanRunResult{Packed: encoded, Queued: w.queued}, nil
+	return wire.PlanRunResult{Packed: encoded, Queued: w.queued, Began: w.admitted}, nil
 }
 
 // count is how often something was started.

@@ -18,8 +18,11 @@ begin
         return jsonb_build_object('outcome', 'exists', 'status', v_row.status, 'created_at', v_row.created_at);
     end if;
     if reopen_run_v1(v_row.run_id, (p->>'scheduled')::bigint, p->>'execution') then
+        if not exists (select 1 from run_plans where run_id = v_row.run_id) then
+            perform 1 from queue_head for update; -- it may enter the queue yet, and the log is locked last
+        end if;
         perform append_events_v1(v_row.run_id, v_row.cause, '[{"type":"RUN_RESTARTED"}]');
-        v_row.status := 'STARTED';
+        select * into v_row from runs where run_id = v_row.run_id;
     end if;
     if not exists (select 1 from run_plans where run_id = v_row.run_id) then
         if run_ended_v1(v_row.status) then
@@ -29,7 +32,8 @@ begin
     end if;
     return jsonb_build_object('outcome', 'replanned', 'walk',
         (select translate(encode(walk, 'base64'), E'\n', '') from run_plans where run_id = v_row.run_id),
-        'queued', case when v_row.status in ('QUEUED', 'STARTING') then coalesce(nullif(queue_reason_v1(v_row.run_id), ''), 'waits for its turn in the queue') end);
+        'queued', case when v_row.status in ('QUEUED', 'STARTING') then coalesce(nullif(queue_reason_v1(v_row.run_id), ''), 'waits for its turn in the queue') end,
+        'began', case when v_row.status not in ('QUEUED', 'STARTING') and v_row.started_at > v_row.created_at then v_row.started_at end);
 end $$;
 -- +goose StatementEnd
 
@@ -54,8 +58,9 @@ $$;
 -- planned and count are run_assets', ranges says them for people. Steps that are inherited, and those that
 -- are mapped over an inherited one, are among them. A run that was only noted is adopted. Answers:
 --   {"outcome":"planned","queued"}  queued says for what it waits in the queue; null when it has begun
---   {"outcome":"replanned","walk","queued"}  this very run asks again: a retry, or a reset, which also reopens an ended run.
---                                   scheduled is Temporal's time of the asking, which tells the two apart
+--   {"outcome":"replanned","walk","queued","began"}  this very run asks again: a retry, or a reset, which also reopens an ended run.
+--                                   scheduled is Temporal's time of the asking, which tells the two apart; began is when it began, of one
+--                                   that did so later than it was planned
 --   {"outcome":"exists","status","created_at"}  another run has the id; nothing changes
 --   {"outcome":"missing_inputs","missing":[{asset, partitions, count, by}]}  what steps load but nobody has made, at most 3 partitions of
 --                                   each asset named; nothing changes
