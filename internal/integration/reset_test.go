@@ -33,6 +33,12 @@ func (f *fixture) reset(t *testing.T, run, step string) {
 			point = scheduled.GetWorkflowTaskCompletedEventId()
 		}
 	}
+	f.resetTo(t, run, point)
+}
+
+// resetTo resets a run's latest execution to the workflow task that was completed by that event.
+func (f *fixture) resetTo(t *testing.T, run string, point int64) {
+	t.Helper()
 	require.NotZero(t, point)
 	_, err := f.Temporal.ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
 		Namespace: f.Config.Temporal.Namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: run},

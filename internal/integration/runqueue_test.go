@@ -298,3 +298,43 @@ func TestALongRunInAPool(t *testing.T) {
 	require.Less(t, events, 20*count, "what waits fills no history")
 	f.requireNothingWaits(t)
 }
+
+// A run that waited, and has ended, is reset: to its planning, or to a moment at which it waited. Both times it runs again at once, although
+// another one has the only place.
+func TestAQueuedRunIsReset(t *testing.T) {
+	t.Parallel()
+	f := queued(t, []testlocation.Asset{asset("a"), asset("b")})
+	f.worker(t, "b1")
+	f.limitRuns(t, 1)
+	f.hold(t, "b")
+	first := f.start(t, "1", "b")
+	f.awaitNotes(t, testlocation.Called, "b", 1)
+	second := f.start(t, "2", "a")
+	f.awaitRow(t, second, wire.RunQueued)
+	f.release(t, "b")
+	for _, run := range []string{first, second} {
+		_, err := f.await(t, run)
+		require.NoError(t, err)
+	}
+	f.hold(t, "b")
+	third := f.start(t, "3", "b")
+	f.awaitNotes(t, testlocation.Called, "b", 2)
+	for task := range 2 {
+		var tasks []int64
+		for _, event := range f.history(t, second, "") {
+			if event.GetEventType() == enums.EVENT_TYPE_WORKFLOW_TASK_COMPLETED {
+				tasks = append(tasks, event.GetEventId())
+			}
+		}
+		require.Greater(t, len(tasks), task)
+		f.resetTo(t, second, tasks[1-task]) // the second task is the first that asks whether the run may begin
+		_, err := f.await(t, second)
+		require.NoError(t, err)
+		require.Equal(t, task+2, f.count(t, "select count(*) from materializations where asset = 'a'"))
+	}
+	require.Len(t, f.events(t, second, metadata.EventRunRestarted), 2)
+	f.release(t, "b")
+	_, err := f.await(t, third)
+	require.NoError(t, err)
+	f.requireNothingWaits(t)
+}
