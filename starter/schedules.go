@@ -148,7 +148,7 @@ func (s *Starter) syncSchedule(ctx context.Context, row metadata.Trigger, listed
 	}
 	switch {
 	case !stands.found:
-		made := false
+		var made bool
 		if made, err = s.createSchedule(ctx, want, rests, pauseNote(row)); err == nil && !made {
 			return nil // another process was faster: what it has made is compared by the next look
 		}

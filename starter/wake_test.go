@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/mocks"
+	"go.temporal.io/sdk/client"
 
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/starter"
@@ -26,24 +25,36 @@ type signalled struct {
 	let   chan struct{}
 }
 
+// taking is a Temporal that does with signals what the function says, and can do nothing else.
+type taking struct {
+	client.Client
+	signal func(ctx context.Context, workflow string, argument any) error
+}
+
+func (t taking) SignalWorkflow(ctx context.Context, workflow, _, _ string, argument any) error {
+	return t.signal(ctx, workflow, argument)
+}
+
+func (t taking) SignalWithStartWorkflow(ctx context.Context, workflow, _ string, argument any, _ client.StartWorkflowOptions, _ any, _ ...any) (client.WorkflowRun, error) {
+	return nil, t.signal(ctx, workflow, argument)
+}
+
 // waking is a waker of a Temporal that takes a signal when it is let.
 func waking() (*starter.Waker, *signalled) {
 	s := &signalled{steps: map[string][]*wire.AdmittedInput{}, begun: make(chan string, 100), let: make(chan struct{})}
-	temporal := &mocks.Client{}
-	temporal.On("SignalWorkflow", mock.Anything, mock.Anything, "", mock.Anything, mock.Anything).Return(
-		func(ctx context.Context, workflow, _, _ string, argument any) error {
-			s.begun <- workflow
-			select {
-			case <-s.let:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			s.mutex.Lock()
-			defer s.mutex.Unlock()
-			admitted, _ := argument.(*wire.AdmittedInput)
-			s.steps[workflow] = append(s.steps[workflow], admitted)
-			return nil
-		})
+	temporal := taking{signal: func(ctx context.Context, workflow string, argument any) error {
+		s.begun <- workflow
+		select {
+		case <-s.let:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		admitted, _ := argument.(*wire.AdmittedInput)
+		s.steps[workflow] = append(s.steps[workflow], admitted)
+		return nil
+	}}
 	return starter.NewWaker(temporal, &metadata.Store{}, slog.New(slog.DiscardHandler)), s
 }
 
@@ -97,11 +108,8 @@ func TestAWakerThatIsClosedWaitsForAMomentOnly(t *testing.T) {
 // Who is not there, and would not be started, need not be told; anything else is an error.
 func TestAWorkflowThatIsGoneNeedNotBeWoken(t *testing.T) {
 	t.Parallel()
-	answering := func(err error) *mocks.Client {
-		temporal := &mocks.Client{}
-		temporal.On("SignalWorkflow", mock.Anything, "x", "", wire.WakeSignal, mock.Anything).Return(err)
-		temporal.On("SignalWithStartWorkflow", mock.Anything, "x", wire.WakeSignal, mock.Anything, mock.Anything, wire.SensorWorkflow, mock.Anything).Return(nil, err)
-		return temporal
+	answering := func(err error) client.Client {
+		return taking{signal: func(context.Context, string, any) error { return err }}
 	}
 	gone := serviceerror.NewNotFound("no such workflow")
 	require.NoError(t, starter.WakeWorkflow(t.Context(), answering(gone), metadata.Wake{ID: "x"}))
