@@ -79,6 +79,7 @@ func TestATickIsDecidedOnce(t *testing.T) {
 	require.NoError(t, err)
 	next, err = b.DecideTick(t.Context(), metadata.TickDecision{ID: next.ID, Runs: []wire.TickRun{tickRun("r4", "a")}})
 	require.NoError(t, err)
+	require.Equal(t, "all that it asks for was asked for before", next.Skip)
 	require.Equal(t, wire.TickSkipped, next.Status)
 	require.Equal(t, "r1", next.Runs[0].RunID)
 

@@ -216,7 +216,9 @@ begin
                 else remove_partitions_v1(v_change || jsonb_build_object('who', v_row.kind || ' ' || v_row.name, 'why', '')) end)->'changed'));
     end loop;
     update ticks
-    set decided_at = v_at, runs = v_runs, skip = coalesce(p->>'skip', ''), cursor_after = coalesce(nullif(p->'cursor', 'null'), cursor_before),
+    set decided_at = v_at, runs = v_runs, skip = coalesce(nullif(p->>'skip', ''), case when v_new = 0 and v_runs <> '[]'
+            and coalesce(nullif(p->'reports', 'null'), '[]') = '[]' then 'all that it asks for was asked for before' end, ''),
+        cursor_after = coalesce(nullif(p->'cursor', 'null'), cursor_before),
         partitions = v_changes, reports = coalesce(nullif(p->'reports', 'null'), '[]'), log = coalesce(nullif(p->'log', 'null'), '[]'),
         consumed = coalesce(nullif(p->'consumed', 'null'), '{}')
     where tick_id = v_row.tick_id returning * into v_row;
