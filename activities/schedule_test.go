@@ -1,6 +1,8 @@
 package activities
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/plan/schedule"
+	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -80,4 +83,17 @@ func TestDefinitionsThatEvaluateAlike(t *testing.T) {
 	other.Crons = []string{"@hourly"}
 	require.False(t, sameSchedule(one, other))
 	require.Equal(t, "a.go:1", one.At, "what is compared stays as it is")
+}
+
+// Nothing but the requests is looked at.
+func TestARequestThatTemporalDoesNotTakeFailsItsTick(t *testing.T) {
+	t.Parallel()
+	small := wire.TickRun{Request: wire.RunRequest{Config: json.RawMessage(`{}`)}}
+	large := wire.TickRun{Request: wire.RunRequest{Config: json.RawMessage(`"` + strings.Repeat("x", maxRequest) + `"`)}}
+	_, _, err := (&Activities{}).checkRuns(t.Context(), starter.Definitions{}, "j", time.Now(), wire.RunTrigger{}, []wire.TickRun{small, large})
+	var failed *evaluationError
+	require.ErrorAs(t, err, &failed)
+	require.ErrorContains(t, err, "runs[1]: its request has 10485")
+	require.ErrorContains(t, err, "configure it with less")
+	require.NotContains(t, err.Error(), "runs[0]")
 }

@@ -117,7 +117,6 @@ func (c *tickCheck) run(i int, run *wire.TickRun) {
 	if run.Job == "" && len(c.jobs) == 1 {
 		run.Job = c.jobs[0]
 	}
-	request, err := json.Marshal(run.Request)
 	switch {
 	case len(c.jobs) == 0:
 		c.add(at, wire.CodeConflict, "it asks for a run, and has no job to start one of", "declare it with the job")
@@ -125,9 +124,20 @@ func (c *tickCheck) run(i int, run *wire.TickRun) {
 		c.add(wire.FieldPath(at, "job"), wire.CodeMissing, "it does not say of which job", fmt.Sprintf("name one of %v", c.jobs))
 	case !slices.Contains(c.jobs, run.Job):
 		c.add(wire.FieldPath(at, "job"), wire.CodeInvalid, fmt.Sprintf("job %q is not among those that it may start", run.Job), wire.FixUnknown(run.Job, c.jobs))
+	default:
+		c.problems = append(c.problems, sizeProblems(at, run.Request)...)
+	}
+}
+
+// sizeProblems refuses the request of a run that Temporal would not take: nobody could start it.
+func sizeProblems(at string, request wire.RunRequest) wire.Problems {
+	data, err := json.Marshal(request)
+	switch {
 	case err != nil:
-		c.add(at, wire.CodeInvalid, err.Error(), "")
-	case len(request) > maxRequest:
-		c.add(at, wire.CodeTooLarge, fmt.Sprintf("its request has %d bytes, and may have %d", len(request), maxRequest), "configure it with less")
+		return wire.Problems{{Path: at, Code: wire.CodeInvalid, Message: err.Error()}}
+	case len(data) > maxRequest:
+		return wire.Problems{{Path: at, Code: wire.CodeTooLarge, Message: fmt.Sprintf("its request has %d bytes, and may have %d", len(data), maxRequest), Fix: "configure it with less"}}
+	default:
+		return nil
 	}
 }

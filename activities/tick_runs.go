@@ -19,6 +19,13 @@ import (
 func (a *Activities) checkRuns(ctx context.Context, defined starter.Definitions, job string, at time.Time, trigger wire.RunTrigger, runs []wire.TickRun) (
 	kept []wire.TickRun, plans []*plan.Plan, err error,
 ) {
+	var large wire.Problems
+	for i, run := range runs {
+		large = append(large, sizeProblems(wire.ItemPath("runs", i), run.Request)...)
+	}
+	if len(large) > 0 {
+		return nil, nil, evaluationFailure(large)
+	}
 	dynamic, err := a.Store.DynamicKeys(ctx, defined.Planner.DynamicSets())
 	if err != nil {
 		return nil, nil, planFailure(err)
