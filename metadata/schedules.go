@@ -98,10 +98,9 @@ func (s *Store) OpenTriggerRuns(ctx context.Context, id TriggerID) ([]TriggerRun
 // FailedTriggerRun is the latest run of a schedule or sensor that ended FAILURE after a time, after all retries; "" is none.
 func (s *Store) FailedTriggerRun(ctx context.Context, id TriggerID, since time.Time) (string, error) {
 	found, err := rows[string](ctx, s, fmt.Sprintf("look for failed runs of %s", id), `
-		select to_jsonb(r.run_id) from (
-			select * from runs where location = $1 and trigger_kind = $2 and trigger_name = $3 and trigger_kind <> ''
-			order by created_at desc limit 200) r
-		where r.status = 'FAILURE' and not r.will_retry and r.ended_at > $4 order by r.ended_at desc limit 1`,
+		select to_jsonb(run_id) from runs
+		where location = $1 and trigger_kind = $2 and trigger_name = $3 and trigger_kind <> '' and status = 'FAILURE' and not will_retry and ended_at > $4
+		order by ended_at desc limit 1`,
 		id.Location, id.Kind, id.Name, since)
 	if err != nil || len(found) == 0 {
 		return "", err

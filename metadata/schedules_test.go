@@ -164,6 +164,23 @@ func TestOpenAndFailedRunsOfASchedule(t *testing.T) {
 
 var hour1 = hour(1).Nominal
 
+// However many runs a tick starts, those that failed first are found.
+func TestTheFailedRunsOfATickOfManyAreFound(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.defined(nightly)
+	b.execute(`insert into runs (run_id, first_run_id, location, status, trigger_kind, trigger_name, tick_id, steps_total, created_at, ended_at, will_retry, next_retry)
+		select 'r' || n, 'f', 'flights', case when n <= 2 then 'FAILURE' else 'SUCCESS' end, 'schedule', 'nightly', '1', 1, clock_v1() + n * interval '1 millisecond',
+			clock_v1(), n = 1, case when n = 1 then 1 end
+		from generate_series(1, 300) n`)
+	open, err := b.OpenTriggerRuns(t.Context(), nightly)
+	require.NoError(t, err)
+	require.Equal(t, []metadata.TriggerRun{{RunID: "r1", Status: wire.RunFailure}}, open, "it is about to be started again")
+	failed, err := b.FailedTriggerRun(t.Context(), nightly, time.Now().Add(-time.Hour))
+	require.NoError(t, err)
+	require.Equal(t, "r2", failed)
+}
+
 func TestATickThatStartedRunsIsKnownWhenItsRecordIsGone(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -69,6 +69,7 @@ create index runs_several on runs (created_at desc, run_id desc) where several;
 create index runs_trigger on runs (location, trigger_kind, trigger_name, created_at desc) where trigger_kind <> '';
 create index runs_trigger_open on runs (location, trigger_kind, trigger_name)
     where trigger_kind <> '' and status in ('QUEUED', 'STARTING', 'STARTED', 'CANCELING');
+create index runs_trigger_failed on runs (location, trigger_kind, trigger_name, ended_at) where trigger_kind <> '' and status = 'FAILURE';
 create index runs_schedule_cause on runs (cause) where trigger_kind = 'schedule';
 create index runs_root on runs (root_run_id, created_at) where root_run_id <> '';
 create index runs_parent on runs (parent_run_id) where parent_run_id <> '';

@@ -71,13 +71,11 @@ begin
         where location = p->>'location' and trigger_kind = p->>'kind' and trigger_name = p->>'name' and trigger_kind <> ''
           and status in ('QUEUED', 'STARTING', 'STARTED', 'CANCELING')
         union all
-        select r.run_id, r.status, r.created_at from (
-            select * from runs
-            where location = p->>'location' and trigger_kind = p->>'kind' and trigger_name = p->>'name' and trigger_kind <> ''
-            order by created_at desc limit 100) r
-        where r.status = 'FAILURE' and (
+        select r.run_id, r.status, r.created_at from runs r
+        where r.location = p->>'location' and r.trigger_kind = p->>'kind' and r.trigger_name = p->>'name' and r.trigger_kind <> ''
+          and r.status = 'FAILURE' and r.ended_at > v_at - interval '1 day' and (
             r.will_retry is null and r.ended_at > v_at - interval '1 minute'
-            or r.will_retry and r.ended_at > v_at - interval '1 day' and not exists (
+            or r.will_retry and not exists (
                 select 1 from runs n where n.run_id = coalesce(nullif(r.root_run_id, ''), r.run_id) || '~' || r.next_retry))
         union all
         select a.value->>'run_id', '', t.ended_at from (
