@@ -73,7 +73,16 @@ func (e *sensorEvaluation) evaluate(ctx context.Context) (tick metadata.Tick, mo
 		return *e.begun.Tick, false, nil
 	}
 	log := newTickLog(e.a.LogLevel)
+	var decided bool
 	decision, err := e.decide(ctx, log)
+	if err == nil {
+		decision.ID, decision.Log = e.begun.Tick.ID, log.Lines()
+		tick, _, decided, err = e.a.Store.DecideSensorTick(ctx, decision)
+		if errors.Is(err, metadata.ErrInvalid) {
+			err = evaluationFailure(fmt.Errorf("what it asks for cannot be kept: %w", err))
+		}
+		err = planFailure(err)
+	}
 	if failed, ok := errors.AsType[*evaluationError](err); ok {
 		end := metadata.TickEnd{ID: e.begun.Tick.ID, Status: wire.TickFailure, Error: &failed.TickError, Log: log.Lines()}
 		if reactions := e.reading.reactions(failed.Message); len(reactions) > 0 {
@@ -85,11 +94,6 @@ func (e *sensorEvaluation) evaluate(ctx context.Context) (tick metadata.Tick, mo
 	}
 	if err != nil {
 		return tick, false, err
-	}
-	decision.ID, decision.Log = e.begun.Tick.ID, log.Lines()
-	tick, _, decided, err := e.a.Store.DecideSensorTick(ctx, decision)
-	if err != nil {
-		return tick, false, planFailure(err)
 	}
 	return tick, len(e.begun.Events) == mostEvents || !decided && tick.Status.Ended(), nil
 }

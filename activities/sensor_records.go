@@ -58,21 +58,25 @@ func (a *Activities) readLogAt(ctx context.Context, trigger metadata.Trigger) (*
 	if err != nil || sensor.Kind == plan.SensorOfEvents {
 		return nil, err
 	}
-	read, err := a.Store.ReadForSensor(ctx, trigger.Location, sensor, trigger.Position)
-	if err != nil {
-		return nil, err
-	}
-	reading := &logReading{kind: sensor.Kind, from: trigger.Position, read: read}
-	for _, record := range read.Records {
-		given, err := a.logRecord(ctx, record)
-		if err != nil {
+	reading := &logReading{kind: sensor.Kind, from: trigger.Position}
+	// What is passed over must not hide what comes after it.
+	for position := trigger.Position; ; position = &reading.read.Upto {
+		if reading.read, err = a.Store.ReadForSensor(ctx, trigger.Location, sensor, position); err != nil {
 			return nil, err
 		}
-		if !given.WillRetry || !sensor.AfterRetries {
-			reading.records = append(reading.records, given)
+		for _, record := range reading.read.Records {
+			given, err := a.logRecord(ctx, record)
+			if err != nil {
+				return nil, err
+			}
+			if !given.WillRetry || !sensor.AfterRetries {
+				reading.records = append(reading.records, given)
+			}
+		}
+		if len(reading.records) > 0 || !reading.read.More {
+			return reading, nil
 		}
 	}
-	return reading, nil
 }
 
 // logRecord is a record as a function is given it.

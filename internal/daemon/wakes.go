@@ -11,7 +11,7 @@ import (
 
 const (
 	// wakeEvery is how often is looked who was not woken: with unheardAfter the latency of an event whose wake was lost.
-	wakeEvery    = 5 * time.Second
+	wakeEvery    = 3 * time.Second
 	unheardAfter = 3 * time.Second
 	// wakeAgain is how soon a listener that stays dirty is woken once more: it may wait for its interval, or be busy.
 	wakeAgain  = 30 * time.Second
