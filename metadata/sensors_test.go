@@ -133,6 +133,14 @@ func TestAStoppedSensorTakesEventsAndIsNotEvaluated(t *testing.T) {
 	by := b.beginSensor("2", func(tick *metadata.NewSensorTick) { tick.Manual = true })
 	require.Equal(t, []string{"a"}, idsOf(by.Events), "a person may have it evaluated")
 	require.True(t, by.Tick.Manual)
+
+	b.defined()
+	removed := b.beginSensor("3", func(tick *metadata.NewSensorTick) { tick.Manual = true }, "b")
+	require.Nil(t, removed.Tick, "nobody has the function of one that was removed")
+	require.Equal(t, 2, b.waiting())
+	b.defined(arrivals)
+	back := b.beginSensor("4", func(tick *metadata.NewSensorTick) { tick.Manual = true })
+	require.Equal(t, []string{"a", "b"}, idsOf(back.Events))
 }
 
 func TestATickTakesInNoMoreThanItMay(t *testing.T) {

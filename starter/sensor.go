@@ -130,8 +130,12 @@ func (s *Starter) SetSensorCursor(ctx context.Context, order SensorOrder, cursor
 // TickSensor has a sensor evaluated, also one that is stopped, and waits for the tick.
 func (s *Starter) TickSensor(ctx context.Context, id metadata.SensorID) (wire.SensorTick, error) {
 	var tick wire.SensorTick
-	if _, err := s.Store.Trigger(ctx, id.Trigger()); err != nil {
+	row, err := s.Store.Trigger(ctx, id.Trigger())
+	if err != nil {
 		return tick, s.unknownSensor(ctx, id, err)
+	}
+	if !row.RemovedAt.IsZero() {
+		return tick, removedTrigger(row.TriggerID)
 	}
 	options := s.startSensor(id)
 	start := s.Temporal.NewWithStartWorkflowOperation(options, wire.SensorWorkflow, wire.SensorRequest{})

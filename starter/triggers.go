@@ -191,6 +191,10 @@ func (s *Starter) PreviewSchedule(ctx context.Context, id metadata.TriggerID, at
 	return result, s.executeTrigger(ctx, id, newID(wire.Name(s.Deployment, "preview", id.Location, id.Name)), wire.PreviewWorkflow, request, &result)
 }
 
+func removedTrigger(id metadata.TriggerID) error {
+	return wire.Problems{{Path: string(id.Kind), Code: wire.CodeUnknown, Message: fmt.Sprintf("the active build has no %s %q any more", id.Kind, id.Name)}}
+}
+
 // executeTrigger runs a workflow about a schedule or sensor and reads its result.
 func (s *Starter) executeTrigger(ctx context.Context, id metadata.TriggerID, workflow, workflowType string, request, result any) error {
 	row, err := s.Store.Trigger(ctx, id)
@@ -201,7 +205,7 @@ func (s *Starter) executeTrigger(ctx context.Context, id metadata.TriggerID, wor
 		return err
 	}
 	if !row.RemovedAt.IsZero() {
-		return wire.Problems{{Path: string(id.Kind), Code: wire.CodeUnknown, Message: fmt.Sprintf("the active build has no %s %q any more", id.Kind, id.Name)}}
+		return removedTrigger(id)
 	}
 	queue := wire.Queue(s.Deployment, id.Location)
 	polled, err := s.polled(ctx, queue)

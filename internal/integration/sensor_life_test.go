@@ -94,7 +94,7 @@ func TestARemovedSensorEndsAndComesBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, b.waiting(t, id))
 	_, err = b.starter.TickSensor(t.Context(), id)
-	require.ErrorContains(t, err, "has no sensor", "who wants it evaluated is told")
+	require.ErrorContains(t, err, "any more", "who wants it evaluated is told")
 	require.Empty(t, s.seen())
 	stop()
 

@@ -100,12 +100,14 @@ declare
     v_events jsonb := '[]';
     v_tick   jsonb;
     v_undone jsonb;
-    v_manual boolean := coalesce((p->>'manual')::boolean, false);
+    v_manual boolean;
 begin
     select * into v_row from triggers where location = p->>'location' and kind = 'sensor' and name = p->>'sensor' for no key update;
     if not found then
         return jsonb_build_object('found', false);
     end if;
+    -- Nobody has the function of one that was removed.
+    v_manual := coalesce((p->>'manual')::boolean, false) and v_row.removed_at is null;
     select * into v_counts from write_events_v1(v_row.location, v_row.name, p->'events');
     select coalesce(jsonb_agg(to_jsonb(t) order by t.tick_id), '[]') into v_undone from ticks t
     where t.location = v_row.location and t.kind = 'sensor' and t.name = v_row.name and t.status = 'STARTED' and t.decided_at is not null
