@@ -124,9 +124,6 @@ type Tick[C any] struct {
 	Reports []AssetReport
 }
 
-// maxCursor is how large a cursor may be, in bytes of JSON.
-const maxCursor = 1 << 20
-
 func (t Tick[C]) answer() (answer, error) {
 	a := answer{Requests: Requests{t.Runs, t.Skip}, changes: t.Partitions, reports: t.Reports}
 	given := reflect.ValueOf(&t.Cursor).Elem()
@@ -140,8 +137,8 @@ func (t Tick[C]) answer() (answer, error) {
 	if a.cursor, err = json.Marshal(t.Cursor); err != nil {
 		return a, fmt.Errorf("write the cursor as JSON: %w", err)
 	}
-	if len(a.cursor) > maxCursor {
-		return a, fmt.Errorf("the cursor has %d bytes of JSON, and at most %d are kept: keep what is large elsewhere, and where it lies here", len(a.cursor), maxCursor)
+	if len(a.cursor) > wire.MaxCursor {
+		return a, fmt.Errorf("the cursor has %d bytes of JSON, and at most %d are kept: keep what is large elsewhere, and where it lies here", len(a.cursor), wire.MaxCursor)
 	}
 	return a, nil
 }

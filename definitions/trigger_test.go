@@ -182,9 +182,9 @@ func TestWhatASensorMayNotAnswer(t *testing.T) {
 func TestACursorThatIsTooLarge(t *testing.T) {
 	t.Parallel()
 	job := d.AssetJob("job", d.Assets(constantA))
-	sensor := d.Sensor("s", []*d.Job{job}, always(d.Tick[string]{Cursor: strings.Repeat("c", 1<<20)}))
+	sensor := d.Sensor("s", []*d.Job{job}, always(d.Tick[string]{Cursor: strings.Repeat("c", 64<<10)}))
 	_, err := runtimeOf(t, constantA, job, sensor).EvaluateSensor(t.Context(), "s", d.Evaluation{})
-	require.EqualError(t, err, "the cursor has 1048578 bytes of JSON, and at most 1048576 are kept: keep what is large elsewhere, and where it lies here")
+	require.EqualError(t, err, "the cursor has 65538 bytes of JSON, and at most 65536 are kept: keep what is large elsewhere, and where it lies here")
 }
 
 func TestTheCursorOfASensor(t *testing.T) {
