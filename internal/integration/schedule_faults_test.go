@@ -98,7 +98,7 @@ func TestMinutesWithoutWorkers(t *testing.T) {
 	_, err := f.await(t, first.Runs[0].RunID)
 	require.NoError(t, err)
 	require.NoError(t, w.Kill())
-	const away = 4
+	const away = 2
 	back := time.NewTimer(time.Until(first.Nominal.Add(away*time.Minute + 2*time.Second)))
 	defer back.Stop()
 	<-back.C
