@@ -16,6 +16,7 @@ import (
 
 	"github.com/perdure-io/perdure/definitions"
 	"github.com/perdure-io/perdure/internal/devstack/testenv"
+	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -85,6 +86,7 @@ var (
 	stackCommand = regexp.MustCompile(`^perdure (dev|demo|daemon|migrate)\b`)
 	// scheduleCommand is for a schedule, which starts what it starts by itself.
 	scheduleCommand = regexp.MustCompile(`^temporal schedule\b`)
+	signalledEvent  = regexp.MustCompile(`"id":"([^"]+)"`)
 	// stopCommand is for a run that goes on.
 	stopCommand = regexp.MustCompile(`^(perdure run|temporal workflow) cancel\b`)
 )
@@ -164,7 +166,8 @@ func TestTheCommandsOfTheDocumentation(t *testing.T) {
 					continue
 				}
 				if strings.Contains(line, "signal") {
-					continue // what becomes of signals is tested with the senders of the example
+					b.awaitEvents(t, line)
+					continue
 				}
 				runs++
 				started := strings.Trim(id[1]+id[2], `"'`)
@@ -190,6 +193,20 @@ func TestTheCommandsOfTheDocumentation(t *testing.T) {
 		require.NoError(t, err, one)
 	}
 	require.GreaterOrEqual(t, requests, 3)
+}
+
+// awaitEvents waits until the event that a command signals has started its run.
+func (b *bundle) awaitEvents(t *testing.T, line string) {
+	t.Helper()
+	event := signalledEvent.FindStringSubmatch(line)
+	require.NotNil(t, event, "%s: the event has no id", line)
+	tick := b.awaitTick(t, metadata.SensorID{Location: "flights", Sensor: "arrivals"}, func(tick metadata.Tick) bool {
+		return slices.ContainsFunc(tick.Runs, func(asked wire.TickRun) bool { return asked.RunKey == event[1] })
+	})
+	for _, asked := range tick.Runs {
+		_, err := b.starter.Await(t.Context(), asked.RunID)
+		require.NoError(t, err, line)
+	}
 }
 
 // jsonOf are the JSON blocks of docs/wire.md under a heading.

@@ -133,7 +133,7 @@ func (b *bundle) awaitTick(t *testing.T, id metadata.SensorID, is func(metadata.
 			}
 		}
 		return false
-	}, longEnough, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	return found
 }
 

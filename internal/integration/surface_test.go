@@ -21,8 +21,8 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-// commandBound is how long a command of the CLI may take: one backfills the whole example, and the machine does other things.
-const commandBound = 5 * time.Minute
+// commandBound is how long a command of the CLI may take: it polls, and the machine does other things.
+const commandBound = 2 * time.Minute
 
 // said is what a command printed, and with which code it ended.
 type said struct {
