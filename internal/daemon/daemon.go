@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -22,7 +23,7 @@ const (
 	// leaseTime is for how long a daemon that dies keeps the others from taking over; the one that lives prolongs it with
 	// every round.
 	leaseTime = 30 * time.Second
-	// roundEvery is how often Temporal is asked what closed.
+	// roundEvery is how often Temporal is asked what closed, where Every does not say it.
 	roundEvery = 10 * time.Second
 	// searchEvery is how often all open rows are looked at, whatever Temporal's lists say of them.
 	searchEvery = 10 * time.Minute
@@ -44,6 +45,8 @@ type Daemon struct {
 	// Limits are those of runs, of which the daemon keeps StartTimeout and CancelTimeout.
 	Limits config.Run
 	Log    *slog.Logger
+	// Every is how often Temporal is asked what closed, and what is overdue; 0 is 10 seconds.
+	Every time.Duration
 	// Namespace is Temporal's.
 	Namespace string
 
@@ -69,7 +72,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	beside.Go(func() { d.wake(ctx) })
 	beside.Go(func() { d.serve(ctx) })
 	defer beside.Wait()
-	ticker := time.NewTicker(roundEvery)
+	ticker := time.NewTicker(cmp.Or(d.Every, roundEvery))
 	defer ticker.Stop()
 	leading := false
 	for {

@@ -20,8 +20,9 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
+// limited makes a daemon that keeps limits. It looks often: a worker itself gives up a function that does not listen after 10 seconds.
 func limited(limits config.Run) func(*daemon.Daemon) {
-	return func(d *daemon.Daemon) { d.Limits = limits }
+	return func(d *daemon.Daemon) { d.Limits, d.Every = limits, 500*time.Millisecond }
 }
 
 func (f *fixture) requireTerminated(t *testing.T, run, reason string) {
