@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
 
 	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/plan"
@@ -50,10 +51,42 @@ func (g *overlapGate) skips(ctx context.Context) (string, error) {
 	return "", nil
 }
 
+// mayWait says whether a tick of the schedule may have to wait for the ends of runs.
+func (w *scheduleWork) mayWait() bool {
+	return w.definition.Overlap != plan.OverlapAllowAll && w.definition.Overlap != plan.OverlapSkip
+}
+
+// readsRuns says that the open runs are about to be read: an end from now on wakes the workflow, if it listens.
+func (w *scheduleWork) readsRuns(ctx context.Context) error {
+	if !w.mayWait() {
+		return nil
+	}
+	_, err := w.a.Store.CleanListener(ctx, activity.GetInfo(ctx).WorkflowExecution.ID)
+	return planFailure(err)
+}
+
+// listen has the workflow woken when a run of the schedule's job ends, as long as a tick waits for that. The first time it is woken at
+// once: a run may have ended since it was read.
+func (w *scheduleWork) listen(ctx context.Context) error {
+	if !w.mayWait() {
+		return nil
+	}
+	workflow := activity.GetInfo(ctx).WorkflowExecution.ID
+	if w.result.Waiting == "" {
+		return planFailure(w.a.Store.Unsubscribe(ctx, workflow))
+	}
+	listener := metadata.Listener{Wake: metadata.Wake{ID: workflow}, Location: w.id.Location, Kind: string(w.id.Kind), Name: w.id.Name}
+	for _, end := range []metadata.EventType{metadata.EventRunSuccess, metadata.EventRunFailure, metadata.EventRunCanceled} {
+		listener.Subscriptions = append(listener.Subscriptions, metadata.Subscription{Type: end, Location: w.id.Location, Job: w.definition.Job})
+	}
+	_, err := w.a.Store.Subscribe(ctx, listener)
+	return planFailure(err)
+}
+
 // holds says what the runs of a tick wait for; "" is nothing.
 func (g *overlapGate) holds(ctx context.Context, tick metadata.Tick) (string, error) {
 	policy := g.definition.Overlap
-	if policy == plan.OverlapAllowAll || policy == plan.OverlapSkip {
+	if !g.mayWait() {
 		return "", nil
 	}
 	if g.waits != "" {

@@ -26,6 +26,9 @@ const (
 
 // open takes every tick that has begun as far as it goes, the earliest first.
 func (w *scheduleWork) open(ctx context.Context) error {
+	if err := w.readsRuns(ctx); err != nil {
+		return err
+	}
 	ticks, err := w.a.Store.WaitingTicks(ctx, w.id, ticksAtOnce+1)
 	if err != nil {
 		return planFailure(err)
@@ -46,7 +49,7 @@ func (w *scheduleWork) open(ctx context.Context) error {
 	w.result.Ticks, w.result.Waiting = wire.LastScheduledTicks(w.result.Ticks), gate.reason
 	// What waits holds up all that comes after it.
 	w.result.More = (w.result.More || more) && gate.reason == ""
-	return nil
+	return w.listen(ctx)
 }
 
 // take takes a tick as far as it goes: it is evaluated, then waits as the overlap policy says, then its runs are started.

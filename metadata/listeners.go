@@ -98,18 +98,6 @@ func (s *Store) Unsubscribe(ctx context.Context, ids ...string) error {
 	return err
 }
 
-// UnsubscribeBut has all listeners of a location and kind listen no more, but those. It returns which these were.
-func (s *Store) UnsubscribeBut(ctx context.Context, location, kind string, but []string) ([]string, error) {
-	answer, err := call[struct {
-		Removed []string `json:"removed"`
-	}](ctx, s, fmt.Sprintf("have every %s of location %q listen no more but %q", kind, location, but), "unsubscribe_v1", struct {
-		Location string   `json:"location"`
-		Kind     string   `json:"kind"`
-		But      []string `json:"but"`
-	}{location, kind, orEmpty(but)})
-	return answer.Removed, err
-}
-
 // CleanListener says that a listener is about to read the log: what is committed from now on wakes it again. It comes before the
 // reading. dirty says whether something was committed for it since the last time. One that does not listen is not dirty.
 func (s *Store) CleanListener(ctx context.Context, id string) (dirty bool, err error) {

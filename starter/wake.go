@@ -91,7 +91,7 @@ func (w *Waker) work() {
 		ctx, cancel := context.WithTimeout(w.ctx, wakeTime)
 		err := WakeWorkflow(ctx, w.temporal, woken)
 		cancel()
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrNobodyToWake) {
 			w.log.Warn("a workflow was not woken; the daemon wakes it again in a few seconds", "workflow", woken.ID, "error", err)
 		}
 	}
@@ -120,8 +120,11 @@ func (w *Waker) Close() {
 	w.stop()
 }
 
+// ErrNobodyToWake says that a workflow that is to be woken has ended, and that nothing is started in its place.
+var ErrNobodyToWake = errors.New("the workflow has ended")
+
 // WakeWorkflow tells a workflow that it has something to read in the event log, or a run that it has got what it waits for. One that
-// is not there is started, if the wake says what; else there is nobody to tell.
+// is not there is started, if the wake says what; else the error is [ErrNobodyToWake].
 func WakeWorkflow(ctx context.Context, temporal client.Client, wake metadata.Wake) error {
 	var err error
 	switch {
@@ -134,7 +137,7 @@ func WakeWorkflow(ctx context.Context, temporal client.Client, wake metadata.Wak
 		err = temporal.SignalWorkflow(ctx, wake.ID, "", wire.WakeSignal, struct{}{})
 	}
 	if _, gone := errors.AsType[*serviceerror.NotFound](err); gone && wake.Workflow == "" {
-		return nil
+		return fmt.Errorf("wake %q: %w", wake.ID, ErrNobodyToWake)
 	}
 	if err != nil {
 		return fmt.Errorf("wake %q: %w", wake.ID, err)

@@ -105,14 +105,14 @@ func TestAWakerThatIsClosedWaitsForAMomentOnly(t *testing.T) {
 	require.Empty(t, s.begun)
 }
 
-// Who is not there, and would not be started, need not be told; anything else is an error.
+// Who is not there, and would not be started, is told apart from one that cannot be reached.
 func TestAWorkflowThatIsGoneNeedNotBeWoken(t *testing.T) {
 	t.Parallel()
 	answering := func(err error) client.Client {
 		return taking{signal: func(context.Context, string, any) error { return err }}
 	}
 	gone := serviceerror.NewNotFound("no such workflow")
-	require.NoError(t, starter.WakeWorkflow(t.Context(), answering(gone), metadata.Wake{ID: "x"}))
+	require.ErrorIs(t, starter.WakeWorkflow(t.Context(), answering(gone), metadata.Wake{ID: "x"}), starter.ErrNobodyToWake)
 	require.ErrorIs(t, starter.WakeWorkflow(t.Context(), answering(gone), metadata.Wake{ID: "x", Workflow: wire.SensorWorkflow, Queue: "q"}), gone)
 	away := errors.New("away")
 	require.ErrorIs(t, starter.WakeWorkflow(t.Context(), answering(away), metadata.Wake{ID: "x"}), away)

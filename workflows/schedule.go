@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// lookAgainAfter is how soon it is looked again whether open runs have ended, when nothing wakes the workflow before.
-	lookAgainAfter = 10 * time.Second
+	// lookAgainAfter is how soon it is looked again whether open runs have ended, when nothing wakes the workflow before: their ends do.
+	lookAgainAfter = time.Minute
 	// continueScheduleAfter is the number of history events from which a workflow that waits for open runs continues as new, unless
 	// evaluating says another.
 	continueScheduleAfter = 1000

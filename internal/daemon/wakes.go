@@ -46,11 +46,14 @@ func (d *Daemon) wakeUnheard(ctx context.Context) error {
 		listeners[listener.ID], ids[i] = listener, listener.ID
 	}
 	return d.each(ctx, ids, func(ctx context.Context, id string) error {
-		err := starter.WakeWorkflow(ctx, d.Temporal, listeners[id])
-		if err != nil {
+		switch err := starter.WakeWorkflow(ctx, d.Temporal, listeners[id]); {
+		case err == nil:
+			return nil
+		case errors.Is(err, starter.ErrNobodyToWake):
+			return d.Store.Unsubscribe(ctx, id) // it was terminated while it listened
+		default:
 			// It is tried again with the next tick, and not only after a while.
-			err = errors.Join(err, d.Store.Unwoken(context.WithoutCancel(ctx), []string{id}))
+			return errors.Join(err, d.Store.Unwoken(context.WithoutCancel(ctx), []string{id}))
 		}
-		return err
 	})
 }

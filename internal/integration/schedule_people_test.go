@@ -352,6 +352,18 @@ func TestAScheduleOfAPartitionedJob(t *testing.T) {
 	require.Equal(t, wire.TickSkipped, skipped.Ticks[0].Status)
 }
 
+// woken is how often a workflow was woken by a signal.
+func (f *fixture) woken(t *testing.T, workflow string) int {
+	t.Helper()
+	woken := 0
+	for _, event := range f.history(t, workflow, "") {
+		if event.GetWorkflowExecutionSignaledEventAttributes().GetSignalName() == wire.WakeSignal {
+			woken++
+		}
+	}
+	return woken
+}
+
 func TestOpenRunsHoldUpTheNextTick(t *testing.T) {
 	t.Parallel()
 	for _, policy := range []definitions.Overlap{definitions.SkipTick, definitions.BufferOne, definitions.BufferAll, definitions.CancelOther, definitions.TerminateOther} {
@@ -404,6 +416,10 @@ func TestOpenRunsHoldUpTheNextTick(t *testing.T) {
 					f.release(t, "source")
 				}
 				require.NoError(t, started.Get(t.Context(), nil))
+			}
+			if policy == definitions.BufferOne || policy == definitions.BufferAll {
+				require.GreaterOrEqual(t, f.woken(t, workflows[0].GetID()), 2, "once as it begins to listen, and when the run has ended")
+				require.Zero(t, f.count(t, "select count(*) from listeners"), "nobody listens any more")
 			}
 			ticks := f.awaitTicks(t, "hourly", 3)
 			ended := map[definitions.Overlap]wire.RunStatus{definitions.CancelOther: wire.RunCanceled, definitions.TerminateOther: wire.RunFailure}

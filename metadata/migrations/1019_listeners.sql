@@ -19,7 +19,6 @@ create table listeners (
     woken_at    timestamptz              -- when it was last woken again because it stayed dirty
 ) with (fillfactor = 50);
 create index listeners_dirty on listeners (dirty_since) where dirty;
-create index listeners_name on listeners (location, kind, name);
 
 -- Which events a listener listens for. '' is any asset, run, location or job.
 create table subscriptions (
@@ -162,22 +161,18 @@ returns setof record language sql immutable as $$
 $$;
 -- +goose StatementEnd
 
--- {ids} or {location, kind, but: [id]} -> {"removed": [id]}: these listen no more; of the second, all of one location and kind but those.
+-- {ids} -> {}: these listen no more.
 -- +goose StatementBegin
 create function unsubscribe_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
-    v_ids text[] := case when p ? 'ids' then array(
-            select l.id from listeners l where l.id in (select jsonb_array_elements_text(p->'ids')) order by l.id)
-        else array(
-            select l.id from listeners l where l.location = p->>'location' and l.kind = p->>'kind'
-              and l.id not in (select jsonb_array_elements_text(p->'but')) order by l.id) end;
+    v_ids text[] := array(select l.id from listeners l where l.id in (select jsonb_array_elements_text(p->'ids')) order by l.id);
 begin
     if v_ids <> '{}' then
         perform 1 from log_head for update;
         delete from listeners where id = any (v_ids);
         perform note_listened_v1();
     end if;
-    return jsonb_build_object('removed', to_jsonb(v_ids));
+    return '{}';
 end $$;
 -- +goose StatementEnd
 
