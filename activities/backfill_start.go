@@ -40,14 +40,7 @@ func (w *backfillWork) startRun(ctx context.Context, run metadata.BackfillRun) (
 	asked := backfill.Run{Assets: run.Assets, Subset: subset, Ranged: run.Partitions.Partition == "", Again: run.RetryOf}
 	request := starter.RunOfBackfill(w.row.ID, w.row.Request, w.row.AsOf, w.row.Request.Job, asked)
 	request.Cause = w.row.Cause
-	_, err = w.a.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: run.RunID, TaskQueue: w.row.Queue,
-		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            summaryOf(run),
-		Priority:                                 starter.PriorityOf(w.a.Starter.Deployment, w.row.Location, request),
-		EnableEagerStart:                         true,
-	}, wire.RunWorkflow, request)
+	err = w.a.startRun(ctx, run.RunID, w.row.Location, w.row.Queue, summaryOf(run), request)
 	if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {
 		return false, nil
 	}

@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"sync"
 
-	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/perdure-io/perdure/metadata"
-	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
 )
 
@@ -57,14 +54,7 @@ func (a *Activities) launch(ctx context.Context, queue string, tick metadata.Tic
 
 // launchRun starts one run. One that is started already stays so; refused is why Temporal will never start it.
 func (a *Activities) launchRun(ctx context.Context, queue string, run wire.TickRun) (refused string, err error) {
-	_, err = a.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: run.RunID, TaskQueue: queue,
-		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            launchSummary(run),
-		Priority:                                 starter.PriorityOf(a.Starter.Deployment, a.Location, run.Request),
-		EnableEagerStart:                         true,
-	}, wire.RunWorkflow, run.Request)
+	err = a.startRun(ctx, run.RunID, a.Location, queue, launchSummary(run), run.Request)
 	if _, started := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); started {
 		return "", nil
 	}

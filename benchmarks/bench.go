@@ -23,6 +23,9 @@ import (
 // slots is how many activities each worker runs at once, ours and the plain one.
 const slots = 100
 
+// workflowPollers is how many ask for workflow tasks in the plain worker: as many as in ours.
+const workflowPollers = 10
+
 // bench is the one stack that everything is measured on.
 type bench struct {
 	folder   string
@@ -75,7 +78,9 @@ func quiet() *slog.Logger {
 }
 
 func (b *bench) servePlain() error {
-	b.plain = sdkworker.New(b.temporal, plainQueue, sdkworker.Options{MaxConcurrentActivityExecutionSize: slots})
+	b.plain = sdkworker.New(b.temporal, plainQueue, sdkworker.Options{
+		MaxConcurrentActivityExecutionSize: slots, MaxConcurrentWorkflowTaskPollers: workflowPollers,
+	})
 	b.plain.RegisterWorkflowWithOptions(plainLayers, workflow.RegisterOptions{Name: plainWorkflow})
 	b.plain.RegisterWorkflowWithOptions(plainRun, workflow.RegisterOptions{Name: plainRunWorkflow})
 	b.plain.RegisterWorkflowWithOptions(plainStart, workflow.RegisterOptions{Name: plainStartWorkflow})

@@ -126,10 +126,19 @@ func run(ctx context.Context, pattern string, runs int, out string) error {
 	return write(out, results)
 }
 
-// measure runs a benchmark once to warm up, and then for the record.
+// warmUp is how long a benchmark is run, once at least, before it counts: each of Postgres's connections plans a statement anew five
+// times, and sixteen of them take turns.
+const warmUp = 5 * time.Second
+
+// measure runs a benchmark to warm up, and then for the record.
 func measure(ctx context.Context, b *bench, benchmark benchmark, runs int) (result, error) {
-	if _, _, err := benchmark.measure(ctx, b); err != nil {
-		return result{}, err
+	for began := time.Now(); ; {
+		if _, _, err := benchmark.measure(ctx, b); err != nil {
+			return result{}, err
+		}
+		if time.Since(began) > warmUp {
+			break
+		}
 	}
 	delete(b.samples, benchmark.name)
 	var ours, plain []float64

@@ -211,6 +211,7 @@ func TestDynamicConfigurationHasOneValueAKey(t *testing.T) {
 	// The benchmarks rest on these; internal/devstack sets the same on the local stack.
 	for _, key := range []string{
 		"history.transferProcessorMaxPollRPS", "history.timerProcessorMaxPollRPS",
+		"history.transferProcessorUpdateAckInterval", "history.timerProcessorUpdateAckInterval", "history.visibilityProcessorUpdateAckInterval",
 		"matching.numTaskqueueReadPartitions", "matching.numTaskqueueWritePartitions", "matching.enableFairness", "system.enableActivityEagerExecution",
 	} {
 		require.Len(t, settings[key], 1, key)

@@ -29,6 +29,9 @@ const (
 	monthsInterval = 24 * time.Hour
 	// stickyTimeout is how soon another worker takes over the workflows of one that died.
 	stickyTimeout = time.Second
+	// workflowPollers is how many ask for workflow tasks at once. The SDK's default of 2 makes tasks wait for their delivery as soon as
+	// some tens of runs go on at once.
+	workflowPollers = 10
 	// heartbeatThrottle lets a cancel reach user code within 5 s.
 	heartbeatThrottle = 5 * time.Second
 	// cancelBefore is how long before the end of the drain steps are told to stop, so that they give back their claims.
@@ -212,6 +215,7 @@ func (w *Worker) newWorker(ctx context.Context, fail context.CancelCauseFunc, qu
 func (w *Worker) workerOptions(ctx context.Context, fail context.CancelCauseFunc, queue string, slots int) sdkworker.Options {
 	return sdkworker.Options{
 		MaxConcurrentActivityExecutionSize: slots,
+		MaxConcurrentWorkflowTaskPollers:   workflowPollers,
 		BackgroundActivityContext:          ctx,
 		StickyScheduleToStartTimeout:       stickyTimeout,
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,

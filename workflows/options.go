@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"cmp"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -103,4 +104,12 @@ func hookOptions(ctx workflow.Context, queue, key string) workflow.Context {
 		StartToCloseTimeout: hookTimeout, HeartbeatTimeout: heartbeatTimeout, RetryPolicy: retries,
 		WaitForCancellation: true,
 	})
+}
+
+// cut is the beginning of a text, at most that many bytes; it ends with a whole character.
+func cut(text string, most int) string {
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "")
+	}
+	return text
 }

@@ -40,16 +40,21 @@ end $$;
 -- Which of [{asset, partitions, by}] nobody has made: [{asset, partitions, count, by}] in the order given, at most 3 keys of each
 -- asset, in their order; null when there is nothing missing.
 -- +goose StatementBegin
-create function missing_inputs_v1(p_inputs jsonb) returns jsonb language sql stable as $$
-    select jsonb_agg(jsonb_build_object('asset', m.asset, 'count', m.count, 'partitions', m.partitions, 'by', m.by) order by m.place)
-    from (
-        select i.place, i.value->>'asset' as asset, i.value->'by' as by, count(*) as count,
-               (array_agg(k.key order by k.place))[1:3] as partitions
-        from jsonb_array_elements(p_inputs) with ordinality i(value, place)
-        cross join lateral jsonb_array_elements_text(i.value->'partitions') with ordinality k(key, place)
-        where not exists (select 1 from asset_partitions a where a.asset = i.value->>'asset' and a.partition = k.key)
-        group by i.place, i.value) m
-$$;
+create function missing_inputs_v1(p_inputs jsonb) returns jsonb language plpgsql stable as $$
+begin
+    if p_inputs = '[]' then
+        return null;
+    end if;
+    return (
+        select jsonb_agg(jsonb_build_object('asset', m.asset, 'count', m.count, 'partitions', m.partitions, 'by', m.by) order by m.place)
+        from (
+            select i.place, i.value->>'asset' as asset, i.value->'by' as by, count(*) as count,
+                   (array_agg(k.key order by k.place))[1:3] as partitions
+            from jsonb_array_elements(p_inputs) with ordinality i(value, place)
+            cross join lateral jsonb_array_elements_text(i.value->'partitions') with ordinality k(key, place)
+            where not exists (select 1 from asset_partitions a where a.asset = i.value->>'asset' and a.partition = k.key)
+            group by i.place, i.value) m);
+end $$;
 -- +goose StatementEnd
 
 -- Begins a run: its row, plan, steps, planned assets and first events, all or nothing; or puts it in the queue, when a limit holds it

@@ -29,7 +29,6 @@ declare
     v_cause     text;
     v_first     bigint;
     v_at        timestamptz;
-    v_result    jsonb;
     v_listened  text[];
     v_wakes     jsonb;
     v_granted   jsonb  := '[]'; -- slots that others got
@@ -113,11 +112,7 @@ begin
             select mark_listeners_v1(v_run, array_agg(t.type), array_agg(t.asset))
             from committed_events_v1(v_outputs, v_reported) t where t.type = any (v_listened) having count(*) > 0);
     end if;
-    v_result := jsonb_build_object('result', p->'result');
-    if v_granted <> '[]' then
-        v_result := v_result || jsonb_build_object('admitted', to_wake_v1('[]', v_granted));
-    end if;
-    return with_wakes_v1(v_result, v_wakes);
+    return with_wakes_v1(jsonb_build_object('result', p->'result', 'admitted', to_wake_v1('[]', v_granted)), v_wakes);
 end $$;
 -- +goose StatementEnd
 

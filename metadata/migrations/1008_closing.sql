@@ -96,14 +96,16 @@ end $$;
 
 -- How a run's steps stand: {"succeeded","failed","skipped","canceled"} (wire.StepCounts).
 -- +goose StatementBegin
-create function step_counts_v1(p_run text) returns jsonb language sql stable as $$
-    select jsonb_build_object(
-        'succeeded', count(*) filter (where state = 'done'),
-        'failed', count(*) filter (where state = 'failed'),
-        'skipped', count(*) filter (where state in ('skipped', 'upstream_failed')),
-        'canceled', count(*) filter (where state = 'canceled'))
-    from steps where run_id = p_run
-$$;
+create function step_counts_v1(p_run text) returns jsonb language plpgsql stable as $$
+begin
+    return (
+        select jsonb_build_object(
+            'succeeded', count(*) filter (where state = 'done'),
+            'failed', count(*) filter (where state = 'failed'),
+            'skipped', count(*) filter (where state in ('skipped', 'upstream_failed')),
+            'canceled', count(*) filter (where state = 'canceled'))
+        from steps where run_id = p_run);
+end $$;
 -- +goose StatementEnd
 
 -- Sets what a run that ends did not make of its assets, and returns an event for each asset of which something failed or was

@@ -90,11 +90,13 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- An answer with whom to wake: whoever reads it does so.
+-- An answer with whom to wake: whoever reads it does so. Like all that each run or step calls it is plpgsql, which keeps its plans; what is
+-- in SQL and not inlined is planned at each call.
 -- +goose StatementBegin
-create function with_wakes_v1(p_answer jsonb, p_wakes jsonb) returns jsonb language sql immutable as $$
-    select case when p_wakes is null then p_answer else p_answer || jsonb_build_object('wakes', p_wakes) end
-$$;
+create function with_wakes_v1(p_answer jsonb, p_wakes jsonb) returns jsonb language plpgsql immutable as $$
+begin
+    return case when p_wakes is null then p_answer else p_answer || jsonb_build_object('wakes', p_wakes) end;
+end $$;
 -- +goose StatementEnd
 
 -- Says in log_head what anybody listens for. The row is locked.

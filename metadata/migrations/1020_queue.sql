@@ -239,11 +239,16 @@ end $$;
 
 -- Whom to wake: p_runs as admit_next_v1 returns them, p_slots as grant_slots_v1 does -> [{run_id, steps}], each run once; null is nobody.
 -- +goose StatementBegin
-create function to_wake_v1(p_runs jsonb, p_slots jsonb) returns jsonb language sql immutable as $$
-    select jsonb_agg(jsonb_build_object('run_id', w.run_id, 'steps', w.steps) order by w.run_id)
-    from (select a.run_id, jsonb_agg(a.step order by a.step) filter (where a.step is not null) as steps
-          from jsonb_to_recordset(p_runs || p_slots) a(run_id text, step text) group by a.run_id) w
-$$;
+create function to_wake_v1(p_runs jsonb, p_slots jsonb) returns jsonb language plpgsql immutable as $$
+begin
+    if p_runs = '[]' and p_slots = '[]' then
+        return null;
+    end if;
+    return (
+        select jsonb_agg(jsonb_build_object('run_id', w.run_id, 'steps', w.steps) order by w.run_id)
+        from (select a.run_id, jsonb_agg(a.step order by a.step) filter (where a.step is not null) as steps
+              from jsonb_to_recordset(p_runs || p_slots) a(run_id text, step text) group by a.run_id) w);
+end $$;
 -- +goose StatementEnd
 
 -- Puts a run in the queue, or past it: whether it was admitted at once. The caller holds the limits' lock, shared, and has found that
