@@ -214,6 +214,46 @@ func TestOnlySearchAttributesThatExistAreSet(t *testing.T) {
 	}
 }
 
+// A run that was started with what its plan says sets its status alone, when it ends; what differs it sets.
+func TestSearchAttributesThatARunWasStartedWithAreNotSetAgain(t *testing.T) {
+	t.Parallel()
+	keyword := temporal.NewSearchAttributeKeyKeyword
+	assets := temporal.NewSearchAttributeKeyKeywordList(wire.SearchAssets)
+	for name, test := range map[string]struct {
+		started []temporal.SearchAttributeUpdate
+		first   map[string]any
+	}{
+		"all": {[]temporal.SearchAttributeUpdate{
+			keyword(wire.SearchJob).ValueSet("nightly"), keyword(wire.SearchStatus).ValueSet("STARTED"), keyword(wire.SearchCause).ValueSet("r1"),
+			assets.ValueSet([]string{"b", "a"}),
+		}, nil},
+		"another cause and asset": {[]temporal.SearchAttributeUpdate{
+			keyword(wire.SearchJob).ValueSet("nightly"), keyword(wire.SearchStatus).ValueSet("STARTED"), keyword(wire.SearchCause).ValueSet("r2"),
+			assets.ValueSet([]string{"a"}),
+		}, map[string]any{wire.SearchCause: "r1", wire.SearchAssets: []string{"a", "b"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld("a", "b")
+			w.walk.Attributes = []string{wire.SearchJob, wire.SearchStatus, wire.SearchCause, wire.SearchAssets}
+			w.walk.Job, w.walk.Assets = "nightly", []string{"a", "b"}
+			e := w.environment(t)
+			require.NoError(t, e.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(test.started...)))
+			upserted := &upserts{}
+			e.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{upserted}})
+			_, err := e.run(everything())
+			require.NoError(t, err)
+			if test.first == nil {
+				require.Len(t, upserted.sets, 1)
+				require.Equal(t, map[string]any{wire.SearchStatus: "SUCCESS"}, upserted.values())
+				return
+			}
+			require.Len(t, upserted.sets, 2)
+			require.Equal(t, test.first, (&upserts{sets: upserted.sets[:1]}).values())
+		})
+	}
+}
+
 // values are the search attributes as they were set last.
 func (u *upserts) values() map[string]any {
 	found := map[string]any{}
