@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -161,9 +162,16 @@ func (a *Activities) refuse(ctx context.Context, input wire.PlanRunInput, proble
 	if err != nil {
 		return fmt.Errorf("remember the refused request of %q: %w", input.RunID, err)
 	}
-	return a.refused(ctx, wire.RefuseInput{
+	refused := wire.RefuseInput{
 		WorkflowID: input.RunID, FirstRunID: input.FirstRunID, WorkflowType: wire.RunWorkflow, Input: string(request), Problems: problems,
-	})
+	}
+	if trigger := input.Request.Trigger; trigger != nil && !input.Request.DryRun {
+		refused.Run = &wire.RefusedRun{
+			Location: a.Location, Job: input.Request.Job, Selection: input.Request.Assets.String(), Partition: input.Request.Partition, Cause: cmp.Or(input.Request.Cause, input.RunID), Tags: input.Request.Tags,
+			TriggerKind: trigger.Kind, TriggerName: trigger.Name, Reason: bounded("it was refused: " + problems.Error()),
+		}
+	}
+	return a.refused(ctx, refused)
 }
 
 // refused remembers a request that was refused, and is the failure that says so.

@@ -16,13 +16,15 @@ const (
 	// It waits in the queue; "reason" in the body says for what.
 	EventRunEnqueued EventType = "RUN_ENQUEUED"
 	// Its workflow is open, and nobody begins it; or it was admitted from the queue, and is in progress from here on.
-	EventRunStarting            EventType = "RUN_STARTING"
-	EventRunStart               EventType = "RUN_START"
-	EventRunRestarted           EventType = "RUN_RESTARTED" // a reset reopened an ended run
-	EventRunCanceling           EventType = "RUN_CANCELING"
-	EventRunSuccess             EventType = "RUN_SUCCESS"
-	EventRunFailure             EventType = "RUN_FAILURE"
-	EventRunCanceled            EventType = "RUN_CANCELED"
+	EventRunStarting  EventType = "RUN_STARTING"
+	EventRunStart     EventType = "RUN_START"
+	EventRunRestarted EventType = "RUN_RESTARTED" // a reset reopened an ended run
+	EventRunCanceling EventType = "RUN_CANCELING"
+	EventRunSuccess   EventType = "RUN_SUCCESS"
+	EventRunFailure   EventType = "RUN_FAILURE"
+	EventRunCanceled  EventType = "RUN_CANCELED"
+	// What a schedule or sensor has asked for was refused, and will not run; the body is a [wire.RefusedRun].
+	EventRunRefused             EventType = "RUN_REFUSED"
 	EventMaterializationPlanned EventType = "ASSET_MATERIALIZATION_PLANNED"
 	EventMaterialization        EventType = "ASSET_MATERIALIZATION"
 	// One for each run and asset of which something failed, was left behind or emitted nothing: the keys are in its body,

@@ -42,6 +42,24 @@ type RefuseInput struct {
 	// Input is what was given, as text.
 	Input    string   `json:"input"`
 	Problems Problems `json:"problems"`
+	// Run is the run that a schedule or sensor has asked for; absent of any other request. Nobody waits for its answer, so that its
+	// refusal is an event.
+	Run *RefusedRun `json:"run,omitempty"`
+}
+
+// RefusedRun is a run that a schedule or sensor has asked for and that was refused: the body of the event RUN_REFUSED.
+type RefusedRun struct {
+	Location string `json:"location"`
+	// Job is its job, Selection what it is for where it has none.
+	Job         string            `json:"job,omitempty"`
+	Selection   string            `json:"selection,omitempty"`
+	Partition   string            `json:"partition,omitempty"`
+	Cause       string            `json:"cause"`
+	Tags        map[string]string `json:"tags,omitempty"`
+	TriggerKind TriggerKind       `json:"trigger_kind"`
+	TriggerName string            `json:"trigger_name"`
+	// Reason is what its problems say.
+	Reason string `json:"reason"`
 }
 
 // CloseStepsInput is the input of perdure.CloseSteps: what becomes of steps that no attempt records.

@@ -50,7 +50,7 @@ type Alert struct {
 	Sink     *Sink     `json:"sink,omitempty"`
 }
 
-// Run is a run that failed and is not started again.
+// Run is a run that failed and is not started again, or one that a schedule or sensor has asked for and that was refused: it has no steps.
 type Run struct {
 	RunID string `json:"run_id"`
 	// Selection is what it was for, where it is no job's.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +45,35 @@ func TestAFailedRunIsToldOnceAfterAllRetries(t *testing.T) {
 	require.Empty(t, w.about("r1"))
 	require.Empty(t, w.about("before"), "what happened before alerts were configured is not told")
 	require.Zero(t, w.count("select count(*) from alert_undecided"))
+}
+
+// What a schedule has asked for and was refused has no run that could fail.
+func TestARefusedRunOfAScheduleIsTold(t *testing.T) {
+	t.Parallel()
+	h := newHook(t, httptest.NewServer)
+	w := newWorld(t, webhook("hook", h.URL, "run_failure"))
+	w.run()
+	refused := wire.RefuseInput{
+		WorkflowID: "nightly-7", FirstRunID: "f1", WorkflowType: wire.RunWorkflow, Input: "{}", Problems: wire.Problems{{Message: "nobody made raw_flights"}},
+		Run: &wire.RefusedRun{
+			Location: "flights", Job: "nightly", Partition: "2001-01-01", Cause: "tick-7", TriggerKind: wire.TriggerSchedule, TriggerName: "every_night",
+			Reason: "it was refused: nobody made raw_flights",
+		},
+	}
+	require.NoError(t, w.Refuse(t.Context(), refused))
+	require.NoError(t, w.Refuse(t.Context(), refused))
+	got := h.await(t, 1)
+	require.Equal(t, alerts.RunFailure, got[0].Kind)
+	require.Equal(t, "Run nightly-7 of job nightly [2001-01-01] failed (flights)", got[0].Title)
+	require.True(t, strings.HasPrefix(got[0].Text, "it was refused: nobody made raw_flights\n\nStarted by schedule every_night."), got[0].Text)
+	require.Equal(t, 1, w.count("select count(*) from event_log where type = 'RUN_REFUSED' and run_id = 'nightly-7' and cause = 'tick-7'"))
+
+	// Whoever asks himself has the answer.
+	refused.WorkflowID, refused.Run = "by-hand", nil
+	require.NoError(t, w.Refuse(t.Context(), refused))
+	w.fail("r1", job("nightly"), 0)
+	w.await("r1", map[string]string{"hook": "sent"})
+	require.Empty(t, w.about("by-hand"))
 }
 
 // A run that was to be started again, and was not, is told after a while; so is one that nobody decides upon.

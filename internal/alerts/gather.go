@@ -77,7 +77,7 @@ func (g *gathering) readLog(ctx context.Context) error {
 		return err
 	}
 	events, err := g.Store.Events(ctx, g.found.From, metadata.EventFilter{
-		Types: []metadata.EventType{metadata.EventRunFailure, metadata.EventBackfillEnded},
+		Types: []metadata.EventType{metadata.EventRunFailure, metadata.EventRunRefused, metadata.EventBackfillEnded},
 	}, readAtOnce)
 	if err != nil {
 		return err
@@ -88,9 +88,16 @@ func (g *gathering) readLog(ctx context.Context) error {
 	}
 	undecided := len(ends)
 	for _, event := range events {
-		if event.Type == metadata.EventRunFailure {
+		var err error
+		switch event.Type {
+		case metadata.EventRunFailure:
 			ends = append(ends, metadata.UndecidedRun{Position: event.Position, RunID: event.Run, At: event.At})
-		} else if err := g.backfillEnded(ctx, event); err != nil {
+		case metadata.EventRunRefused:
+			err = g.runRefused(event)
+		default:
+			err = g.backfillEnded(ctx, event)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -153,6 +160,22 @@ func (g *gathering) runFailed(end metadata.UndecidedRun, run metadata.FailedEnd)
 		Attempts: run.RetryNumber + 1, RootRunID: run.RootRunID, Reason: run.Reason, StepsTotal: run.StepsTotal, Steps: run.Steps, Failures: run.Failures,
 	}
 	return alert
+}
+
+// runRefused tells of what a schedule or sensor has asked for and was refused: nobody else hears of it.
+func (g *gathering) runRefused(event metadata.Event) error {
+	var refused wire.RefusedRun
+	if err := json.Unmarshal(event.Body, &refused); err != nil {
+		return fmt.Errorf("decode event %d: %w", event.Position, err)
+	}
+	alert := g.new(RunFailure, fmt.Sprintf("%s:%d", event.Run, event.Position), event.At, refused.Location)
+	alert.Job, alert.Tags = refused.Job, refused.Tags
+	alert.URL, alert.Command = g.Temporal.WorkflowURL(event.Run), "perdure run show "+event.Run
+	alert.Run = &Run{
+		RunID: event.Run, Selection: refused.Selection, Partition: refused.Partition, TriggerKind: string(refused.TriggerKind), TriggerName: refused.TriggerName,
+		Attempts: 1, Reason: refused.Reason, Failures: []wire.StepFailureInfo{},
+	}
+	return g.raise(alert)
 }
 
 func (g *gathering) backfillEnded(ctx context.Context, event metadata.Event) error {

@@ -23,10 +23,10 @@ const defaultTitle = `
 const defaultBody = `
 {{- with .Run}}
 {{- with .Reason}}{{.}}
-{{end}}{{.Steps.Failed}} of {{.StepsTotal}} steps failed{{if gt .Attempts 1}}, in the last of {{.Attempts}} runs{{end}}.
+{{end}}{{if .StepsTotal}}{{.Steps.Failed}} of {{.StepsTotal}} steps failed{{if gt .Attempts 1}}, in the last of {{.Attempts}} runs{{end}}.
 {{range .Failures}}
 - {{.Step}}: {{.Message}}{{end}}
-{{with .TriggerName}}
+{{end}}{{with .TriggerName}}
 Started by {{$.Run.TriggerKind}} {{.}}.
 {{end}}{{with .Backfill}}
 It belongs to backfill {{.}}.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +131,29 @@ func TestARunsIDIsUsedOnce(t *testing.T) {
 	refusals, err := b.store.Refusals(t.Context(), "twice-1")
 	require.NoError(t, err)
 	require.Len(t, refusals, 2)
+}
+
+// Nobody waits for the answer to a run that a schedule or sensor has asked for: that it was refused is in the log, where alerts are read.
+func TestThatARunOfAScheduleIsRefusedIsAnEvent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const queue = "surface-refused"
+	b.serve(t, surfaceLocation(queue))
+	call(t, "/workflows/asked-1", startBody(t, queue, `{"assets":"nothing","cause":"tick 7","trigger":{"kind":"schedule","name":"nightly","tick":"7"}}`)).ok(t)
+	require.Contains(t, closing(t, "asked-1"), "nothing")
+	call(t, "/workflows/asked-2", startBody(t, queue, `{"assets":"nothing"}`)).ok(t)
+	require.Contains(t, closing(t, "asked-2"), "nothing")
+	events, err := b.store.Events(t.Context(), 0, metadata.EventFilter{Types: []metadata.EventType{metadata.EventRunRefused}}, 100)
+	require.NoError(t, err)
+	events = slices.DeleteFunc(events, func(event metadata.Event) bool { return !strings.HasPrefix(event.Run, "asked-") })
+	require.Len(t, events, 1)
+	require.Equal(t, "asked-1", events[0].Run)
+	require.Equal(t, "tick 7", events[0].Cause)
+	var refused wire.RefusedRun
+	require.NoError(t, json.Unmarshal(events[0].Body, &refused))
+	require.Regexp(t, "^it was refused: .*nothing", refused.Reason)
+	refused.Reason = ""
+	require.Equal(t, wire.RefusedRun{Location: queue, Selection: "nothing", Cause: "tick 7", TriggerKind: wire.TriggerSchedule, TriggerName: "nightly"}, refused)
 }
 
 func TestAFailedRunFailsItsWorkflow(t *testing.T) {

@@ -156,14 +156,23 @@ create table refused_requests (
 );
 create index refused_requests_at on refused_requests (at);
 
--- {workflow_id, first_run_id, workflow_type, input, problems} -> {"new"}; a second time changes nothing.
+-- {workflow_id, first_run_id, workflow_type, input, problems, run} -> {"new"}; a second time changes nothing. Of a run that a schedule or
+-- sensor has asked for, run is the body of the event that tells of it.
 -- +goose StatementBegin
 create function refuse_request_v1(p jsonb) returns jsonb language plpgsql as $$
+declare
+    v_new   boolean;
+    v_wakes jsonb;
 begin
     insert into refused_requests (at, workflow_id, first_run_id, workflow_type, input, problems)
     values (clock_v1(), p->>'workflow_id', p->>'first_run_id', p->>'workflow_type', left(p->>'input', 65536), p->'problems')
     on conflict (workflow_id, first_run_id) do nothing;
-    return jsonb_build_object('new', found);
+    v_new := found;
+    if v_new and jsonb_typeof(p->'run') = 'object' then
+        select o_wakes into v_wakes from append_events_v1(p->>'workflow_id', p#>>'{run,cause}',
+            jsonb_build_array(jsonb_build_object('type', 'RUN_REFUSED', 'body', p->'run')));
+    end if;
+    return with_wakes_v1(jsonb_build_object('new', v_new), v_wakes);
 end $$;
 -- +goose StatementEnd
 
