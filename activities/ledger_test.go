@@ -18,9 +18,7 @@ import (
 // A claim that Postgres lost in a crash is made again by whatever needs it next, and nobody above the ledger notices.
 func TestALostClaimIsMadeAgain(t *testing.T) {
 	t.Parallel()
-	dsn := testenv.Postgres(t)
-	_, err := metadata.Migrate(t.Context(), dsn)
-	require.NoError(t, err)
+	dsn := testenv.Prepared(t, metadata.Migrate)
 	store, err := metadata.Open(t.Context(), dsn, metadata.Options{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, store.Close()) }()

@@ -30,9 +30,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	dsn := testenv.Postgres(t)
-	_, err := metadata.Migrate(t.Context(), dsn)
-	require.NoError(t, err)
+	dsn := testenv.Prepared(t, metadata.Migrate)
 	return &bench{TB: t, Store: openStore(t, dsn), dsn: dsn, db: openPlain(t, dsn)}
 }
 

@@ -18,9 +18,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // records is a starter without Temporal, on a location with an asset of each kind of partitions.
 func records(t *testing.T) *starter.Starter {
 	t.Helper()
-	dsn := testenv.Postgres(t)
-	_, err := metadata.Migrate(t.Context(), dsn)
-	require.NoError(t, err)
+	dsn := testenv.Prepared(t, metadata.Migrate)
 	store, err := metadata.Open(t.Context(), dsn, metadata.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })

@@ -25,9 +25,7 @@ type keeper struct {
 
 func newKeeper(t *testing.T) *keeper {
 	t.Helper()
-	dsn := testenv.Postgres(t)
-	_, err := metadata.Migrate(t.Context(), dsn)
-	require.NoError(t, err)
+	dsn := testenv.Prepared(t, metadata.Migrate)
 	store, err := metadata.Open(t.Context(), dsn, metadata.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })

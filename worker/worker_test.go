@@ -42,10 +42,7 @@ func settings(t *testing.T, environment ...string) config.Config {
 
 func migrated(t *testing.T) string {
 	t.Helper()
-	dsn := testenv.Postgres(t)
-	_, err := metadata.Migrate(t.Context(), dsn)
-	require.NoError(t, err)
-	return dsn
+	return testenv.Prepared(t, metadata.Migrate)
 }
 
 func TestWorkerRefusesToStartWithEveryReasonAtOnce(t *testing.T) {

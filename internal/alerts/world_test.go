@@ -80,9 +80,7 @@ type world struct {
 
 func newWorld(t *testing.T, sinks ...config.AlertSink) *world {
 	t.Helper()
-	dsn := testenv.Postgres(t)
-	_, err := metadata.Migrate(t.Context(), dsn)
-	require.NoError(t, err)
+	dsn := testenv.Prepared(t, metadata.Migrate)
 	store, err := metadata.Open(t.Context(), dsn, metadata.Options{MaxOpenConnections: 4})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })

@@ -38,9 +38,7 @@ type bench struct {
 
 func newBench(t testing.TB, definition partition.Definition) *bench {
 	t.Helper()
-	dsn := testenv.Postgres(t)
-	_, err := metadata.Migrate(t.Context(), dsn)
-	require.NoError(t, err)
+	dsn := testenv.Prepared(t, metadata.Migrate)
 	store, err := metadata.Open(t.Context(), dsn, metadata.Options{})
 	require.NoError(t, err)
 	db, err := sqlx.Open("postgres", dsn)

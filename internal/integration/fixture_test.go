@@ -47,7 +47,7 @@ var fixtures atomic.Int64
 // newFixture makes an instance on the shared servers.
 func newFixture(t *testing.T, assets []testlocation.Asset, settings ...string) *fixture {
 	t.Helper()
-	return newFixtureOn(t, testenv.Postgres(t), testenv.Temporal(t).Address, assets, settings...)
+	return newFixtureOn(t, testenv.Prepared(t, metadata.Migrate), testenv.Temporal(t).Address, assets, settings...)
 }
 
 func newFixtureOn(t *testing.T, dsn, temporal string, assets []testlocation.Asset, settings ...string) *fixture {

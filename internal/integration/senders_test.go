@@ -22,7 +22,7 @@ import (
 // the first call had arrived: that is one run.
 func TestTheSendersOfTheExample(t *testing.T) {
 	t.Parallel()
-	b := setupOn(t, apart(t), func(c *config.Config) { c.Deployment = "senders" }) // the sensor of the documentation's tests has the default's id
+	b := setup(t, func(c *config.Config) { c.Deployment = "senders" }) // the sensor of the documentation's tests has the default's id
 	b.starter.Deployment = b.config.Deployment
 	dsn, err := b.config.PostgresDSN()
 	require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -136,8 +137,13 @@ func TestAWorkerDiesWhileItEvaluates(t *testing.T) {
 		require.NoError(t, err)
 		return string(row.Cursor) == "2"
 	}, longEnough, often)
-	page, err := f.Store.Ticks(t.Context(), metadata.TickFilter{TriggerID: id.Trigger()}, "", 10)
-	require.NoError(t, err)
+	var page metadata.Page[metadata.Tick]
+	require.Eventually(t, func() bool {
+		var err error
+		page, err = f.Store.Ticks(t.Context(), metadata.TickFilter{TriggerID: id.Trigger()}, "", 10)
+		require.NoError(t, err)
+		return !slices.ContainsFunc(page.Rows, func(tick metadata.Tick) bool { return !tick.Status.Ended() })
+	}, longEnough, often, "what a tick has decided is started")
 	runs := 0
 	for _, tick := range page.Rows {
 		for _, run := range tick.Runs {

@@ -2,14 +2,11 @@ package integration
 
 import (
 	"context"
-	"database/sql"
 	"log/slog"
-	"net/url"
 	"os"
 	"testing"
 	"time"
 
-	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
@@ -22,7 +19,7 @@ import (
 	"github.com/perdure-io/perdure/worker"
 )
 
-// bundle is one test's instance: a Postgres schema and a Temporal namespace's worth of names of its own.
+// bundle is one test's instance: a Postgres database and a Temporal namespace's worth of names of its own.
 type bundle struct {
 	config   config.Config
 	temporal client.Client
@@ -32,29 +29,7 @@ type bundle struct {
 
 func setup(t *testing.T, change ...func(*config.Config)) *bundle {
 	t.Helper()
-	return setupOn(t, testenv.Postgres(t), change...)
-}
-
-// apart is the address of a database of its own, for a location whose tables have names that another test's have, too.
-func apart(t *testing.T) string {
-	t.Helper()
-	dsn := testenv.Postgres(t)
-	address, err := url.Parse(dsn)
-	require.NoError(t, err)
-	db, err := sql.Open("postgres", dsn)
-	require.NoError(t, err)
-	name := address.Query().Get("search_path")
-	_, err = db.ExecContext(t.Context(), "create database "+pq.QuoteIdentifier(name))
-	require.NoError(t, err)
-	require.NoError(t, db.Close())
-	address.Path = "/" + name
-	return address.String()
-}
-
-func setupOn(t *testing.T, dsn string, change ...func(*config.Config)) *bundle {
-	t.Helper()
-	_, err := metadata.Migrate(t.Context(), dsn)
-	require.NoError(t, err)
+	dsn := testenv.Prepared(t, metadata.Migrate)
 	settings, err := config.Load(config.LoadOptions{Folder: t.TempDir(), Environ: []string{
 		"PERDURE_POSTGRES_DSN=" + dsn, "PERDURE_TEMPORAL_ADDRESS=" + testenv.Temporal(t).Address,
 	}})

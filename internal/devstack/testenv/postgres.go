@@ -10,6 +10,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/lib/pq"
@@ -27,36 +28,94 @@ const (
 // dropped when the test ends.
 func Postgres(t testing.TB) (dsn string) {
 	t.Helper()
-	external := os.Getenv(externalVariable)
-	server := external
-	if external == "" {
-		server = postgres.get(t).PostgresDSN
-	}
-	parsed, err := url.Parse(server)
-	if err != nil || !strings.HasPrefix(parsed.Scheme, "postgres") {
-		t.Fatalf("%s must be a URL, postgres://user:password@host:port/database", externalVariable)
-	}
-	db, err := sql.Open("postgres", server)
-	if err != nil {
-		t.Fatalf("open the test database: %v", err)
-	}
-	defer func() { _ = db.Close() }()
+	server, external := postgresServer(t)
 	schema := schemaName(t.Name())
-	if _, err := db.ExecContext(t.Context(), "CREATE SCHEMA "+pq.QuoteIdentifier(schema)); err != nil {
-		t.Fatalf("make a test schema: %v", err)
-	}
-	if external != "" {
+	execute(t, server, "CREATE SCHEMA "+pq.QuoteIdentifier(schema))
+	if external {
 		t.Cleanup(func() {
-			if err := drop(server, schema); err != nil {
+			if err := drop(server.String(), schema); err != nil {
 				t.Errorf("drop the test schema: %v", err)
 			}
 		})
 	}
-	query := parsed.Query()
+	return inSchema(server, schema)
+}
+
+// templateSchema is the schema of each database that was prepared once.
+const templateSchema = "perdure"
+
+var template struct {
+	once sync.Once
+	name string
+	err  error
+}
+
+// Prepared returns a DSN as [Postgres] does, of a schema that prepare has filled; all calls of a process have the same prepare. It is
+// filled once: each test gets a copy, in a database of its own. On the server of PERDURE_TEST_POSTGRES_DSN, where nobody may make
+// databases, each is filled anew.
+func Prepared[Result any](t testing.TB, prepare func(ctx context.Context, dsn string) (Result, error)) (dsn string) {
+	t.Helper()
+	server, external := postgresServer(t)
+	if external {
+		dsn = Postgres(t)
+		if _, err := prepare(t.Context(), dsn); err != nil {
+			t.Fatalf("prepare a test schema: %v", err)
+		}
+		return dsn
+	}
+	template.once.Do(func() {
+		template.name = schemaName("template")
+		execute(t, server, "CREATE DATABASE "+pq.QuoteIdentifier(template.name))
+		_, template.err = prepare(t.Context(), inSchema(inDatabase(server, template.name), templateSchema))
+	})
+	if template.err != nil {
+		t.Fatalf("prepare the test database: %v", template.err)
+	}
+	database := schemaName(t.Name())
+	execute(t, server, "CREATE DATABASE "+pq.QuoteIdentifier(database)+" TEMPLATE "+pq.QuoteIdentifier(template.name))
+	return inSchema(inDatabase(server, database), templateSchema)
+}
+
+// postgresServer is the address of the server that the tests use, and whether it is not this process's own.
+func postgresServer(t testing.TB) (server *url.URL, external bool) {
+	t.Helper()
+	address := os.Getenv(externalVariable)
+	external = address != ""
+	if !external {
+		address = postgres.get(t).PostgresDSN
+	}
+	server, err := url.Parse(address)
+	if err != nil || !strings.HasPrefix(server.Scheme, "postgres") {
+		t.Fatalf("%s must be a URL, postgres://user:password@host:port/database", externalVariable)
+	}
+	return server, external
+}
+
+func execute(t testing.TB, server *url.URL, statement string) {
+	t.Helper()
+	db, err := sql.Open("postgres", server.String())
+	if err != nil {
+		t.Fatalf("open the test database: %v", err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(t.Context(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+func inDatabase(server *url.URL, database string) *url.URL {
+	address := *server
+	address.Path = "/" + database
+	return &address
+}
+
+func inSchema(server *url.URL, schema string) string {
+	address := *server
+	query := address.Query()
 	query.Set("search_path", schema)
 	query.Set("binary_parameters", "yes")
-	parsed.RawQuery = query.Encode()
-	return parsed.String()
+	address.RawQuery = query.Encode()
+	return address.String()
 }
 
 var notInSchemaName = regexp.MustCompile(`[^a-z0-9]+`)

@@ -1,7 +1,9 @@
 package testenv_test
 
 import (
+	"context"
 	"database/sql"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -55,4 +57,31 @@ func TestTemporalIsSharedAndAnswersBothAPIs(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	require.Equal(t, http.StatusOK, response.StatusCode)
+}
+
+func TestPreparedGivesEachCallItsOwnCopy(t *testing.T) {
+	t.Parallel()
+	prepared := 0
+	prepare := func(ctx context.Context, dsn string) (int, error) {
+		prepared++
+		db, err := sql.Open("postgres", dsn)
+		if err != nil {
+			return 0, err
+		}
+		_, err = db.ExecContext(ctx, "CREATE SCHEMA perdure; CREATE TABLE thing (id bigint); INSERT INTO thing VALUES (1)")
+		return 0, errors.Join(err, db.Close())
+	}
+	first, second := testenv.Prepared(t, prepare), testenv.Prepared(t, prepare)
+	require.Equal(t, 1, prepared)
+	for _, dsn := range []string{first, second} {
+		require.Contains(t, dsn, "binary_parameters=yes")
+		db, err := sql.Open("postgres", dsn)
+		require.NoError(t, err)
+		var rows int
+		require.NoError(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM thing").Scan(&rows))
+		require.Equal(t, 1, rows, "what the other test adds is not here")
+		_, err = db.ExecContext(t.Context(), "INSERT INTO thing VALUES (2)")
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+	}
 }

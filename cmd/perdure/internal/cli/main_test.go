@@ -92,9 +92,7 @@ func (s *shell) write(t *testing.T, name, content string) {
 // migrated is a shell whose variables name the test's own schema and the test server of Temporal.
 func migrated(t *testing.T) *shell {
 	t.Helper()
-	dsn := testenv.Postgres(t)
-	_, err := metadata.Migrate(t.Context(), dsn)
-	require.NoError(t, err)
+	dsn := testenv.Prepared(t, metadata.Migrate)
 	return newShell(t, "PERDURE_POSTGRES_DSN="+dsn, "PERDURE_TEMPORAL_ADDRESS="+testenv.Temporal(t).Address)
 }
 
