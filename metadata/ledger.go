@@ -15,12 +15,6 @@ func (s *Store) Claim(ctx context.Context, request wire.ClaimRequest) (wire.Clai
 	return call[wire.Claim](ctx, s, fmt.Sprintf("claim step %q of run %q", request.Step, request.Run), "claim_step_v1", request)
 }
 
-// Commit records a step's outputs and ends it, all or nothing and once. Refused says that the fence
-// no longer holds.
-func (s *Store) Commit(ctx context.Context, commit wire.Commit) (wire.Committed, error) {
-	return call[wire.Committed](ctx, s, fmt.Sprintf("commit step %q of run %q", commit.Step, commit.Run), "commit_step_v1", commit)
-}
-
 // CheckToken says whether the attempt may still publish and commit, and if not, whether anybody can want what it staged.
 func (s *Store) CheckToken(ctx context.Context, check wire.TokenCheck) (wire.TokenState, error) {
 	return call[wire.TokenState](ctx, s, fmt.Sprintf("check the token of step %q of run %q", check.Step, check.Run), "check_token_v1", check)

@@ -48,7 +48,8 @@ type Store struct {
 	snapshotsMu sync.Mutex
 	snapshots   map[string]*plan.Snapshot // by hash; never changed once made
 
-	wake atomic.Pointer[func([]Wake)]
+	wake    atomic.Pointer[func([]Wake)]
+	commits commitQueue
 }
 
 // Open connects to the database that dsn names (a URL or key=value pairs) and checks that it answers.

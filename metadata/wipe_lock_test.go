@@ -25,8 +25,7 @@ func (b *bench) whileWiping(asset string, hold, then func(*sqlx.Tx)) {
 		wiped <- err
 	}()
 	require.Eventually(b, func() bool {
-		return b.count(`select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%wipe_asset_v1%'
-			and pid in (select l.pid from pg_locks l join pg_class c on c.oid = l.relation where c.relnamespace = current_schema()::regnamespace)`) == 1
+		return b.count(`select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%wipe_asset_v1%' and datname = current_database()`) == 1
 	}, 20*time.Second, 5*time.Millisecond)
 	then(tx)
 	require.NoError(b, tx.Commit())

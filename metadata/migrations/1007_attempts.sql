@@ -116,6 +116,42 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- {commits: [wire.Commit]} -> {"answers": [commit_step_v1's]}: several in one transaction, which locks the log's row and waits for the disk
+-- once. null is the answer of one that is to be committed alone, and of which nothing is done: somebody has its rows just now, it gives a
+-- slot back, or brings steps. So nobody is waited for while the log is locked.
+-- +goose StatementBegin
+create function commit_steps_v1(p jsonb) returns jsonb language plpgsql as $$
+declare
+    v_commit  jsonb;
+    v_run     text;
+    v_step    text;
+    v_all     boolean[] := '{}';
+    v_one     boolean;
+    v_answers jsonb[]   := '{}';
+begin
+    for v_commit in select c.value from jsonb_array_elements(p->'commits') with ordinality c(value, place) order by c.place loop
+        v_run := v_commit->>'run';
+        v_step := v_commit->>'step';
+        v_one := not coalesce(v_commit->'result' ? 'keys', false);
+        if v_one then
+            perform 1 from steps s
+            where s.run_id = v_run and s.step = v_step and not exists (select 1 from slots o where o.run_id = v_run and o.step = v_step)
+            for no key update skip locked;
+            v_one := found;
+        end if;
+        if v_one then
+            v_one := (select count(*) from writers where run_id = v_run and step = v_step)
+                = (select count(*) from (select 1 from writers where run_id = v_run and step = v_step for update skip locked) w);
+        end if;
+        v_all := array_append(v_all, v_one);
+    end loop;
+    for i in 1 .. cardinality(v_all) loop
+        v_answers := array_append(v_answers, case when v_all[i] then commit_step_v1(p->'commits'->(i - 1)) end);
+    end loop;
+    return jsonb_build_object('answers', to_jsonb(v_answers));
+end $$;
+-- +goose StatementEnd
+
 -- A duration in nanoseconds as people write it: 800ms, 2.5s, 3m20s, 2h5m.
 -- +goose StatementBegin
 create function duration_text_v1(p_ns bigint) returns text language sql immutable as $$
@@ -254,5 +290,6 @@ drop function hand_back_v1(jsonb);
 drop function release_step_v1(jsonb);
 drop function fail_step_v1(jsonb);
 drop function duration_text_v1(bigint);
+drop function commit_steps_v1(jsonb);
 drop function commit_step_v1(jsonb);
 drop function committed_events_v1(jsonb, jsonb);

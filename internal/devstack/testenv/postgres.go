@@ -23,13 +23,18 @@ const (
 	schemaNameLength = 40
 )
 
-// Postgres returns the DSN, a URL, of a new, empty schema on this process's PostgreSQL: search_path names it alone, and
-// binary_parameters is on. PERDURE_TEST_POSTGRES_DSN, also a URL, names another server to use; there the schema is
-// dropped when the test ends.
+// Postgres returns the DSN, a URL, of a new, empty schema on this process's PostgreSQL, in a database of its own: search_path names it
+// alone, and binary_parameters is on. PERDURE_TEST_POSTGRES_DSN, also a URL, names another server to use; there it is a schema of that
+// database, which is dropped when the test ends.
 func Postgres(t testing.TB) (dsn string) {
 	t.Helper()
 	server, external := postgresServer(t)
 	schema := schemaName(t.Name())
+	if !external {
+		// What one test drops is not in the catalogs that another reads.
+		execute(t, server, "CREATE DATABASE "+pq.QuoteIdentifier(schema))
+		server = inDatabase(server, schema)
+	}
 	execute(t, server, "CREATE SCHEMA "+pq.QuoteIdentifier(schema))
 	if external {
 		t.Cleanup(func() {
