@@ -4,6 +4,8 @@ package integration
 
 import (
 	"fmt"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -88,6 +90,18 @@ func TestATickIsTakenUpWhenItsWorkflowIsGone(t *testing.T) {
 	}
 }
 
+// minutesAway is for how many minutes there is no worker: PERDURE_TEST_MINUTES says another number, such as 10.
+func minutesAway(t *testing.T) int {
+	t.Helper()
+	minutes := 2
+	if text := os.Getenv("PERDURE_TEST_MINUTES"); text != "" {
+		var err error
+		minutes, err = strconv.Atoi(text)
+		require.NoError(t, err)
+	}
+	return minutes
+}
+
 // While nobody is there Temporal starts one workflow, keeps a second and drops the others. Nothing is evaluated twice.
 func TestMinutesWithoutWorkers(t *testing.T) {
 	t.Parallel()
@@ -98,8 +112,8 @@ func TestMinutesWithoutWorkers(t *testing.T) {
 	_, err := f.await(t, first.Runs[0].RunID)
 	require.NoError(t, err)
 	require.NoError(t, w.Kill())
-	const away = 2
-	back := time.NewTimer(time.Until(first.Nominal.Add(away*time.Minute + 2*time.Second)))
+	away := minutesAway(t)
+	back := time.NewTimer(time.Until(first.Nominal.Add(time.Duration(away)*time.Minute + 2*time.Second)))
 	defer back.Stop()
 	<-back.C
 	f.worker(t, "b1")
