@@ -48,30 +48,36 @@ func kinds() []kind {
 		ofOps("local", localJob),
 		reexecution(),
 		backfills(),
-		queue(),
+		queue("queue", 5*time.Second, 10, 4),
 	}
+}
+
+// longKinds take too long to be among all: they are chosen by name.
+func longKinds() []kind {
+	return []kind{queue("long_queue", 40*time.Second, mostQueued, 5)}
 }
 
 func kindNames() []string {
 	var names []string
-	for _, k := range kinds() {
+	for _, k := range append(kinds(), longKinds()...) {
 		names = append(names, k.name)
 	}
 	return names
 }
 
-// chooseKinds reads a list of names; "" is all.
+// chooseKinds reads a list of names; "" is all but the long ones.
 func chooseKinds(list string) ([]kind, error) {
 	if list == "" {
 		return kinds(), nil
 	}
 	var chosen []kind
+	all := append(kinds(), longKinds()...)
 	for name := range strings.SplitSeq(list, ",") {
-		i := slices.IndexFunc(kinds(), func(k kind) bool { return k.name == strings.TrimSpace(name) })
+		i := slices.IndexFunc(all, func(k kind) bool { return k.name == strings.TrimSpace(name) })
 		if i < 0 {
 			return nil, fmt.Errorf("there is no kind of run %q: choose from %s", name, strings.Join(kindNames(), ", "))
 		}
-		chosen = append(chosen, kinds()[i])
+		chosen = append(chosen, all[i])
 	}
 	return chosen, nil
 }

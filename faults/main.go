@@ -4,7 +4,7 @@
 // and stopped at random moments. The runs are of a graph of assets, of the days and weeks of sliced ones, of steps in
 // processes of their own, of Python programs that speak Pipes, of ops with a dynamic output, as activities and as local
 // activities, of a failed run that two execute again at once, and of many that wait in the run queue and for slots of a pool. After each trial Postgres and the stored values are
-// looked at, and whether a process is left that a step has started. It ends with one line,
+// looked at, and whether a process is left that a step has started. A long queue, of 200 runs, is chosen by name. It ends with one line,
 //
 //	trials=100 lost=0 doubled=0 unfinished=0 orphans=0
 //

@@ -29,8 +29,8 @@ func TestAShortMarathonLosesAndDoublesNothing(t *testing.T) {
 	require.Zero(t, code, stderr.String())
 	require.Contains(t, stdout.String(), "seed="+seed+"\n")
 	require.Contains(t, stdout.String(), fmt.Sprintf("\ntrials=%d lost=0 doubled=0 unfinished=0 orphans=0\n", len(kinds())))
-	for _, name := range kindNames() {
-		require.Contains(t, stdout.String(), ": "+name+": ")
+	for _, kind := range kinds() {
+		require.Contains(t, stdout.String(), ": "+kind.name+": ")
 	}
 }
 

@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	// queuedRuns is how many runs a trial of the queue has, queuedAtOnce how many of them are in progress at once: a limit on
-	// their tag, for the other kinds of runs have none. queuePool is the pool of their first steps, with queueSlots slots.
-	queuedRuns   = 10
-	queuedAtOnce = 4
-	queueTag     = "queue"
-	queuePool    = "queue"
-	queueSlots   = 2
+	// queueTag is the tag of queued runs: the limit is on it, for the other kinds of runs have none. queuePool is the pool of their first
+	// steps, with queueSlots slots.
+	queueTag   = "queue"
+	queuePool  = "queue"
+	queueSlots = 2
+	// mostQueued is how many runs the longest queue has.
+	mostQueued = 200
 )
 
 // queuedAssets are those of one run of a trial.
@@ -37,30 +37,34 @@ func queuedAssets(run int) []testlocation.Asset {
 
 func queueable() []testlocation.Asset {
 	var assets []testlocation.Asset
-	for run := range queuedRuns {
+	for run := range mostQueued {
 		assets = append(assets, queuedAssets(run)...)
 	}
 	return assets
 }
 
-// queue is many runs of which few may be in progress, with steps that wait for each other's slots.
-func queue() kind {
+// queue is so many runs, of which few may be in progress, with steps that wait for each other's slots.
+func queue(name string, typical time.Duration, runs, atOnce int) kind {
 	return kind{
-		name: "queue", typical: 5 * time.Second, certain: []string{"daemon-kill", "worker-kill", "temporal-kill", "postgres-kill"},
+		name: name, typical: typical, certain: []string{"daemon-kill", "worker-kill", "temporal-kill", "postgres-kill"},
 		prepare: func(s *scene, random *rand.Rand) error {
-			for _, asset := range queueable() {
-				if err := s.instance.Instruct(asset.Key, testlocation.Instruction{Takes: upTo(random, 300*time.Millisecond)}); err != nil {
-					return err
+			for run := range runs {
+				for _, asset := range queuedAssets(run) {
+					if err := s.instance.Instruct(asset.Key, testlocation.Instruction{Takes: upTo(random, 300*time.Millisecond)}); err != nil {
+						return err
+					}
 				}
 			}
 			return nil
 		},
-		start: startQueue,
+		start: func(ctx context.Context, s *scene, trial string) ([]started, error) {
+			return startQueue(ctx, s, trial, runs, atOnce)
+		},
 	}
 }
 
-func startQueue(ctx context.Context, s *scene, trial string) ([]started, error) {
-	tags, slots := []wire.TagLimit{{Key: queueTag, Limit: queuedAtOnce}}, queueSlots
+func startQueue(ctx context.Context, s *scene, trial string, count, atOnce int) ([]started, error) {
+	tags, slots := []wire.TagLimit{{Key: queueTag, Limit: atOnce}}, queueSlots
 	if _, err := s.instance.Store.SetQueueLimits(ctx, metadata.QueueLimits{TagLimits: &tags}, "faults", ""); err != nil {
 		return nil, err
 	}
@@ -69,7 +73,7 @@ func startQueue(ctx context.Context, s *scene, trial string) ([]started, error) 
 	}
 	var ids []string
 	var runs []started
-	for run := range queuedRuns {
+	for run := range count {
 		id := fmt.Sprintf("%s-%d", trial, run)
 		keys := testlocation.Spec{Assets: queuedAssets(run)}.Keys()
 		_, err := s.instance.Starter.StartRun(ctx, starter.NewRun{Location: s.spec.Location, ID: id, Request: wire.RunRequest{
@@ -92,7 +96,7 @@ func startQueue(ctx context.Context, s *scene, trial string) ([]started, error) 
 		if err != nil {
 			return verdict, err
 		}
-		together, err := s.instance.VerifyQueue(ctx, testlocation.QueueCheck{Runs: ids, MostRuns: queuedAtOnce, Pool: queuePool})
+		together, err := s.instance.VerifyQueue(ctx, testlocation.QueueCheck{Runs: ids, MostRuns: atOnce, Pool: queuePool})
 		verdict.Lost = append(verdict.Lost, together.Lost...)
 		verdict.Doubled = append(verdict.Doubled, together.Doubled...)
 		return verdict, err
