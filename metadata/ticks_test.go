@@ -246,25 +246,3 @@ func TestATickWhoseFunctionActsSucceedsWithoutRuns(t *testing.T) {
 		require.Equal(t, map[bool]wire.TickStatus{true: wire.TickSuccess, false: wire.TickSkipped}[acted], tick.Status)
 	}
 }
-
-// What a schedule's new times would have been due before the deploy that brought them is not made up for; any other change of it keeps
-// what was missed.
-func TestAScheduleWithOtherTimesBeginsWithThem(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	since := func(definition string) time.Time {
-		rows, err := b.SyncTriggers(t.Context(), "flights", []metadata.DefinedTrigger{
-			{Kind: nightly.Kind, Name: nightly.Name, Definition: json.RawMessage(definition), Declared: wire.TriggerRunning},
-		})
-		require.NoError(t, err)
-		require.JSONEq(t, definition, string(rows[0].Definition))
-		return rows[0].Since
-	}
-	first := since(`{"crons":["0 6 * * *"],"zone":"UTC","job":"a"}`)
-	require.Equal(t, first, since(`{"crons":["0 6 * * *"],"zone":"UTC","job":"b"}`))
-	hourly := since(`{"crons":["0 * * * *"],"zone":"UTC","job":"b"}`)
-	require.True(t, hourly.After(first))
-	zoned := since(`{"crons":["0 * * * *"],"zone":"Asia/Tokyo","job":"b"}`)
-	require.True(t, zoned.After(hourly))
-	require.Equal(t, zoned, since(`{"crons":["0 * * * *"],"zone":"Asia/Tokyo","job":"b"}`))
-}

@@ -111,7 +111,7 @@ end $$;
 
 -- {location, triggers: [{kind, name, definition, declared}]} -> {"triggers": [row, with "status"]}: what the active build of a location
 -- has. What it has no longer is marked as removed; should it come back, what a person decided still holds, and nothing from in
--- between is made up for. Nor is what a schedule with other times would have been due before it had them.
+-- between is made up for.
 -- +goose StatementBegin
 create function sync_triggers_v1(p jsonb) returns jsonb language plpgsql as $$
 declare
@@ -124,8 +124,6 @@ begin
     on conflict (location, kind, name) do update
     set definition = excluded.definition, declared = excluded.declared, removed_at = null,
         since = case when t.removed_at is not null
-                       or t.definition->'crons' is distinct from excluded.definition->'crons'
-                       or t.definition->'zone' is distinct from excluded.definition->'zone'
                        or t.switched = '' and t.declared = 'STOPPED' and excluded.declared = 'RUNNING' then v_at else t.since end
     where t.definition <> excluded.definition or t.declared <> excluded.declared or t.removed_at is not null;
     update triggers t set removed_at = v_at
