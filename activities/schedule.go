@@ -62,6 +62,8 @@ type scheduleWork struct {
 	result     wire.EvaluateScheduleResult
 	// unfit says why this worker cannot evaluate it, and nobody else does.
 	unfit string
+	// awaited are the open runs that a tick waits for.
+	awaited []string
 	// begun are the ids of the ticks that this call has begun for a person.
 	begun []int64
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
+// mostAwaited is how many of the open runs a tick listens for: it waits for all of them, and looks again as one ends.
+const mostAwaited = 20
+
 // overlapGate decides what becomes of ticks while runs of their schedule are open, one tick after the other.
 type overlapGate struct {
 	*scheduleWork
@@ -65,8 +68,8 @@ func (w *scheduleWork) readsRuns(ctx context.Context) error {
 	return planFailure(err)
 }
 
-// listen has the workflow woken when a run of the schedule's job ends, as long as a tick waits for that. The first time it is woken at
-// once: a run may have ended since it was read.
+// listen has the workflow woken when a run that a tick waits for ends or is refused. The first time it is woken at once: one may have
+// ended since it was read.
 func (w *scheduleWork) listen(ctx context.Context) error {
 	if !w.mayWait() {
 		return nil
@@ -76,8 +79,10 @@ func (w *scheduleWork) listen(ctx context.Context) error {
 		return planFailure(w.a.Store.Unsubscribe(ctx, workflow))
 	}
 	listener := metadata.Listener{Wake: metadata.Wake{ID: workflow}, Location: w.id.Location, Kind: string(w.id.Kind), Name: w.id.Name}
-	for _, end := range []metadata.EventType{metadata.EventRunSuccess, metadata.EventRunFailure, metadata.EventRunCanceled} {
-		listener.Subscriptions = append(listener.Subscriptions, metadata.Subscription{Type: end, Location: w.id.Location, Job: w.definition.Job})
+	for _, run := range w.awaited {
+		for _, end := range []metadata.EventType{metadata.EventRunSuccess, metadata.EventRunFailure, metadata.EventRunCanceled, metadata.EventRunRefused} {
+			listener.Subscriptions = append(listener.Subscriptions, metadata.Subscription{Type: end, Run: run})
+		}
 	}
 	_, err := w.a.Store.Subscribe(ctx, listener)
 	return planFailure(err)
@@ -103,6 +108,9 @@ func (g *overlapGate) holds(ctx context.Context, tick metadata.Tick) (string, er
 		}
 	}
 	g.waits, g.reason = g.inZone(tick.Nominal), reason
+	for _, run := range open[:min(len(open), mostAwaited)] {
+		g.awaited = append(g.awaited, run.RunID)
+	}
 	return reason, nil
 }
 

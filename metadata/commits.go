@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -35,7 +36,7 @@ func (s *Store) Commit(ctx context.Context, commit wire.Commit) (wire.Committed,
 	}
 	patience := time.NewTimer(turnPatience)
 	defer patience.Stop()
-	var answer json.RawMessage
+	var answer commitAnswer
 	select {
 	case answer = <-waiting.answer:
 	case <-ctx.Done():
@@ -50,11 +51,14 @@ func (s *Store) Commit(ctx context.Context, commit wire.Commit) (wire.Committed,
 			}
 		}
 	}
-	if answer == nil {
+	switch {
+	case answer.err != nil:
+		return wire.Committed{}, fmt.Errorf("%s: %w", operation, answer.err)
+	case answer.committed == nil:
 		return call[wire.Committed](ctx, s, operation, "commit_step_v1", commit)
 	}
 	var committed wire.Committed
-	if err := json.Unmarshal(answer, &committed); err != nil {
+	if err := json.Unmarshal(answer.committed, &committed); err != nil {
 		return wire.Committed{}, fmt.Errorf("%s: decode the answer: %w", operation, err)
 	}
 	return committed, nil
@@ -71,28 +75,31 @@ func (s *Store) nextCommits(ctx context.Context) {
 }
 
 // commitTogether makes commits in one transaction. One that has no answer then is to be made alone: it cannot be made with others, or
-// all of them have failed because of one.
+// nothing was made because of one. Where it is not known whether they were made, that is the answer of each: what it does next depends
+// on it.
 func (s *Store) commitTogether(ctx context.Context, together []*waitingCommit) {
 	commits := make([]json.RawMessage, len(together))
 	for i, waiting := range together {
 		commits[i] = waiting.commit
 	}
-	answers := make([]json.RawMessage, len(together))
+	answers := make([]commitAnswer, len(together))
 	if len(together) > 1 {
 		made, err := call[struct {
 			Answers []json.RawMessage `json:"answers"`
-		}](ctx, s, fmt.Sprintf("commit %d steps", len(together)), "commit_steps_v1", struct {
+		}](ctx, s, fmt.Sprintf("commit it together with %d others", len(together)-1), "commit_steps_v1", struct {
 			Commits []json.RawMessage `json:"commits"`
 		}{commits})
-		if err == nil {
-			copy(answers, made.Answers)
+		for i := range answers {
+			switch {
+			case errors.Is(err, ErrUnavailable):
+				answers[i].err = err
+			case err == nil && string(made.Answers[i]) != "null":
+				answers[i].committed = made.Answers[i]
+			}
 		}
 	}
 	for i, waiting := range together {
-		if string(answers[i]) == "null" {
-			answers[i] = nil
-		}
-		s.wakes(answers[i])
+		s.wakes(answers[i].committed)
 		waiting.answer <- answers[i]
 	}
 }
@@ -100,8 +107,13 @@ func (s *Store) commitTogether(ctx context.Context, together []*waitingCommit) {
 // waitingCommit is a commit that waits for others.
 type waitingCommit struct {
 	commit json.RawMessage
-	// answer is what commit_step_v1 answers; nil, it is to be made alone.
-	answer chan json.RawMessage
+	answer chan commitAnswer
+}
+
+// commitAnswer is what commit_step_v1 answers, or that nobody knows; neither, it is to be made alone.
+type commitAnswer struct {
+	committed json.RawMessage
+	err       error
 }
 
 // commitQueue is the commits of a process that are under way, and those that wait for them.
@@ -123,7 +135,7 @@ func (q *commitQueue) enter(commit wire.Commit) (*waitingCommit, error) {
 	if err != nil {
 		return nil, err
 	}
-	waiting := &waitingCommit{commit: data, answer: make(chan json.RawMessage, 1)}
+	waiting := &waitingCommit{commit: data, answer: make(chan commitAnswer, 1)}
 	q.waiting = append(q.waiting, waiting)
 	return waiting, nil
 }

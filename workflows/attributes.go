@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -14,11 +15,10 @@ import (
 // with are left: setting one costs a write to Temporal's visibility store.
 func (r *run) describe(ctx workflow.Context) error {
 	var updates []temporal.SearchAttributeUpdate
-	known := workflow.GetTypedSearchAttributes(ctx)
 	set := func(name, value string) {
-		key := temporal.NewSearchAttributeKeyKeyword(name)
-		if current, found := known.GetKeyword(key); value != "" && (!found || current != wire.Keyword(value)) {
-			updates = append(updates, key.ValueSet(wire.Keyword(value)))
+		var current string
+		if value = wire.Keyword(value); value != "" && (!attribute(ctx, name, &current) || current != value) {
+			updates = append(updates, temporal.NewSearchAttributeKeyKeyword(name).ValueSet(value))
 		}
 	}
 	for _, name := range r.walkPlan.Attributes {
@@ -34,9 +34,9 @@ func (r *run) describe(ctx workflow.Context) error {
 		case wire.SearchStatus:
 			set(name, string(r.status))
 		case wire.SearchAssets:
-			key, assets := temporal.NewSearchAttributeKeyKeywordList(name), wire.Keywords(r.walkPlan.Assets)
-			if current, found := known.GetKeywordList(key); !found || !sameKeywords(current, assets) {
-				updates = append(updates, key.ValueSet(assets))
+			var current []string
+			if assets := wire.Keywords(r.walkPlan.Assets); !attribute(ctx, name, &current) || !sameKeywords(current, assets) {
+				updates = append(updates, temporal.NewSearchAttributeKeyKeywordList(name).ValueSet(assets))
 			}
 		}
 	}
@@ -47,6 +47,22 @@ func (r *run) describe(ctx workflow.Context) error {
 		return fmt.Errorf("set the search attributes of run %q: %w", r.id, err)
 	}
 	return nil
+}
+
+// attribute reads a search attribute that the workflow has. The SDK's own reading decodes all that somebody may have set, and panics at
+// a list in a Keyword, which Temporal takes.
+func attribute(ctx workflow.Context, name string, into any) bool {
+	payload := workflow.GetInfo(ctx).SearchAttributes.GetIndexedFields()[name] //nolint:staticcheck // see above
+	return payload != nil && converter.GetDefaultDataConverter().FromPayload(payload, into) == nil
+}
+
+// markRefused sets the status of a run that was refused, where it was started with one.
+func (r *run) markRefused(ctx workflow.Context) error {
+	var current string
+	if !attribute(ctx, wire.SearchStatus, &current) {
+		return nil
+	}
+	return workflow.UpsertTypedSearchAttributes(ctx, temporal.NewSearchAttributeKeyKeyword(wire.SearchStatus).ValueSet(string(wire.RunFailure)))
 }
 
 // sameKeywords says whether two lists have the same keywords, in whatever order.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	sdkpb "go.temporal.io/api/sdk/v1"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
@@ -250,6 +251,52 @@ func TestSearchAttributesThatARunWasStartedWithAreNotSetAgain(t *testing.T) {
 			}
 			require.Len(t, upserted.sets, 2)
 			require.Equal(t, test.first, (&upserts{sets: upserted.sets[:1]}).values())
+		})
+	}
+}
+
+// What anybody may set beside ours is none of the workflow's business, even a list where Temporal's SDK expects a word.
+func TestSearchAttributesOfOthersDoNotMatter(t *testing.T) {
+	t.Parallel()
+	list, err := converter.GetDefaultDataConverter().ToPayload([]string{"a", "b"})
+	require.NoError(t, err)
+	list.Metadata["type"] = []byte("Keyword")
+	w := newWorld("a")
+	w.walk.Attributes = []string{wire.SearchStatus}
+	e := w.environment(t)
+	require.NoError(t, e.SetSearchAttributesOnStart(map[string]any{"Custom": list, wire.SearchStatus: list})) //nolint:staticcheck // the typed way has no such value
+	upserted := &upserts{}
+	e.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{upserted}})
+	_, err = e.run(everything())
+	require.NoError(t, err)
+	require.Equal(t, map[string]any{wire.SearchStatus: "SUCCESS"}, upserted.values())
+	require.Len(t, upserted.sets, 2)
+}
+
+// A refused run has no plan; what it was started with says that it is at work.
+func TestARefusedRunThatWasStartedWithAStatusHasFailed(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		started []temporal.SearchAttributeUpdate
+		want    map[string]any
+	}{
+		"with it":    {[]temporal.SearchAttributeUpdate{temporal.NewSearchAttributeKeyKeyword(wire.SearchStatus).ValueSet("STARTED")}, map[string]any{wire.SearchStatus: "FAILURE"}},
+		"without it": {nil, map[string]any{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld("a")
+			w.plan = func() (wire.PlanRunResult, error) {
+				problems := wire.Problems{{Path: "assets", Code: wire.CodeUnknown, Message: "no"}}
+				return wire.PlanRunResult{}, temporal.NewNonRetryableApplicationError(problems.Error(), wire.FailureInvalidRequest, nil, wire.Refusal{Problems: problems})
+			}
+			e := w.environment(t)
+			require.NoError(t, e.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(test.started...)))
+			upserted := &upserts{}
+			e.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{upserted}})
+			_, err := e.run(everything())
+			require.ErrorContains(t, err, "no")
+			require.Equal(t, test.want, upserted.values())
 		})
 	}
 }

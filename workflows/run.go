@@ -113,6 +113,9 @@ func (r *run) plan(ctx workflow.Context) (*wire.RunResult, error) {
 		RunID: r.id, FirstRunID: r.firstRunID, Queue: r.queue, Request: r.request, At: workflow.Now(ctx).UnixNano(),
 	}, &planned)
 	if err != nil {
+		if unmarked := r.markRefused(ctx); unmarked != nil {
+			return nil, unmarked
+		}
 		return nil, activityFailure(err)
 	}
 	if planned.DryRun != nil {

@@ -7,15 +7,15 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perdure-io/perdure/wire"
 )
 
 const (
-	// lookAgainAfter is how soon it is looked again whether open runs have ended, when nothing wakes the workflow before: their ends do.
-	lookAgainAfter = time.Minute
+	// lookAgainAfter is how soon it is looked again whether open runs have ended, when nothing wakes the workflow before: their ends do,
+	// but nobody hears that a failed one is not executed again.
+	lookAgainAfter = 10 * time.Second
 	// continueScheduleAfter is the number of history events from which a workflow that waits for open runs continues as new, unless
 	// evaluating says another.
 	continueScheduleAfter = 1000
@@ -24,7 +24,7 @@ const (
 )
 
 // scheduledStart is where Temporal says for which time a schedule has started a workflow.
-var scheduledStart = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")
+const scheduledStart = "TemporalScheduledStartTime"
 
 // ScheduleTick is the workflow that a schedule's Temporal Schedule starts: it has evaluated what is due, and waits where ticks must
 // wait for the runs before them. Its input is one wire.ScheduleTickRequest; the second argument is what an execution that continued
@@ -87,7 +87,8 @@ func (t *scheduleTick) decode(ctx workflow.Context, request, carried converter.R
 		}
 		return nil
 	}
-	if woken, found := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledStart); found {
+	var woken time.Time
+	if attribute(ctx, scheduledStart, &woken) {
 		t.input.WokenAt, t.input.StartedAt = woken.UTC().Format(time.RFC3339), began.Format(time.RFC3339Nano)
 	}
 	return nil

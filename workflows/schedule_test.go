@@ -124,9 +124,9 @@ func TestAScheduleTickWaitsForOpenRunsAndForDelays(t *testing.T) {
 		woken = true
 		require.Len(t, w.asked, 3, "it looks again by itself")
 		env.SignalWorkflow(wire.WakeSignal, nil)
-	}, 21*time.Minute+2*time.Second)
+	}, 20*time.Minute+12*time.Second)
 	env.RegisterDelayedCallback(func() { require.Len(t, w.asked, 1, "the delay is not over") }, 19*time.Minute+59*time.Second)
-	env.RegisterDelayedCallback(func() { require.Len(t, w.asked, 4, "a signal is heard at once") }, 21*time.Minute+3*time.Second)
+	env.RegisterDelayedCallback(func() { require.Len(t, w.asked, 4, "a signal is heard at once") }, 20*time.Minute+13*time.Second)
 	env.ExecuteWorkflow(wire.ScheduleTickWorkflow, payload(`{"schedule":"nightly"}`))
 	result := tickResult(t, env)
 	require.Equal(t, []wire.ScheduledTick{tickOf(1, wire.TickSuccess), tickOf(2, wire.TickSkipped)}, result.Ticks)

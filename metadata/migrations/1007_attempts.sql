@@ -125,9 +125,9 @@ declare
     v_commit  jsonb;
     v_run     text;
     v_step    text;
-    v_all     boolean[] := '{}';
     v_one     boolean;
-    v_answers jsonb[]   := '{}';
+    v_all     jsonb[] := '{}'; -- null is one that is to be committed alone
+    v_answers jsonb[] := '{}';
 begin
     for v_commit in select c.value from jsonb_array_elements(p->'commits') with ordinality c(value, place) order by c.place loop
         v_run := v_commit->>'run';
@@ -143,10 +143,10 @@ begin
             v_one := (select count(*) from writers where run_id = v_run and step = v_step)
                 = (select count(*) from (select 1 from writers where run_id = v_run and step = v_step for update skip locked) w);
         end if;
-        v_all := array_append(v_all, v_one);
+        v_all := array_append(v_all, case when v_one then v_commit end);
     end loop;
-    for i in 1 .. cardinality(v_all) loop
-        v_answers := array_append(v_answers, case when v_all[i] then commit_step_v1(p->'commits'->(i - 1)) end);
+    foreach v_commit in array v_all loop
+        v_answers := array_append(v_answers, case when v_commit is not null then commit_step_v1(v_commit) end);
     end loop;
     return jsonb_build_object('answers', to_jsonb(v_answers));
 end $$;

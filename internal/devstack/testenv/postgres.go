@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -69,7 +70,7 @@ func Prepared[Result any](t testing.TB, prepare func(ctx context.Context, dsn st
 		return dsn
 	}
 	template.once.Do(func() {
-		template.name = schemaName("template")
+		template.name, template.err = schemaName("template"), errors.New("another test could not make it")
 		execute(t, server, "CREATE DATABASE "+pq.QuoteIdentifier(template.name))
 		_, template.err = prepare(t.Context(), inSchema(inDatabase(server, template.name), templateSchema))
 	})
