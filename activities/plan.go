@@ -48,6 +48,7 @@ func (a *Activities) PlanRun(ctx context.Context, input wire.PlanRunInput) (wire
 	}
 	planned.Walk.Pools = planned.Walk.HasPool()
 	planned.Walk.Attributes = a.attributes.of(ctx, a.Client, a.Namespace, a.Log)
+	planned.Walk.Started = planned.Walk.StartedWith(input.Attributes)
 	walk, err := plan.EncodeWalk(&planned.Walk)
 	if errors.Is(err, plan.ErrTooLarge) {
 		return a.replanOrRefuse(ctx, input, wire.Problems{{Path: "assets", Code: wire.CodeTooLarge, Message: err.Error()}})

@@ -23,6 +23,8 @@ type Walk struct {
 	Cause      string   `json:"cause,omitempty"`
 	Assets     []string `json:"assets,omitempty"`
 	Attributes []string `json:"attributes,omitempty"`
+	// Started are those of them that the workflow was started with as they are to be, while its status is STARTED.
+	Started []string `json:"started,omitempty"`
 	// Partition is the key of the one partition that the run makes; Backfill the id of the backfill that it belongs to.
 	Partition string `json:"partition,omitempty"`
 	Backfill  string `json:"backfill,omitempty"`

@@ -20,6 +20,8 @@ type PlanRunInput struct {
 	// At is the workflow's time in nanoseconds; 0 is the ScheduledTime of the activity. A local activity has none that survives
 	// its worker.
 	At int64 `json:"at,omitempty"`
+	// Attributes are the search attributes of ours that the workflow was started with.
+	Attributes map[string]json.RawMessage `json:"attributes,omitempty"`
 }
 
 // PlanRunResult is the result of perdure.PlanRun: the walk, or the answer to a dry run.

@@ -140,3 +140,6 @@ const (
 	SearchPartition = "PerdurePartition"
 	SearchBackfill  = "PerdureBackfill"
 )
+
+// SearchAttributes are the names of all of them.
+var SearchAttributes = []string{SearchJob, SearchStatus, SearchCause, SearchAssets, SearchPartition, SearchBackfill}

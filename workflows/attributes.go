@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -11,33 +12,21 @@ import (
 	"github.com/perdure-io/perdure/wire"
 )
 
-// describe sets the search attributes that the namespace has; an unknown one would hang the workflow. Those that it was started
-// with are left: setting one costs a write to Temporal's visibility store.
+// describe sets the search attributes that the namespace has; an unknown one would hang the workflow. Those that it was started with are
+// left: setting one costs a write to Temporal's visibility store. Which these are the plan says, so that a replay does the same, whatever
+// has become of the namespace's attributes.
 func (r *run) describe(ctx workflow.Context) error {
 	var updates []temporal.SearchAttributeUpdate
-	set := func(name, value string) {
-		var current string
-		if value = wire.Keyword(value); value != "" && (!attribute(ctx, name, &current) || current != value) {
-			updates = append(updates, temporal.NewSearchAttributeKeyKeyword(name).ValueSet(value))
-		}
-	}
+	values := r.walkPlan.SearchAttributes(r.status)
 	for _, name := range r.walkPlan.Attributes {
-		switch name {
-		case wire.SearchJob:
-			set(name, r.walkPlan.Job)
-		case wire.SearchPartition:
-			set(name, r.walkPlan.Partition)
-		case wire.SearchBackfill:
-			set(name, r.walkPlan.Backfill)
-		case wire.SearchCause:
-			set(name, r.walkPlan.Cause)
-		case wire.SearchStatus:
-			set(name, string(r.status))
-		case wire.SearchAssets:
-			var current []string
-			if assets := wire.Keywords(r.walkPlan.Assets); !attribute(ctx, name, &current) || !sameKeywords(current, assets) {
-				updates = append(updates, temporal.NewSearchAttributeKeyKeywordList(name).ValueSet(assets))
-			}
+		if slices.Contains(r.walkPlan.Started, name) && (name != wire.SearchStatus || r.status == wire.RunStarted) {
+			continue
+		}
+		switch value := values[name].(type) {
+		case string:
+			updates = append(updates, temporal.NewSearchAttributeKeyKeyword(name).ValueSet(value))
+		case []string:
+			updates = append(updates, temporal.NewSearchAttributeKeyKeywordList(name).ValueSet(value))
 		}
 	}
 	if len(updates) == 0 {
@@ -47,6 +36,18 @@ func (r *run) describe(ctx workflow.Context) error {
 		return fmt.Errorf("set the search attributes of run %q: %w", r.id, err)
 	}
 	return nil
+}
+
+// ownAttributes are the search attributes of ours that the workflow has, as JSON.
+func ownAttributes(ctx workflow.Context) map[string]json.RawMessage {
+	own := map[string]json.RawMessage{}
+	for _, name := range wire.SearchAttributes {
+		var value json.RawMessage
+		if attribute(ctx, name, &value) {
+			own[name] = value
+		}
+	}
+	return own
 }
 
 // attribute reads a search attribute that the workflow has. The SDK's own reading decodes all that somebody may have set, and panics at
@@ -63,11 +64,6 @@ func (r *run) markRefused(ctx workflow.Context) error {
 		return nil
 	}
 	return workflow.UpsertTypedSearchAttributes(ctx, temporal.NewSearchAttributeKeyKeyword(wire.SearchStatus).ValueSet(string(wire.RunFailure)))
-}
-
-// sameKeywords says whether two lists have the same keywords, in whatever order.
-func sameKeywords(a, b []string) bool {
-	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 func (r *run) markStatus(ctx workflow.Context) error {

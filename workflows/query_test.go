@@ -215,35 +215,30 @@ func TestOnlySearchAttributesThatExistAreSet(t *testing.T) {
 	}
 }
 
-// A run that was started with what its plan says sets its status alone, when it ends; what differs it sets.
+// A run that was started with what its plan says sets its status alone, when it ends; what differs it sets. The plan says what does not.
 func TestSearchAttributesThatARunWasStartedWithAreNotSetAgain(t *testing.T) {
 	t.Parallel()
 	keyword := temporal.NewSearchAttributeKeyKeyword
-	assets := temporal.NewSearchAttributeKeyKeywordList(wire.SearchAssets)
+	all := []string{wire.SearchJob, wire.SearchStatus, wire.SearchCause, wire.SearchAssets}
 	for name, test := range map[string]struct {
-		started []temporal.SearchAttributeUpdate
+		started []string
 		first   map[string]any
 	}{
-		"all": {[]temporal.SearchAttributeUpdate{
-			keyword(wire.SearchJob).ValueSet("nightly"), keyword(wire.SearchStatus).ValueSet("STARTED"), keyword(wire.SearchCause).ValueSet("r1"),
-			assets.ValueSet([]string{"b", "a"}),
-		}, nil},
-		"another cause and asset": {[]temporal.SearchAttributeUpdate{
-			keyword(wire.SearchJob).ValueSet("nightly"), keyword(wire.SearchStatus).ValueSet("STARTED"), keyword(wire.SearchCause).ValueSet("r2"),
-			assets.ValueSet([]string{"a"}),
-		}, map[string]any{wire.SearchCause: "r1", wire.SearchAssets: []string{"a", "b"}}},
+		"all":  {all, nil},
+		"some": {[]string{wire.SearchJob, wire.SearchStatus}, map[string]any{wire.SearchCause: "r1", wire.SearchAssets: []string{"a", "b"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld("a", "b")
-			w.walk.Attributes = []string{wire.SearchJob, wire.SearchStatus, wire.SearchCause, wire.SearchAssets}
+			w.walk.Attributes, w.walk.Started = all, test.started
 			w.walk.Job, w.walk.Assets = "nightly", []string{"a", "b"}
 			e := w.environment(t)
-			require.NoError(t, e.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(test.started...)))
+			require.NoError(t, e.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(keyword(wire.SearchJob).ValueSet("nightly"), keyword("Custom").ValueSet("x"))))
 			upserted := &upserts{}
 			e.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{upserted}})
 			_, err := e.run(everything())
 			require.NoError(t, err)
+			require.Equal(t, map[string]json.RawMessage{wire.SearchJob: json.RawMessage(`"nightly"`)}, w.planned[0].Attributes, "planning compares")
 			if test.first == nil {
 				require.Len(t, upserted.sets, 1)
 				require.Equal(t, map[string]any{wire.SearchStatus: "SUCCESS"}, upserted.values())

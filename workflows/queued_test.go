@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/perdure-io/perdure/wire"
 )
@@ -22,8 +24,10 @@ func (e *environment) wakeUp(arguments ...any) {
 func TestAQueuedRunBeginsWhenItIsAdmitted(t *testing.T) {
 	t.Parallel()
 	w := newWorld("a", "b<a").queues(1)
-	w.walk.Attributes = []string{wire.SearchStatus}
+	w.walk.Attributes, w.walk.Started = []string{wire.SearchStatus}, []string{wire.SearchStatus}
 	e := w.environment(t)
+	upserted := &upserts{}
+	e.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{upserted}})
 	e.after(10*time.Second, func() {
 		require.Equal(t, wire.StepsQueryResult{
 			RunID: "r1", Status: wire.RunQueued, Reason: w.queued, Steps: []wire.StepState{
@@ -41,6 +45,9 @@ func TestAQueuedRunBeginsWhenItIsAdmitted(t *testing.T) {
 	result, err := e.run(everything())
 	require.NoError(t, err)
 	require.Equal(t, 2, result.Steps.Succeeded)
+	for i, status := range []string{"QUEUED", "STARTED", "SUCCESS"} {
+		require.Equal(t, map[string]any{wire.SearchStatus: status}, (&upserts{sets: upserted.sets[i : i+1]}).values())
+	}
 	require.Len(t, w.admissions, 2)
 	for _, asked := range w.admissions {
 		require.Equal(t, []string{"r1", w.planned[0].FirstRunID}, []string{asked.RunID, asked.FirstRunID})

@@ -111,6 +111,7 @@ func (r *run) plan(ctx workflow.Context) (*wire.RunResult, error) {
 	planning, _ := workflow.NewDisconnectedContext(ctx)
 	err := r.promptly(planning, "plan", wire.PlanRunActivity, wire.PlanRunInput{
 		RunID: r.id, FirstRunID: r.firstRunID, Queue: r.queue, Request: r.request, At: workflow.Now(ctx).UnixNano(),
+		Attributes: ownAttributes(ctx),
 	}, &planned)
 	if err != nil {
 		if unmarked := r.markRefused(ctx); unmarked != nil {
