@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/perdure-io/perdure/internal/testlocation"
+	"github.com/perdure-io/perdure/metadata"
 	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -101,6 +102,41 @@ func TestABackfillMakesEveryDayOnce(t *testing.T) {
 	again, err := f.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: f.spec.Location}, wire.BackfillWorkflow, firstDays(1))
 	require.NoError(t, err)
 	require.ErrorContains(t, again.Get(t.Context(), nil), id+" exists (COMPLETED_SUCCESS, ")
+}
+
+// Its runs are started with their search attributes, and set no more than how they end: each setting is a write to Temporal's list.
+func TestRunsOfABackfillAreStartedWithTheirSearchAttributes(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, days(2)[:1])
+	f.worker(t, "b1")
+	id := f.startBackfill(t, "bf", firstDays(2))
+	_, err := f.awaitBackfill(t, id)
+	require.NoError(t, err)
+	page, err := f.Store.Runs(t.Context(), metadata.RunFilter{Backfill: id}, "", 10)
+	require.NoError(t, err)
+	require.Len(t, page.Rows, 2)
+	for _, run := range page.Rows {
+		set := 0
+		for _, event := range f.history(t, run.ID, "") {
+			if attributes := event.GetUpsertWorkflowSearchAttributesEventAttributes(); attributes != nil {
+				set++
+				require.Len(t, attributes.GetSearchAttributes().GetIndexedFields(), 1)
+			}
+		}
+		require.Equal(t, 1, set)
+		described, err := f.Temporal.DescribeWorkflowExecution(t.Context(), run.ID, "")
+		require.NoError(t, err)
+		values := map[string]string{}
+		for name, value := range described.GetWorkflowExecutionInfo().GetSearchAttributes().GetIndexedFields() {
+			if strings.HasPrefix(name, "Perdure") {
+				values[name] = string(value.GetData())
+			}
+		}
+		require.Equal(t, map[string]string{
+			wire.SearchStatus: `"SUCCESS"`, wire.SearchBackfill: `"` + id + `"`, wire.SearchCause: `"` + id + `"`, wire.SearchAssets: `["flights"]`,
+			wire.SearchPartition: `"` + run.Partition + `"`,
+		}, values)
+	}
 }
 
 func TestAFailureHoldsBackWhatNeedsItAndARetryMakesOnlyThat(t *testing.T) {
