@@ -51,6 +51,21 @@ func (b *bench) awaitLocked(n int) {
 	}, 10*time.Second, 5*time.Millisecond)
 }
 
+// underWay begins commits that wait for a lock.
+func (b *bench) underWay(fences ...wire.Fence) *sync.WaitGroup {
+	b.Helper()
+	var group sync.WaitGroup
+	for _, fence := range fences {
+		group.Go(func() {
+			if _, err := b.Commit(b.Context(), commitOf(fence, fence.Step)); err != nil {
+				b.Errorf("commit %s: %v", fence.Step, err)
+			}
+		})
+	}
+	b.awaitLocked(len(fences))
+	return &group
+}
+
 // While two commits wait for the log, forty more come: they are made in a few transactions, and each is answered as if it were alone.
 func TestCommitsThatWaitAreMadeTogether(t *testing.T) {
 	t.Parallel()
@@ -192,21 +207,13 @@ func TestACommitThatGivesUpItsTurnIsNotMade(t *testing.T) {
 	b := newBench(t)
 	fences := b.many("r", 3)
 	log := b.locked("select 1 from log_head for update")
-	var group sync.WaitGroup
-	for _, fence := range fences[:2] {
-		group.Go(func() {
-			if _, err := b.Commit(b.Context(), commitOf(fence, fence.Step)); err != nil {
-				b.Errorf("commit %s: %v", fence.Step, err)
-			}
-		})
-	}
-	b.awaitLocked(2)
+	underWay := b.underWay(fences[0], fences[1])
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := b.Commit(ended, commitOf(fences[2], "r2"))
 	require.ErrorIs(t, err, context.Canceled)
 	require.NoError(t, log.Commit())
-	group.Wait()
+	underWay.Wait()
 	require.Equal(t, 2, b.count("select count(*) from materializations"))
 	require.False(t, b.commit(fences[2], "r2").Refused)
 }
@@ -217,17 +224,9 @@ func TestACommitDoesNotWaitForEver(t *testing.T) {
 	b := newBench(t)
 	fences := b.many("r", 3)
 	rows := b.locked("select 1 from steps where run_id = 'r' and step in ('r0', 'r1') for update")
-	var group sync.WaitGroup
-	for _, fence := range fences[:2] {
-		group.Go(func() {
-			if _, err := b.Commit(b.Context(), commitOf(fence, fence.Step)); err != nil {
-				b.Errorf("commit %s: %v", fence.Step, err)
-			}
-		})
-	}
-	b.awaitLocked(2)
+	underWay := b.underWay(fences[0], fences[1])
 	require.False(t, b.commit(fences[2], "r2").Refused)
 	require.Equal(t, 1, b.count("select count(*) from materializations"))
 	require.NoError(t, rows.Commit())
-	group.Wait()
+	underWay.Wait()
 }
