@@ -12,11 +12,12 @@ import (
 // What is empty has none.
 func (w *Walk) SearchAttributes(status wire.RunStatus) map[string]any {
 	values := map[string]any{wire.SearchAssets: wire.Keywords(w.Assets)}
-	for name, value := range map[string]string{
-		wire.SearchJob: w.Job, wire.SearchPartition: w.Partition, wire.SearchBackfill: w.Backfill, wire.SearchCause: w.Cause, wire.SearchStatus: string(status),
+	for _, one := range []struct{ name, value string }{
+		{wire.SearchJob, w.Job}, {wire.SearchPartition, w.Partition}, {wire.SearchBackfill, w.Backfill}, {wire.SearchCause, w.Cause},
+		{wire.SearchStatus, string(status)},
 	} {
-		if value != "" {
-			values[name] = wire.Keyword(value)
+		if one.value != "" {
+			values[one.name] = wire.Keyword(one.value)
 		}
 	}
 	return values
