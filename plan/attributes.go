@@ -13,7 +13,10 @@ import (
 func (w *Walk) SearchAttributes(status wire.RunStatus) map[string]any {
 	values := map[string]any{wire.SearchAssets: wire.Keywords(w.Assets)}
 	for _, one := range []struct{ name, value string }{
-		{wire.SearchJob, w.Job}, {wire.SearchPartition, w.Partition}, {wire.SearchBackfill, w.Backfill}, {wire.SearchCause, w.Cause},
+		{wire.SearchJob, w.Job},
+		{wire.SearchPartition, w.Partition},
+		{wire.SearchBackfill, w.Backfill},
+		{wire.SearchCause, w.Cause},
 		{wire.SearchStatus, string(status)},
 	} {
 		if one.value != "" {
