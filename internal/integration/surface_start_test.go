@@ -137,7 +137,7 @@ func TestARunsIDIsUsedOnce(t *testing.T) {
 func TestThatARunOfAScheduleIsRefusedIsAnEvent(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	const queue = "surface-refused"
+	const queue = "surface-refused-run"
 	b.serve(t, surfaceLocation(queue))
 	call(t, "/workflows/asked-1", startBody(t, queue, `{"assets":"nothing","cause":"tick 7","trigger":{"kind":"schedule","name":"nightly","tick":"7"}}`)).ok(t)
 	require.Contains(t, closing(t, "asked-1"), "nothing")
