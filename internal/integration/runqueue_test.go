@@ -95,8 +95,9 @@ func TestSlotsAreFreedByPeople(t *testing.T) {
 	f.hold(t, "a", "b", "c")
 	first := f.start(t, "1", "a")
 	f.awaitNotes(t, testlocation.Called, "a", 1)
-	second, third := f.start(t, "2", "b"), f.start(t, "3", "c")
-	f.awaitWaits(t, second, "b", "run "+first)
+	second := f.start(t, "2", "b")
+	f.awaitWaits(t, second, "b", "run "+first) // before the other asks
+	third := f.start(t, "3", "c")
 	f.awaitWaits(t, third, "c", "run "+first)
 
 	freed, err := f.Store.FreeSlots(t.Context(), metadata.SlotSeizure{Pool: "db", RunID: first, Who: "test", Why: "its machine is gone"})
