@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/perdure-io/perdure/plan"
 	"github.com/perdure-io/perdure/starter"
 	"github.com/perdure-io/perdure/wire"
 )
@@ -37,27 +38,16 @@ func (a *Activities) startRun(ctx context.Context, id, location, queue, summary 
 // attributesAtStart are the search attributes that a run is started with, of those that the namespace has: as much as the request
 // says. What its plan says otherwise, the workflow sets. A run that need not set any saves Temporal a write.
 func attributesAtStart(request wire.RunRequest, names []string) temporal.SearchAttributes {
+	asked := plan.Walk{Job: request.Job, Partition: request.Partition, Backfill: request.Backfill, Cause: request.Cause, Assets: request.Assets.Keys}
+	values := asked.SearchAttributes(wire.RunStarted)
 	var updates []temporal.SearchAttributeUpdate
-	set := func(name, value string) {
-		if value != "" {
-			updates = append(updates, temporal.NewSearchAttributeKeyKeyword(name).ValueSet(wire.Keyword(value)))
-		}
-	}
 	for _, name := range names {
-		switch name {
-		case wire.SearchJob:
-			set(name, request.Job)
-		case wire.SearchPartition:
-			set(name, request.Partition)
-		case wire.SearchBackfill:
-			set(name, request.Backfill)
-		case wire.SearchCause:
-			set(name, request.Cause)
-		case wire.SearchStatus:
-			set(name, string(wire.RunStarted))
-		case wire.SearchAssets:
-			if len(request.Assets.Keys) > 0 {
-				updates = append(updates, temporal.NewSearchAttributeKeyKeywordList(name).ValueSet(wire.Keywords(request.Assets.Keys)))
+		switch value := values[name].(type) {
+		case string:
+			updates = append(updates, temporal.NewSearchAttributeKeyKeyword(name).ValueSet(value))
+		case []string:
+			if len(value) > 0 {
+				updates = append(updates, temporal.NewSearchAttributeKeyKeywordList(name).ValueSet(value))
 			}
 		}
 	}
